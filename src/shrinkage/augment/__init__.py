@@ -1,0 +1,1 @@
+"""Augmentations: what is done to a batch before the network sees it."""

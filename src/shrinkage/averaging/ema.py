@@ -1,0 +1,35 @@
+"""Exponential moving average of the weights.
+
+    a <- d_t a + (1 - d_t) w,       d_t = min(decay, (1 + t) / (10 + t))
+
+Polyak & Juditsky 1992, "Acceleration of stochastic approximation by averaging"; the rising
+d_t, so that a short run is not stuck at its initial weights, is TensorFlow's.
+
+Validation and prediction use a; training goes on from w. Running statistics of batch norm are
+averages already and are not averaged again.
+
+Helps: noisy last steps: small batches, large or constant rates.
+Does nothing: decay 0 is the last weights.
+Conflicts: when a schedule has let the rate fall to zero there is little noise left to average.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from torch import Tensor
+
+from shrinkage.ingredient import Member, ingredient
+
+
+@ingredient
+class Ema:
+    """decay: share of the average kept at each step; 0 is the last weights."""
+
+    decay: Annotated[float, Member("[0, 1)", 0.9, 0.9995, "complement", neutral=0.0)] = 0.0
+
+
+def ema(average: Tensor, flat: Tensor, step: int, decay: Tensor) -> Tensor:
+    """average [M, P], consumed; flat [M, P]; decay: [M]; step counts from 0."""
+    now = decay.clamp(max=(1 + step) / (10 + step))
+    return average.lerp_(flat, (1 - now)[:, None])

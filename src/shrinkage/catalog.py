@@ -1,0 +1,199 @@
+"""Every ingredient by name: the one dict that recipes, searches, cards and the step read.
+
+Places stand in the order of a training step, ingredients in the order in which they act
+within their place. Ingredients of one role exclude each other; a role with a default is
+never empty.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from shrinkage.augment.input_noise import InputNoise, input_noise
+from shrinkage.augment.mixup import Mixup, mixup
+from shrinkage.averaging.ema import Ema, ema
+from shrinkage.errors import BadInput
+from shrinkage.ingredient import Field, Place, fields_of
+from shrinkage.losses.absolute_error import AbsoluteError, absolute_error
+from shrinkage.losses.class_weight import ClassWeight, weigh_rows
+from shrinkage.losses.cross_entropy import CrossEntropy, cross_entropy
+from shrinkage.losses.huber import Huber, huber
+from shrinkage.losses.l1 import L1, l1
+from shrinkage.losses.l2 import L2, l2
+from shrinkage.losses.label_smoothing import LabelSmoothing, smooth_labels
+from shrinkage.losses.squared_error import SquaredError, squared_error
+from shrinkage.nets import activation, initialize
+from shrinkage.nets.batch_norm import BatchNorm, batch_norm_train
+from shrinkage.nets.dropout import Dropout, dropout
+from shrinkage.nets.embedding import Embedding, embed_categories
+from shrinkage.nets.layer_norm import LayerNorm, layer_norm
+from shrinkage.nets.mlp import Mlp, mlp
+from shrinkage.nets.periodic import Periodic, embed_periodic
+from shrinkage.nets.piecewise_linear import PiecewiseLinear, embed_piecewise_linear
+from shrinkage.nets.resnet import Resnet, resnet
+from shrinkage.optim.adam import Adam, adam
+from shrinkage.optim.clip import ClipNorm, ClipValue, clip_norm, clip_value
+from shrinkage.optim.decay import Decay, decay
+from shrinkage.optim.sgd import Sgd, sgd
+from shrinkage.rows.minibatch import Minibatch, batch_positions
+from shrinkage.rows.scaling import Quantile, Robust, Standard
+from shrinkage.schedules.constant import Constant, constant
+from shrinkage.schedules.cosine import Cosine, cosine
+from shrinkage.schedules.flat_cosine import FlatCosine, flat_cosine
+from shrinkage.schedules.warmup import Warmup, warmup
+from shrinkage.stopping.early_stopping import EarlyStopping, improved
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One ingredient.
+
+    kind: its frozen dataclass. apply: its pure function. place: where in a step it acts.
+    role: what it is there; one ingredient a role. slots: what an update rule remembers.
+    structural: False where members with different choices may still share a population,
+    because the choice only decides numbers (initial weights, rates over time, when to stop).
+    """
+
+    name: str
+    kind: type
+    apply: Callable[..., Any]
+    place: Place
+    role: str
+    slots: tuple[str, ...] = ()
+    structural: bool = True
+
+    @property
+    def card(self) -> str:
+        """What the ingredient is, does, needs and comes from; as written in its file."""
+        module = inspect.getmodule(self.kind)
+        alone = sum(inspect.getmodule(entry.kind) is module for entry in ENTRIES) == 1
+        text = inspect.getdoc(module if alone else self.kind)
+        return inspect.cleandoc(text or "")
+
+
+    def describe(self) -> dict[str, Any]:
+        """The entry as plain values, for machines."""
+        return {
+            "name": self.name,
+            "place": self.place,
+            "role": self.role,
+            "fields": [_describe(field) for field in fields_of(self.kind)],
+            "card": self.card,
+        }
+
+
+def _describe(field: Field) -> dict[str, Any]:
+    about: dict[str, Any] = {"name": field.name, "default": field.default}
+    if field.number is not None:
+        about |= dataclasses.asdict(field.number) | {"per_member": field.per_member}
+    if field.choices is not None:
+        about["choices"] = list(field.choices)
+    return about
+
+
+def _scaling(name: str) -> str:
+    return name
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry("minibatch", Minibatch, batch_positions, "data", "batches"),
+    Entry("standard", Standard, _scaling, "data", "scaling"),
+    Entry("robust", Robust, _scaling, "data", "scaling"),
+    Entry("quantile", Quantile, _scaling, "data", "scaling"),
+    Entry("input_noise", InputNoise, input_noise, "augment", "input_noise"),
+    Entry("mixup", Mixup, mixup, "augment", "mixup"),
+    Entry("mlp", Mlp, mlp, "network", "architecture"),
+    Entry("resnet", Resnet, resnet, "network", "architecture"),
+    Entry("embedding", Embedding, embed_categories, "network", "categories"),
+    Entry("periodic", Periodic, embed_periodic, "network", "numbers"),
+    Entry("piecewise_linear", PiecewiseLinear, embed_piecewise_linear, "network", "numbers"),
+    Entry("batch_norm", BatchNorm, batch_norm_train, "network", "normalization"),
+    Entry("layer_norm", LayerNorm, layer_norm, "network", "normalization"),
+    Entry("relu", activation.Relu, activation.relu, "network", "activation"),
+    Entry("leaky_relu", activation.LeakyRelu, activation.leaky_relu, "network", "activation"),
+    Entry("elu", activation.Elu, activation.elu, "network", "activation"),
+    Entry("tanh", activation.Tanh, activation.tanh, "network", "activation"),
+    Entry("sigmoid", activation.Sigmoid, activation.sigmoid, "network", "activation"),
+    Entry("gelu", activation.Gelu, activation.gelu, "network", "activation"),
+    Entry("mish", activation.Mish, activation.mish, "network", "activation"),
+    Entry("dropout", Dropout, dropout, "network", "dropout"),
+    *(
+        Entry(name, kind, scheme, "network", "initialization", structural=False)
+        for name, kind, scheme in (
+            ("kaiming", initialize.Kaiming, initialize.kaiming),
+            ("xavier", initialize.Xavier, initialize.xavier),
+            ("normal", initialize.Normal, initialize.normal),
+            ("zeros", initialize.Zeros, initialize.zeros),
+        )
+    ),
+    Entry("class_weight", ClassWeight, weigh_rows, "loss", "class_weight"),
+    Entry("label_smoothing", LabelSmoothing, smooth_labels, "loss", "label_smoothing"),
+    Entry("cross_entropy", CrossEntropy, cross_entropy, "loss", "loss"),
+    Entry("squared_error", SquaredError, squared_error, "loss", "loss"),
+    Entry("absolute_error", AbsoluteError, absolute_error, "loss", "loss"),
+    Entry("huber", Huber, huber, "loss", "loss"),
+    Entry("l1", L1, l1, "loss", "l1"),
+    Entry("l2", L2, l2, "loss", "l2"),
+    Entry("clip_value", ClipValue, clip_value, "gradient", "clip_value"),
+    Entry("clip_norm", ClipNorm, clip_norm, "gradient", "clip_norm"),
+    Entry("sgd", Sgd, sgd, "update", "optimizer", slots=("momentum",)),
+    Entry("adam", Adam, adam, "update", "optimizer", slots=("mean", "square")),
+    Entry("decay", Decay, decay, "update", "decay"),
+    Entry("constant", Constant, constant, "update", "schedule", structural=False),
+    Entry("cosine", Cosine, cosine, "update", "schedule", structural=False),
+    Entry("flat_cosine", FlatCosine, flat_cosine, "update", "schedule", structural=False),
+    Entry("warmup", Warmup, warmup, "update", "warmup", structural=False),
+    Entry("ema", Ema, ema, "average", "ema"),
+    Entry("early_stopping", EarlyStopping, improved, "stop", "early_stopping", structural=False),
+)
+
+CATALOG: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
+
+DEFAULTS: dict[str, Any] = {
+    "batches": Minibatch(),
+    "scaling": Standard(),
+    "architecture": Mlp(),
+    "categories": Embedding(),
+    "activation": activation.Relu(),
+    "initialization": initialize.Kaiming(),
+    "optimizer": Adam(),
+    "schedule": Constant(),
+}
+"""What fills a role that a recipe leaves open: the network a beginner would write.
+
+The role "loss" is filled when the task is known: cross_entropy or squared_error.
+"""
+
+_ORDER = {entry.kind: i for i, entry in enumerate(ENTRIES)}
+
+
+def entry_of(instance: Any) -> Entry:
+    """The catalog entry of an ingredient instance; TypeError for anything else."""
+    position = _ORDER.get(type(instance))
+    if position is None:
+        raise TypeError(f"{instance!r} is not an ingredient of the catalog")
+    return ENTRIES[position]
+
+
+def in_order(instances: Iterable[Any]) -> tuple[Any, ...]:
+    """Ingredients in the order in which a training step meets them."""
+    return tuple(sorted(instances, key=lambda instance: ENTRIES.index(entry_of(instance))))
+
+
+def find(name: str) -> Entry:
+    """The entry of this name; BadInput with the nearest names otherwise."""
+    if name not in CATALOG:
+        near = difflib.get_close_matches(name, CATALOG, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}?" if near else "see `shrinkage ingredients`"
+        raise BadInput(f"there is no ingredient '{name}'; {hint}")
+    return CATALOG[name]
+
+
+def of_role(role: str) -> tuple[Entry, ...]:
+    """All entries of one role, in order."""
+    return tuple(entry for entry in ENTRIES if entry.role == role)

@@ -1,0 +1,60 @@
+"""`shrinkage fit`: from a table to a proven model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def fit(
+    data: Annotated[
+        str, typer.Argument(help="CSV, TSV (.gz too), Parquet, Feather, NPZ, or a built-in name.")
+    ],
+    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
+    metric: Annotated[str, typer.Option(help="What to be good at; auto: accuracy or rmse.")] = "auto",
+    budget: Annotated[str, typer.Option(help="Time for everything: 90s, 5m, 1h.")] = "5m",
+    out: Annotated[str | None, typer.Option(help="A new folder for the model.")] = None,
+    test: Annotated[str, typer.Option(help="Share of rows set aside, or a file.")] = "0.2",
+    cv: Annotated[str, typer.Option(help="auto, holdout, K folds, or KxREPEATS.")] = "auto",
+    recipe: Annotated[str, typer.Option(help="A preset, file or run to start from.")] = "default",
+    space: Annotated[str, typer.Option(help="What to search: a ready space or a file.")] = "tabular",
+    seed: Annotated[int, typer.Option(help="Seed of splits, weights and search.", min=0)] = 0,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; default: one a core. 0: none but this one.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    trials: Annotated[int | None, typer.Option(help="At most so many trials.", min=2)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print result.json.")] = False,
+) -> None:
+    """Find, train, score and save the recipe that generalizes on your table.
+
+    Example: shrinkage fit customers.csv --target churned --budget 2m --out run
+    """
+    from shrinkage.cli import main, terminal
+    from shrinkage.run import fit as run_fit
+
+    with terminal.live(as_json) as watch:
+        run = run_fit(
+            data,
+            target,
+            task=task,
+            metric=metric,
+            budget=budget,
+            out=out,
+            test=test,
+            cv=cv,
+            recipe=recipe,
+            space=space,
+            seed=seed,
+            workers=workers,
+            device=device,
+            trials=trials,
+            started=main.STARTED,
+            watch=watch,
+        )
+    if as_json:
+        terminal.print_json(run.result)
+    else:
+        terminal.print_result(run.result, str(run.folder))

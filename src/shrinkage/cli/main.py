@@ -1,0 +1,68 @@
+"""`shrinkage`: the commands, and what an error looks like.
+
+Exit codes: 0 success, 1 failure, 2 bad input.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+STARTED = time.time()
+"""The budget counts from here: before anything heavy is imported."""
+
+import typer  # noqa: E402
+
+from shrinkage.cli import fit, ingredients, predict, recipe, resume, show  # noqa: E402
+from shrinkage.errors import BadInput  # noqa: E402
+
+app = typer.Typer(
+    help="Find the training recipe under which a neural network generalizes on your data.",
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (fit.fit, resume.resume, predict.predict, show.show, recipe.recipe):
+    app.command()(command)
+app.command()(ingredients.ingredients)
+
+
+@app.callback(invoke_without_command=True)
+def _begin(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+) -> None:
+    if version:
+        import shrinkage
+
+        print(shrinkage.__version__)
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code. Errors are one to three lines on standard error."""
+    try:
+        code = app(arguments, standalone_mode=False, prog_name="shrinkage")
+        return code if isinstance(code, int) else 0
+    except BadInput as error:
+        return _fail(str(error), 2)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "shrinkage"
+        return _fail(f"{error.format_message()}\nSee `{command} --help`.", 2)
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail("interrupted", 1)
+    except BrokenPipeError:
+        return 1
+    except (MemoryError, OSError) as error:
+        return _fail(f"{type(error).__name__}: {error}", 1)
+
+
+def _fail(message: str, code: int) -> int:
+    print("error:", "\n".join(message.strip().splitlines()[:3]), file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

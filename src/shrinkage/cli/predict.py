@@ -1,0 +1,40 @@
+"""`shrinkage predict`: use a model."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def predict(
+    folder: Annotated[str, typer.Argument(help="The folder of a run or model.", metavar="DIR")],
+    data: Annotated[str, typer.Argument(help="Rows to predict, in any format fit reads.")],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="A CSV file; default: standard output.")
+    ] = None,
+    proba: Annotated[bool, typer.Option(help="Probabilities of each class.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Predict new rows with a saved model.
+
+    Example: shrinkage predict run new_customers.csv -o predictions.csv
+    """
+    from shrinkage.cli import terminal
+    from shrinkage.data.source import read
+    from shrinkage.files import replacing
+    from shrinkage.model import Model
+
+    frame, notes = Model.load(folder).table(read(data), proba=proba)
+    for note in notes:
+        print(note, file=sys.stderr)
+    if as_json:
+        terminal.print_json(frame.to_dict("list"))
+    elif output is None:
+        frame.to_csv(sys.stdout, index=False)
+    else:
+        with replacing(Path(output)) as temporary:
+            frame.to_csv(temporary, index=False)
+        print(f"{len(frame):,} predictions in {output}", file=sys.stderr)

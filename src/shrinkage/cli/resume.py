@@ -1,0 +1,29 @@
+"""`shrinkage resume`: go on with a study."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def resume(
+    folder: Annotated[str, typer.Argument(help="The folder of a run.", metavar="DIR")],
+    budget: Annotated[
+        str | None, typer.Option(help="More time; default: what was left of the first budget.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print result.json.")] = False,
+) -> None:
+    """Go on with a run that was killed, or give a finished one more time.
+
+    Example: shrinkage resume run --budget 5m
+    """
+    from shrinkage.cli import main, terminal
+    from shrinkage.run import resume as run_resume
+
+    with terminal.live(as_json) as watch:
+        run = run_resume(folder, budget, started=main.STARTED, watch=watch)
+    if as_json:
+        terminal.print_json(run.result)
+    else:
+        terminal.print_result(run.result, folder)

@@ -1,0 +1,61 @@
+"""`shrinkage show`: what a study found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def show(
+    folder: Annotated[str, typer.Argument(help="The folder of a run.", metavar="DIR")],
+    top: Annotated[int, typer.Option(help="How many trials to list.", min=1)] = 15,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """What was found: trials, winner, scores, time.
+
+    Example: shrinkage show run
+    """
+    from rich.table import Table
+
+    from shrinkage import scores
+    from shrinkage.cli import terminal
+    from shrinkage.run import opened, trials_of
+
+    trials = trials_of(folder)
+    done = (Path(folder) / "result.json").is_file()
+    result = opened(folder).result if done else None
+    if as_json:
+        listed = [{**vars(trial), "score": trial.score, "share": trial.share} for trial in trials]
+        terminal.print_json({"result": result, "trials": listed})
+        return
+    metric = result["metric"] if result else None
+    title = terminal.pretty(metric) if metric else "score"
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("trial", "from", "status", "epochs", f"{title} (validation)", "seconds"):
+        table.add_column(name, justify="left" if name in ("from", "status") else "right")
+    ranked = sorted(trials, key=lambda t: (-t.share, -(t.score if t.score is not None else -1e99)))
+    for trial in ranked[:top]:
+        score = trial.score
+        if score is not None and metric:
+            score = scores.goodness(metric, score)
+        table.add_row(
+            str(trial.number),
+            trial.source,
+            trial.status + (f": {trial.reason}" if trial.reason else ""),
+            f"{trial.share:.0%}",
+            terminal.number(score),
+            f"{trial.seconds:.1f}",
+            style="bold green" if result and trial.number == result["winner"]["trial"] else None,
+        )
+    terminal.console.print(table)
+    if len(trials) > top:
+        terminal.console.print(f"and {len(trials) - top} more; see --top", style="dim")
+    if result is None:
+        terminal.console.print(
+            f"\nThis run did not end; go on with: shrinkage resume {folder}", markup=False
+        )
+    else:
+        terminal.console.print()
+        terminal.print_result(result, folder)

@@ -1,0 +1,148 @@
+"""How results look in a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from shrinkage.search.events import Progress, Watch, nobody
+
+console = Console(highlight=False)
+_NAMES = {
+    "plain": "plain network",
+    "default": "default recipe",
+    "winner": "winner",
+    "linear": "linear model",
+    "gradient_boosting": "gradient boosting",
+}
+_SECOND = {"accuracy": "log_loss", "rmse": "r2", "mae": "rmse", "r2": "rmse"}
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, default=str))
+
+
+def pretty(metric: str) -> str:
+    """A metric's name as people write it."""
+    from shrinkage import scores
+
+    return scores.METRICS[metric].pretty
+
+
+def number(value: float | None) -> str:
+    """Four digits that matter, without an exponent for everyday sizes."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
+
+
+def score_table(result: dict[str, Any]) -> Table:
+    """Plain, default, winner and baselines: validation, test, seconds."""
+    metric = result["metric"]
+    second = _SECOND.get(metric, "accuracy" if result["task"] == "classification" else "rmse")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("")
+    for title in (
+        f"{pretty(metric)}\nvalidation",
+        "\ntest",
+        f"{pretty(second)}\ntest",
+        "\nseconds",
+    ):
+        table.add_column(title, justify="right")
+    for name, label in _NAMES.items():
+        row = result["scores"].get(name)
+        style = "bold green" if name == "winner" else None
+        if row is None:
+            table.add_row(label, *["-"] * 3, "not run", style="dim")
+            continue
+        values = row["validation"][metric], row["test"][metric], row["test"][second]
+        table.add_row(label, *map(number, values), f"{row['seconds']:.1f}", style=style)
+    return table
+
+
+def summary(result: dict[str, Any], folder: str) -> list[str]:
+    """What a person should take from the table, in a few lines."""
+    winner, rows = result["winner"], result["rows"]
+    what = {0: "the default recipe itself", 1: "the plain network"}.get(
+        winner["trial"], f"trial {winner['trial']}"
+    )
+    members = "1 network" if rows["folds"] == 1 else f"{rows['folds']} networks, one a fold"
+    lines = [f"The winner is {what} ({members})."]
+    if against := result.get("against_plain"):
+        gain, error = against["mean_loss_reduction"], 1.96 * against["standard_error"]
+        unit = _GAIN.get(result["metric"], "mean loss")
+        lines.append(
+            f"Against the plain network on {against['rows']:,} test rows: {unit} lower by "
+            f"{gain:.4g} (95 % interval {gain - error:.4g} to {gain + error:.4g})."
+        )
+    diverged = result["n_members_diverged"]
+    lines.append(
+        f"{result['n_trials']} trials, {result['n_trials_finished']} trained to the end"
+        + (f", {diverged} diverged" if diverged else "")
+        + f"; {result['wall_s']:.1f} s of {result['budget_s']:.0f} s."
+    )
+    lines.append(f"Saved in {folder}; predict with: shrinkage predict {folder} DATA")
+    return lines
+
+
+_GAIN = {
+    "accuracy": "error rate",
+    "balanced_accuracy": "class-weighted error rate",
+    "log_loss": "log loss",
+    "roc_auc": "log loss",
+    "rmse": "mean squared error",
+    "r2": "mean squared error",
+    "mae": "mean absolute error",
+}
+
+
+def print_result(result: dict[str, Any], folder: str) -> None:
+    for note in result["notes"]:
+        console.print(f"  {note}", style="dim", markup=False)
+    console.print()
+    console.print(score_table(result))
+    console.print()
+    for line in summary(result, folder):
+        console.print(line, markup=False)
+
+
+@contextmanager
+def live(quiet: bool) -> Iterator[Watch]:
+    """A watch that draws one line that changes; silent where nobody looks."""
+    if quiet or not console.is_terminal:
+        yield nobody
+        return
+    columns = (
+        TextColumn("{task.fields[phase]:<11}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[text]}"),
+    )
+    with Bar(*columns, console=console, transient=True) as bar:
+        line = bar.add_task("", total=1.0, phase="starting", text="")
+
+        def watch(progress: Progress) -> None:
+            used = 1 - progress.left_s / progress.budget_s if progress.budget_s else 0
+            bar.update(line, completed=used, phase=progress.phase, text=_line(progress))
+
+        yield watch
+
+
+def _line(progress: Progress) -> str:
+    parts = [f"{_clock(progress.left_s)} left"]
+    if progress.tried:
+        parts.append(f"{progress.tried} trials")
+        parts.append(f"{progress.alive} networks in training")
+    if progress.best is not None:
+        parts.append(f"best {pretty(progress.metric)} {number(progress.best)}")
+    return "  ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,177 @@
+"""Cells: how one cell is read as text, as a number or as a date, and how errors show it.
+
+A column is a pandas Series of any dtype. Text is compared after surrounding blanks are
+removed, and these spellings count as missing: the empty cell, NA, NaN, nan, null, None,
+N/A and ?. They are case-sensitive: `none` is an ordinary word in many tables.
+"""
+
+import math
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute
+
+# pyarrow makes these functions at import, where type checkers do not see them
+pc: Any = pyarrow.compute
+
+MISSING = ("", "NA", "NaN", "nan", "null", "None", "N/A", "?")
+
+# float32 ends at 3e38, and squares of scaled values have to stay finite
+LARGEST = 1e30
+
+_NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[iI]nf(inity)?|INF)$"
+_INTEGER = r"^[+-]?\d+$"
+_LEADING_ZERO = r"^[+-]?0\d+$"
+_DATE = (
+    r"^\d{4}-\d{2}-\d{2}"
+    r"([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?$"
+)
+
+
+def show(value: Any) -> str:
+    """A cell or a name as errors print it: one line, at most 40 characters."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    shown = repr(value)
+    return shown if len(shown) <= 40 else shown[:37] + "..."
+
+
+def where(frame: pd.DataFrame | pd.Series, position: int) -> str:
+    """The row at a position as a person finds it: 'line 18' of a CSV, 'row 17' elsewhere."""
+    name = frame.index.name
+    label = frame.index[position]
+    plain = str(label) if isinstance(label, (int, np.integer)) else show(label)
+    return f"{name if isinstance(name, str) and name else 'row'} {plain}"
+
+
+def count(number: int, thing: str) -> str:
+    """A count as a sentence says it: '1 row', '2,399 rows'."""
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
+def label_text(value: Any) -> str:
+    """One label or category as text, so that 1, 1.0 and "1" agree.
+
+    Whole floats lose their ".0", other floats keep Python's shortest form, True is "True".
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def is_number(series: pd.Series) -> bool:
+    """Whether the dtype holds numbers (bool does not count)."""
+    return pd.api.types.is_numeric_dtype(series) and not pd.api.types.is_bool_dtype(series)
+
+
+def is_text(series: pd.Series) -> bool:
+    """Whether the dtype holds text, in which some spellings count as missing."""
+    return isinstance(series.dtype, pd.StringDtype)
+
+
+def text(series: pd.Series) -> pd.Series:
+    """The column as text: blanks trimmed, missing cells NaN, index kept."""
+    if isinstance(series.dtype, pd.StringDtype):
+        cells = _arrow(series)
+    elif pd.api.types.is_datetime64_any_dtype(series):
+        stamps = [None if pd.isna(v) else v.isoformat() for v in series]
+        cells = pa.array(stamps, pa.large_string())
+    else:
+        codes, uniques = pd.factorize(series)
+        words = np.array([label_text(v) for v in uniques] + [None], dtype=object)
+        cells = _trim(pa.array(words[codes], pa.large_string()))
+    return pd.Series(cells.to_pandas().array, index=series.index, name=series.name, dtype="str")
+
+
+def numbers(series: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """The column as numbers, and which cells refuse.
+
+    Returns values [n] float64, NaN where missing or refused, and bad [n] bool, true where a
+    cell is there and is no number.
+    """
+    none = np.zeros(len(series), dtype=bool)
+    if is_number(series) or pd.api.types.is_bool_dtype(series):
+        return series.to_numpy(dtype=np.float64, na_value=np.nan), none
+    if pd.api.types.is_datetime64_any_dtype(series):
+        return np.full(len(series), np.nan), series.notna().to_numpy()
+    cells = _arrow(text(series))
+    good = pc.match_substring_regex(cells, _NUMBER)
+    values = pc.cast(pc.if_else(good, cells, None), pa.float64())
+    bad = pc.fill_null(pc.invert(good), False)
+    return _numpy(values), _numpy(bad).astype(bool)
+
+
+def dates(series: pd.Series) -> tuple[pd.Series, np.ndarray]:
+    """The column as dates without time zone (UTC where one was given), and bad [n] bool.
+
+    ISO 8601 only: 2024-05-31, 2024-05-31 14:00, 2024-05-31T14:00:00Z.
+    """
+    if pd.api.types.is_datetime64_any_dtype(series):
+        if getattr(series.dt, "tz", None) is not None:
+            series = series.dt.tz_convert("UTC").dt.tz_localize(None)
+        return series, np.zeros(len(series), dtype=bool)
+    if is_number(series) or pd.api.types.is_bool_dtype(series):
+        empty = pd.Series(pd.NaT, index=series.index, name=series.name, dtype="datetime64[us]")
+        return empty, series.notna().to_numpy()
+    words = text(series)
+    good = _numpy(pc.fill_null(pc.match_substring_regex(_arrow(words), _DATE), False))
+    parsed = pd.to_datetime(words.where(good), format="ISO8601", errors="coerce", utc=True)
+    parsed = parsed.dt.tz_localize(None)
+    return parsed, (words.notna() & parsed.isna()).to_numpy()
+
+
+def all_match(series: pd.Series, pattern: str) -> bool:
+    """Whether every cell that is there matches a regular expression."""
+    return bool(pc.all(pc.match_substring_regex(_arrow(series), pattern), min_count=0).as_py())
+
+
+def written_as_integers(series: pd.Series) -> bool:
+    """Whether every number of the column is written without a fraction or an exponent."""
+    if is_number(series):
+        return pd.api.types.is_integer_dtype(series)
+    return all_match(series, _INTEGER)
+
+
+def leading_zeros(series: pd.Series) -> bool:
+    """Whether a text column holds codes such as 00123, which a number would shorten."""
+    if not isinstance(series.dtype, pd.StringDtype):
+        return False
+    found = pc.any(pc.match_substring_regex(_arrow(series), _LEADING_ZERO), min_count=0)
+    return bool(found.as_py())
+
+
+def too_large(values: np.ndarray) -> int | None:
+    """Position of the first number that is infinite or beyond 1e30, None when there is none."""
+    bad = np.abs(values) > LARGEST
+    return int(bad.argmax()) if bad.any() else None
+
+
+def plain_numbers(values: np.ndarray) -> tuple[int, ...] | tuple[float, ...]:
+    """Numbers as Python's int where all are whole, otherwise float."""
+    if all(math.isfinite(v) and float(v).is_integer() for v in values):
+        return tuple(int(v) for v in values)
+    return tuple(float(v) for v in values)
+
+
+def _arrow(series: pd.Series) -> pa.Array:
+    cells = pa.array(series, type=pa.large_string(), from_pandas=True)
+    if isinstance(cells, pa.ChunkedArray):
+        cells = cells.combine_chunks()
+    return _trim(cells)
+
+
+def _trim(cells: pa.Array) -> pa.Array:
+    cells = pc.utf8_trim_whitespace(cells)
+    missing = pc.is_in(cells, value_set=pa.array(MISSING, pa.large_string()))
+    return pc.if_else(missing, pa.scalar(None, pa.large_string()), cells)
+
+
+def _numpy(cells: pa.Array) -> np.ndarray:
+    return cells.to_numpy(zero_copy_only=False)

@@ -1,0 +1,282 @@
+"""Schema: the task, the kind of every column, and what was done about what was noticed.
+
+`infer` finds it on the table to learn from; `conform` brings another table (a test file, rows
+to predict) into the same shape. The rules for columns stand in `columns`, those for the target
+in `target`.
+"""
+
+import difflib
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from shrinkage.data import cells
+from shrinkage.data.cells import count, label_text, show, where
+from shrinkage.data.columns import Kind, check_finite, column_kind
+from shrinkage.data.labels import decode_classes, find_classes, list_labels
+from shrinkage.data.source import Table
+from shrinkage.data.target import prepare_target
+from shrinkage.errors import BadInput
+
+FEWEST_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature column.
+
+    kind: number, category and date are used; identifier, constant and empty are dropped.
+    note: what a person should know about it, or "".
+    values: of a category, every text that was seen, in order.
+    """
+
+    name: str
+    kind: Kind
+    note: str = ""
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a table holds.
+
+    columns: the features in file order, dropped ones included.
+    classes: labels as in the data (all text, int, bool or float), in order; None for regression.
+    notes: one sentence each on what was noticed and what was done about it.
+    """
+
+    task: Literal["classification", "regression"]
+    target: str
+    columns: tuple[Column, ...]
+    classes: tuple | None
+    notes: tuple[str, ...]
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Names of the number columns."""
+        return self._of("number")
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Names of the category columns."""
+        return self._of("category")
+
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """Names of the date columns."""
+        return self._of("date")
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Names of every column that is not dropped, in file order."""
+        return self._of("number", "category", "date")
+
+    def _of(self, *kinds: str) -> tuple[str, ...]:
+        return tuple(c.name for c in self.columns if c.kind in kinds)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict that json writes and reads without loss, types of labels included."""
+        return {
+            "task": self.task,
+            "target": self.target,
+            "columns": [{**asdict(c), "values": list(c.values)} for c in self.columns],
+            "classes": None if self.classes is None else list(self.classes),
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Schema":
+        """The schema of `to_json`. Raises BadInput when the dict is something else."""
+        try:
+            return cls(
+                task=data["task"],
+                target=data["target"],
+                columns=tuple(
+                    Column(c["name"], c["kind"], c["note"], tuple(c["values"]))
+                    for c in data["columns"]
+                ),
+                classes=None if data["classes"] is None else tuple(data["classes"]),
+                notes=tuple(data["notes"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise BadInput(f"the schema is damaged: {error!r} is missing or wrong.") from None
+
+
+def infer(
+    table: Table,
+    target: str,
+    task: str = "auto",
+    *,
+    keep: Collection[str] = (),
+    min_rows: int = FEWEST_ROWS,
+) -> tuple[Schema, pd.DataFrame]:
+    """Find the task and the kind of every column.
+
+    target: name of the column to predict.   task: "auto", "classification" or "regression".
+    keep: columns that are used even where they look like identifiers.
+    min_rows: fewer usable rows are bad input.
+    Returns the schema and the cleaned frame: used columns in file order, then the target; rows
+    without a usable target are gone, the index is that of the table. Numbers are float64,
+    categories text, dates datetime64, missing cells NaN or NaT; the target is float64 or labels.
+    Raises BadInput for everything that cannot be learned from.
+    """
+    frame: Any = table.frame  # of pandas' types, checkers know too many
+    if target not in frame.columns:
+        raise BadInput(_not_found(table, target))
+    chosen, y, rows, classes, notes = prepare_target(frame[target], table.name, task)
+    if len(y) < min_rows:
+        raise BadInput(
+            f"{table.name}: {len(y)} usable rows, at least {min_rows} are needed to train and "
+            "to test.\nAdd rows."
+        )
+    features = frame.drop(columns=target).iloc[rows]
+    columns, clean = [], {}
+    for name in features.columns:
+        kind, note = column_kind(features[name], table.name, keep=name in keep)
+        values: tuple[str, ...] = ()
+        if kind in ("number", "category", "date"):
+            cleaned_column = _as_kind(features[name], kind, table.name)
+            clean[name] = cleaned_column.array  # without index: labels may be doubled
+            if kind == "category":
+                values = tuple(sorted(cleaned_column.dropna().unique()))
+        columns.append(Column(name, kind, note, values))
+    notes += [c.note for c in columns if c.note]
+    if not clean:
+        raise BadInput(
+            f"{table.name}: no usable column beside the target {show(target)}"
+            + (f": {_dropped(columns)}." if columns else ".")
+            + "\nAdd columns that say something about the target."
+        )
+    cleaned = pd.DataFrame(clean, index=features.index)
+    notes += _missing_note(cleaned)
+    cleaned[target] = y.array
+    notes += _duplicate_note(cleaned)
+    return Schema(chosen, target, tuple(columns), classes, tuple(notes)), cleaned
+
+
+def conform(
+    schema: Schema, table: Table, *, need_target: bool = False
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Bring a table into the schema's shape.
+
+    need_target: the target has to be there too (a test file); rows without it are dropped.
+    Returns the used columns in the schema's order, types as from `infer`, then the target if
+    needed; and notes on ignored columns and unseen categories.
+    Raises BadInput when a column is missing, or a cell is not of its column's kind.
+    """
+    frame: Any = table.frame
+    notes: list[str] = []
+    wanted = schema.used + ((schema.target,) if need_target else ())
+    absent = [name for name in wanted if name not in frame.columns]
+    if absent:
+        raise BadInput(
+            f"{table.name}: {'columns' if len(absent) > 1 else 'column'} missing: "
+            f"{list_labels(absent)}.\nThe model was trained with {len(schema.used)} columns: "
+            f"{list_labels(schema.used)}."
+        )
+    known = {c.name for c in schema.columns} | {schema.target}
+    extra = [name for name in frame.columns if name not in known]
+    if extra:
+        notes.append(
+            f"{count(len(extra), 'column')} ignored, not seen in training: {list_labels(extra)}."
+        )
+    y = None
+    if need_target:
+        present = cells.text(frame[schema.target]).notna()
+        if not present.all():
+            notes.append(f"{count(int((~present).sum()), 'row')} without a target dropped.")
+            frame = frame[present]
+        if frame.empty:
+            raise BadInput(f"{table.name}: the target {show(schema.target)} has no values.")
+        y = _conform_target(schema, frame[schema.target], table.name)
+    clean = {}
+    for column in schema.columns:
+        if column.kind not in ("number", "category", "date"):
+            continue
+        values = _as_kind(frame[column.name], column.kind, table.name)
+        clean[column.name] = values.array
+        if column.kind == "category":
+            unseen: Any = values[values.notna() & ~values.isin(column.values)]
+            if len(unseen):
+                notes.append(
+                    f"Column {show(column.name)}: {count(len(unseen), 'cell')} with categories "
+                    f"not seen in training ({list_labels(list(unseen.unique()), 3)}), treated as "
+                    "rare."
+                )
+    result = pd.DataFrame(clean, index=frame.index)
+    if y is not None:
+        result[schema.target] = y.array
+    return result, tuple(notes)
+
+
+def _as_kind(series: pd.Series, kind: str, name: str) -> pd.Series:
+    if kind == "category":
+        return cells.text(series)
+    if kind == "date":
+        values, bad = cells.dates(series)
+    else:
+        values, bad = cells.numbers(series)
+        values = pd.Series(values, series.index, name=series.name)
+    if bad.any():
+        first = int(bad.argmax())
+        what = "a date (YYYY-MM-DD)" if kind == "date" else "a number"
+        raise BadInput(
+            f"{name}: column {show(series.name)}, {where(series, first)}: "
+            f"{show(series.iloc[first])} is not {what}, as it was in training.\n"
+            "Correct the cell, or leave it empty if the value is not known."
+        )
+    if kind == "number":
+        check_finite(series, name)
+    return values
+
+
+def _conform_target(schema: Schema, series: pd.Series, name: str) -> pd.Series:
+    if schema.classes is None:
+        return _as_kind(series, "number", name)
+    codes = find_classes(series, schema.classes)
+    if (codes < 0).any():
+        first = int((codes < 0).argmax())
+        raise BadInput(
+            f"{name}: target {show(schema.target)}, {where(series, first)}: unknown class "
+            f"{show(series.iloc[first])}.\nKnown classes: {list_labels(schema.classes)}."
+        )
+    return pd.Series(decode_classes(codes, schema.classes), series.index, name=schema.target)
+
+
+def _not_found(table: Table, target: str) -> str:
+    names = [str(c) for c in table.frame.columns]
+    lower = {n.lower(): n for n in names}
+    near = difflib.get_close_matches(label_text(target).lower(), list(lower), 3, 0.5)
+    hint = (
+        f"Did you mean {list_labels([lower[n] for n in near])}?"
+        if near
+        else (f"Its columns: {list_labels(names)}.")
+    )
+    return f"{table.name}: no column {show(target)} for the target.\n{hint}"
+
+
+def _dropped(columns: list[Column]) -> str:
+    return ", ".join(f"{show(c.name)} is {c.kind}" for c in columns[:5])
+
+
+def _missing_note(frame: pd.DataFrame) -> list[str]:
+    counts = frame.isna().sum()
+    if not counts.any():
+        return []
+    return [
+        f"{count(int(counts.sum()), 'missing cell')} in "
+        f"{count(int((counts > 0).sum()), 'column')}: numbers and dates get the median and a "
+        "mark, missing text is a category of its own."
+    ]
+
+
+def _duplicate_note(frame: pd.DataFrame) -> list[str]:
+    copies = int(frame.duplicated().sum())
+    if not copies:
+        return []
+    return [
+        f"{count(copies, 'row')} repeat an earlier row: kept; copies may sit on both sides of a "
+        "split and flatter the score."
+    ]

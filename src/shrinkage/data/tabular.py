@@ -1,0 +1,272 @@
+"""From a cleaned frame to the arrays a network reads; fitted on training rows only.
+
+| symbol | meaning |
+|---|---|
+| n | rows |
+| Dn | numbers: number columns, parts of dates, marks of missing cells |
+| Dc | categories |
+
+Numbers. A missing cell gets the median of the training rows, and a mark (0 or 1) in a column of
+its own where the training rows had any missing cell. Then one of three scalings:
+
+    robust     z = (x - median) * s,  s = 1 / (q75 - q25), or 2 / (max - min) where the quartiles
+               coincide, or 0 for a constant; then z / sqrt(1 + (z / 3)^2), which lies in (-3, 3)
+    standard   (x - mean) / standard deviation
+    quantile   the normal quantile of x's rank
+
+Robust scaling with smooth clipping: Holzmüller et al. 2024, "Better by Default", section 3.
+
+Dates become numbers: days since 1970, year, month, day of the week (Monday is 0), and the hour
+where the training rows hold any time of day.
+
+Categories are compared as text and coded per column: 0 is rare or unseen (fewer than 3 training
+rows, or beyond the 254 most frequent), 1 is missing, 2 and up are the others, most frequent
+first. So there are at most 256 codes.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
+
+from shrinkage.data.labels import decode_classes, encode_classes
+from shrinkage.data.schema import Schema
+from shrinkage.errors import BadInput
+
+__all__ = ["Arrays", "Preparer", "RobustClip", "decode_classes", "encode_classes"]
+
+Scaling = Literal["robust", "standard", "quantile"]
+
+RARE, ABSENT, FIRST = 0, 1, 2
+FEWEST, MOST = 3, 256
+_PARTS = ("days", "year", "month", "weekday")
+
+# a scaled number beyond this would overflow float32 when a network squares it
+_LIMIT = 1e9
+_FORMAT = 1
+_TRUSTED = ["shrinkage.data.tabular.RobustClip", "numpy.dtype"]
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """What a network reads.
+
+    numbers: [n, Dn] float32, finite.   categories: [n, Dc] int32, in 0..cardinality-1.
+    """
+
+    numbers: np.ndarray
+    categories: np.ndarray
+
+
+def smooth_clip(z: np.ndarray) -> np.ndarray:
+    """z / sqrt(1 + (z / 3)^2): the identity near 0, within (-3, 3) everywhere."""
+    z = np.clip(z, -1e100, 1e100)  # beyond, the square is infinite
+    return z / np.sqrt(1 + (z / 3) ** 2)
+
+
+def robust_scale(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Median and factor of each column of x [n, D]: see the module's first lines."""
+    low, middle, high = np.quantile(x, [0.25, 0.5, 0.75], axis=0)
+    span = x.max(axis=0) - x.min(axis=0)
+    width = np.where(high > low, high - low, span / 2)
+    return middle, np.divide(1.0, width, out=np.zeros_like(width), where=width > 0)
+
+
+class RobustClip(TransformerMixin, BaseEstimator):
+    """`robust_scale` and `smooth_clip` as a scikit-learn transformer."""
+
+    def fit(self, X: Any, y: Any = None) -> "RobustClip":
+        self.median_, self.factor_ = robust_scale(np.asarray(X, dtype=np.float64))
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        return smooth_clip((np.asarray(X, dtype=np.float64) - self.median_) * self.factor_)
+
+
+@dataclass(frozen=True, eq=False)
+class Preparer:
+    """Everything fitted on the training rows, and the schema they came with.
+
+    Made by `fit` or `load`, not by hand.
+    values: imputer and scaler of the numbers, None where there are none.
+    marks: finds missing cells, None where the training rows had none.
+    vocabulary: per category column, the texts of the codes 2, 3, ...
+    timed: date columns that have an hour.   varies: [Dn without marks], 0 for constants.
+    """
+
+    schema: Schema
+    scaling: Scaling
+    values: Pipeline | None
+    marks: MissingIndicator | None
+    varies: np.ndarray
+    vocabulary: tuple[tuple[str, ...], ...]
+    timed: tuple[str, ...]
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, schema: Schema, scaling: Scaling = "robust") -> "Preparer":
+        """Fit on the rows of a frame from `infer` or `conform`, and on nothing else."""
+        if scaling not in get_args(Scaling):
+            raise BadInput(f"scaling: expected robust, standard or quantile, got {scaling!r}.")
+        timed = tuple(name for name in schema.dates if _has_time(frame[name]))
+        raw = _numbers(frame, schema, timed)
+        values = marks = None
+        varies = np.zeros(raw.shape[1])
+        if raw.shape[1]:
+            imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+            values = Pipeline([("impute", imputer), ("scale", _scaler(scaling, len(raw)))])
+            filled = imputer.fit_transform(raw)
+            values.fit(raw)
+            varies = (filled.max(axis=0) > filled.min(axis=0)).astype(np.float64)
+            marked = raw[:, _first_parts(schema, timed)]
+            if np.isnan(marked).any():
+                marks = MissingIndicator(features="missing-only", error_on_new=False).fit(marked)
+        vocabulary = tuple(_vocabulary(frame[name]) for name in schema.categories)
+        return cls(schema, scaling, values, marks, varies, vocabulary, timed)
+
+    def transform(self, frame: pd.DataFrame) -> Arrays:
+        """The arrays of a frame from `infer` or `conform`; each row depends on itself only."""
+        raw = _numbers(frame, self.schema, self.timed)
+        parts = []
+        if self.values is not None and len(raw):
+            parts.append(np.clip(self.values.transform(raw) * self.varies, -_LIMIT, _LIMIT))
+            if self.marks is not None:
+                parts.append(self.marks.transform(raw[:, _first_parts(self.schema, self.timed)]))
+        width = len(self.number_names)
+        numbers = np.hstack(parts) if parts else np.zeros((len(frame), width))
+        codes = [
+            _codes(frame[name], words)
+            for name, words in zip(self.schema.categories, self.vocabulary, strict=True)
+        ]
+        categories = np.stack(codes, axis=1) if codes else np.zeros((len(frame), 0))
+        return Arrays(
+            np.ascontiguousarray(numbers, dtype=np.float32),
+            np.ascontiguousarray(categories, dtype=np.int32),
+        )
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Codes of each category column, rare and missing included."""
+        return tuple(FIRST + len(words) for words in self.vocabulary)
+
+    @property
+    def number_names(self) -> tuple[str, ...]:
+        """Names of the columns of `Arrays.numbers`."""
+        names = _number_names(self.schema, self.timed)
+        if self.marks is None:
+            return tuple(names)
+        marked = self.schema.numbers + self.schema.dates
+        return (*names, *(f"{marked[i]} (missing)" for i in self.marks.features_))
+
+    def save(self, path: Path) -> None:
+        """Write one file (skops, no pickle)."""
+        import skops.io
+
+        skops.io.dump(
+            {
+                "format": _FORMAT,
+                "schema": self.schema.to_json(),
+                "scaling": self.scaling,
+                "values": self.values,
+                "marks": self.marks,
+                "varies": self.varies,
+                "vocabulary": [list(words) for words in self.vocabulary],
+                "timed": list(self.timed),
+            },
+            path,
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> "Preparer":
+        """Read what `save` wrote. Raises BadInput when the file is missing or damaged."""
+        import skops.io
+
+        try:
+            data = skops.io.loads(Path(path).read_bytes(), trusted=_TRUSTED)
+            if data["format"] > _FORMAT:
+                raise BadInput(
+                    f"{path}: written by a newer version (format {data['format']}, this one "
+                    f"reads up to {_FORMAT}).\nUpgrade shrinkage."
+                )
+            return cls(
+                schema=Schema.from_json(data["schema"]),
+                scaling=data["scaling"],
+                values=data["values"],
+                marks=data["marks"],
+                varies=data["varies"],
+                vocabulary=tuple(tuple(words) for words in data["vocabulary"]),
+                timed=tuple(data["timed"]),
+            )
+        except BadInput:
+            raise
+        except FileNotFoundError:
+            raise BadInput(f"{path}: no such file; the model folder is not complete.") from None
+        except Exception as error:  # a damaged archive fails in as many ways as it has bytes
+            raise BadInput(
+                f"{path}: damaged, or not written by shrinkage ({type(error).__name__}).\n"
+                "Copy the model folder again, or fit again."
+            ) from None
+
+
+def _scaler(scaling: str, n_rows: int) -> Any:
+    if scaling == "robust":
+        return RobustClip()
+    if scaling == "standard":
+        return StandardScaler()
+    return QuantileTransformer(
+        n_quantiles=min(1000, n_rows), output_distribution="normal", random_state=0
+    )
+
+
+def _numbers(frame: pd.DataFrame, schema: Schema, timed: tuple[str, ...]) -> np.ndarray:
+    """Number columns, then parts of dates: [n, Dn without marks] float64, missing is NaN."""
+    columns = [frame[name].to_numpy(np.float64) for name in schema.numbers]
+    for name in schema.dates:
+        when = frame[name].dt
+        days = (frame[name] - pd.Timestamp(0)) / pd.Timedelta(days=1)
+        parts = [days, when.year, when.month, when.day_of_week]
+        if name in timed:
+            parts.append(when.hour + when.minute / 60)
+        columns += [part.to_numpy(np.float64) for part in parts]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(frame), 0))
+
+
+def _number_names(schema: Schema, timed: tuple[str, ...]) -> list[str]:
+    names = list(schema.numbers)
+    for name in schema.dates:
+        parts = [*_PARTS, "hour"] if name in timed else _PARTS
+        names += [f"{name} ({part})" for part in parts]
+    return names
+
+
+def _first_parts(schema: Schema, timed: tuple[str, ...]) -> list[int]:
+    """Places that get a mark: a date is missing as a whole, so one part stands for all."""
+    places = list(range(len(schema.numbers)))
+    start = len(places)
+    for name in schema.dates:
+        places.append(start)
+        start += len(_PARTS) + (name in timed)
+    return places
+
+
+def _has_time(series: Any) -> bool:
+    return bool((series.dropna().dt.normalize() != series.dropna()).any())
+
+
+def _vocabulary(series: Any) -> tuple[str, ...]:
+    counts = series.value_counts()
+    frequent = counts[counts >= FEWEST]
+    # by count, then by text, so that the order of the rows does not matter
+    ordered = sorted(frequent.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(str(word) for word, _ in ordered[: MOST - FIRST])
+
+
+def _codes(series: Any, words: tuple[str, ...]) -> np.ndarray:
+    places = pd.Index(words, dtype="str").get_indexer(pd.Index(series, dtype="str"))
+    codes = np.where(places >= 0, places + FIRST, RARE)
+    return np.where(series.isna(), ABSENT, codes)

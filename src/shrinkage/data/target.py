@@ -1,0 +1,169 @@
+"""The target column: which task it sets, its labels or values, and the rows it costs."""
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from shrinkage.data import cells
+from shrinkage.data.cells import count, show, where
+from shrinkage.data.columns import FEW, MOSTLY, check_finite, numeric_share
+from shrinkage.data.labels import list_labels
+from shrinkage.errors import BadInput
+
+Task = Literal["classification", "regression"]
+
+MOST_CLASSES = 1000
+
+
+def prepare_target(
+    series: pd.Series, name: str, task: str
+) -> tuple[Task, pd.Series, np.ndarray, tuple | None, list[str]]:
+    """Decide the task and clean the target.
+
+    series: the target column with the table's index.   task: "auto" or the task itself.
+    Returns the task; the target (float64 values, or labels of one type) on the rows that can be
+    used; the positions of these rows; the classes in order (None for regression); and notes for
+    the person.
+    Raises BadInput when the column cannot be a target of the task.
+
+    auto: text and bool are classes; numbers with a fraction are a regression; whole numbers
+    are classes when at most 20 differ.
+    """
+    column = show(series.name)
+    if task not in ("auto", "classification", "regression"):
+        raise BadInput(f"task: expected auto, classification or regression, got {show(task)}.")
+    if pd.api.types.is_datetime64_any_dtype(series):
+        raise BadInput(
+            f"{name}: the target {column} holds dates, which cannot be predicted.\n"
+            "Turn them into numbers, such as days until, or choose another --target."
+        )
+    notes: list[str] = []
+    words: Any = cells.text(series) if cells.is_text(series) else series
+    there = words.notna()
+    if not there.any():
+        raise BadInput(f"{name}: the target {column} has no values.\nChoose another --target.")
+    if not there.all():
+        notes.append(f"{count(int((~there).sum()), 'row')} without a target dropped.")
+        words = words[there]
+    rows = np.flatnonzero(there)
+    numeric = _numeric(words, name, task)
+    chosen = _task(words, numeric, task, notes)
+    if chosen == "regression":
+        if not numeric:
+            bad = int(cells.numbers(words)[1].argmax()) if cells.is_text(words) else 0
+            raise BadInput(
+                f"{name}: the target {column} is not a number ({where(words, bad)}: "
+                f"{show(words.iloc[bad])}), so it cannot be a regression.\n"
+                "Use --task classification, or correct the cell."
+            )
+        check_finite(words, name)
+        values = pd.Series(cells.numbers(words)[0], words.index, name=series.name)
+        if values.nunique() == 1:
+            raise BadInput(
+                f"{name}: the target {column} is {show(values.iloc[0])} in every row: there is "
+                "nothing to learn.\nChoose another --target."
+            )
+        return "regression", values, rows, None, notes
+    labels: Any = _labels(words, numeric, name)
+    enough, classes = _classes(labels, name, notes)
+    return "classification", labels[enough], rows[enough], classes, notes
+
+
+def _numeric(words: pd.Series, name: str, task: str) -> bool:
+    """Whether the target is a number; a number column with a few text cells is bad input."""
+    if cells.is_number(words):
+        return True
+    if not cells.is_text(words) or cells.leading_zeros(words):
+        return False
+    share, first = numeric_share(words)
+    if MOSTLY <= share < 1 and task != "classification" and words.nunique() > FEW:
+        raise BadInput(
+            f"{name}: target {show(words.name)}, {where(words, first)}: "
+            f"{show(words.iloc[first])} is not a number, most of the column are.\n"
+            "Correct the cell, or leave it empty to drop the row."
+        )
+    return share == 1
+
+
+def _task(words: pd.Series, numeric: bool, task: str, notes: list[str]) -> Task:
+    if task == "classification" or task == "regression":
+        return task
+    column = show(words.name)
+    if not numeric:
+        notes.append(f"Task: classification, because target {column} is not a number.")
+        return "classification"
+    values = np.unique(cells.numbers(words)[0])
+    if any(v != np.floor(v) for v in values):
+        notes.append(f"Task: regression, because target {column} has fractions.")
+        return "regression"
+    chosen = "classification" if len(values) <= FEW else "regression"
+    other = "regression" if chosen == "classification" else "classification"
+    notes.append(
+        f"Task: {chosen}, because target {column} has {len(values):,} different whole numbers; "
+        f"--task {other} says otherwise."
+    )
+    return chosen
+
+
+def _labels(words: pd.Series, numeric: bool, name: str) -> pd.Series:
+    """Labels of one type: bool, int, float (whole, as 1.0 was written) or text."""
+    if pd.api.types.is_bool_dtype(words):
+        return words.astype(bool)
+    if isinstance(words.dtype, pd.CategoricalDtype):
+        words = words.astype(words.cat.categories.dtype)
+        if not cells.is_number(words):
+            return words if pd.api.types.is_bool_dtype(words) else cells.text(words)
+        numeric = True
+    if not numeric:
+        return cells.text(words)
+    check_finite(words, name)
+    values = cells.numbers(words)[0]
+    fraction = values != np.floor(values)
+    if fraction.any():
+        first = int(fraction.argmax())
+        raise BadInput(
+            f"{name}: target {show(words.name)}, {where(words, first)}: "
+            f"{show(words.iloc[first])} has a fraction, so it cannot be a class.\n"
+            "Use --task regression, or choose another --target."
+        )
+    exact = cells.written_as_integers(words)
+    return pd.Series(
+        values.astype(np.int64 if exact and np.abs(values).max() < 2**53 else float),
+        words.index,
+        name=words.name,
+    )
+
+
+def _classes(labels: Any, name: str, notes: list[str]) -> tuple[np.ndarray, tuple]:
+    """Which rows are of a class with two rows or more, and these classes."""
+    column = show(labels.name)
+    counts = labels.value_counts()
+    unusual = cells.is_text(labels) and len(counts) > max(len(labels) / 2, 2)
+    if len(counts) > MOST_CLASSES or unusual:
+        way_out = "Choose another --target" + (
+            "." if cells.is_text(labels) else ", or use --task regression."
+        )
+        raise BadInput(
+            f"{name}: the target {column} has {len(counts):,} classes in {len(labels):,} rows, "
+            f"too many to learn.\n{way_out}"
+        )
+    alone = sorted(counts.index[counts == 1])
+    enough = ~labels.isin(alone).to_numpy()
+    if alone and len(counts) > 1:
+        notes.append(
+            f"{count(len(alone), 'row')} dropped: {'class' if len(alone) == 1 else 'classes'} "
+            f"{list_labels(_plain(alone))} with a single row cannot be both learned and tested."
+        )
+    classes = _plain(sorted(labels[enough].unique()))
+    if len(classes) < 2:
+        only = f"one class ({show(classes[0])})" if classes else "no class with two rows"
+        raise BadInput(
+            f"{name}: the target {column} has {only}: there is nothing to learn.\n"
+            "Choose another --target, or add rows of another class."
+        )
+    return enough, classes
+
+
+def _plain(labels: Any) -> tuple:
+    return tuple(v.item() if isinstance(v, np.generic) else v for v in labels)

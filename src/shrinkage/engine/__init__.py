@@ -1,0 +1,1 @@
+"""Where cohorts run: one process per core, or this process on one device."""

@@ -1,0 +1,60 @@
+"""Prepared data as files that every process maps into memory: shared, never copied.
+
+One safetensors file a scaling; reading maps it, so processes share its pages.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from shrinkage.files import replacing
+from shrinkage.population.dataset import Dataset, Fold, Sample
+
+
+def sample_of(
+    numbers: np.ndarray, categories: np.ndarray, target: np.ndarray | None = None
+) -> Sample:
+    """numbers: [n, Dn] float; categories: [n, Dc] codes; target: [n]."""
+    inputs = {"numbers": numbers, "categories": categories}
+    tensors = {n: torch.from_numpy(np.ascontiguousarray(a)) for n, a in inputs.items()}
+    return Sample(tensors, None if target is None else torch.from_numpy(np.array(target)))
+
+
+def padded(numbers: np.ndarray, width: int) -> np.ndarray:
+    """Zero columns on the right: folds may differ in which columns had missing cells."""
+    return np.pad(numbers, ((0, 0), (0, width - numbers.shape[1])))
+
+
+def write(dataset: Dataset, path: Path) -> None:
+    """Save a data set, atomically."""
+    tensors: dict[str, Tensor] = {}
+    for k, fold in enumerate(dataset.folds):
+        for part, sample in (("train", fold.train), ("validation", fold.validation)):
+            assert sample.target is not None
+            for name, array in {**sample.inputs, "target": sample.target}.items():
+                tensors[f"{k}.{part}.{name}"] = array.contiguous()
+    with replacing(path, sync=False) as temporary:
+        save_file(tensors, temporary)
+
+
+@lru_cache(maxsize=4)
+def read(path: Path, folds: int, outputs: int, task: str, device: str = "cpu") -> Dataset:
+    """The data set at `path`; kept for the next cohort that asks."""
+    tensors = load_file(path, device=device)
+
+    def sample(fold: int, part: str) -> Sample:
+        prefix = f"{fold}.{part}."
+        arrays = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+        return Sample({n: t for n, t in arrays.items() if n != "target"}, arrays["target"])
+
+    return Dataset(
+        tuple(Fold(sample(k, "train"), sample(k, "validation")) for k in range(folds)),
+        outputs,
+        task,
+    )

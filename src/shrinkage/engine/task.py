@@ -1,0 +1,174 @@
+"""One piece of work: bring a cohort from one rung to the next.
+
+A task is idempotent: it reads a checkpoint (or starts), trains to a step, writes a checkpoint
+and the results of its trials, and says what it found. Running it twice gives the same files.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from shrinkage import scores
+from shrinkage.engine import arrays
+from shrinkage.files import replacing
+from shrinkage.nets.table import TableShape
+from shrinkage.population import checkpoint
+from shrinkage.population.cohort import Cohort, Member, network_of
+from shrinkage.population.predict import predict
+from shrinkage.population.train import Training, advance, validation_scores
+from shrinkage.recipe import Recipe
+
+
+_WARM_STEPS = 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What all tasks of a study share, small enough to send: the arrays stay in their files.
+
+    folder: where arrays lie, one file a scaling. shape: columns and outputs of the network.
+    """
+
+    folder: Path
+    folds: int
+    shape: TableShape
+    task: str
+    metric: str
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Task:
+    """trials: number and recipe of each of the cohort's trials. alive: those still in contest.
+
+    until: the step to reach. before, after: checkpoints to read and write (None: none).
+    results: where trials that end here leave weights and predictions. deadline: when to halt,
+    in seconds of time.time().
+    """
+
+    problem: Problem
+    trials: tuple[tuple[int, Recipe], ...]
+    alive: frozenset[int]
+    seed: int
+    until: int
+    before: Path | None
+    after: Path | None
+    results: Path
+    deadline: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """scores: mean over folds by trial, larger is better. reasons: why trials diverged.
+
+    step: where the cohort stands. halted: the deadline came first.
+    """
+
+    scores: dict[int, float]
+    reasons: dict[int, str]
+    step: int
+    halted: bool
+    seconds: float
+
+
+def seconds_per_step(
+    problem: Problem, recipe: Recipe, seed: int, steps: int, deadline: float
+) -> float:
+    """Wall-clock seconds of one training step of a recipe's cohort, its first steps left out."""
+    training = Training.begin(cohort_of(problem, ((0, recipe),), seed))
+    score = score_of(problem.metric)
+    training = advance(training, _WARM_STEPS, score)
+    first, began = training.state.step, time.perf_counter()
+    training = advance(training, first + steps, score, lambda: time.time() > deadline)
+    return (time.perf_counter() - began) / max(1, training.state.step - first)
+
+
+def cohort_of(problem: Problem, trials: tuple[tuple[int, Recipe], ...], seed: int) -> Cohort:
+    """The cohort of some recipes: every trial has one member a fold, in this order."""
+    recipe = trials[0][1]
+    members = tuple(Member(recipe, seed, k) for _, recipe in trials for k in range(problem.folds))
+    path = problem.folder / f"{scaling_of(recipe)}.safetensors"
+    shape = problem.shape
+    dataset = arrays.read(path, problem.folds, shape.outputs, problem.task, problem.device)
+    return Cohort(members, dataset, lambda r: network_of(r, shape), problem.device)
+
+
+def scaling_of(recipe: Recipe) -> str:
+    return type(recipe.get("scaling")).__name__.lower()
+
+
+def run(task: Task) -> Result:
+    """Do it. Writes `after` and, for trials at their last step, files in `results`."""
+    began = time.perf_counter()
+    problem, folds = task.problem, task.problem.folds
+    cohort = cohort_of(problem, task.trials, task.seed)
+    numbers = [number for number, _ in task.trials]
+    training = checkpoint.load(cohort, task.before) if task.before else Training.begin(cohort)
+    dropped = {i for i in training.alive if numbers[i // folds] not in task.alive}
+    training = training.drop(dropped) if dropped else training
+
+    score = score_of(problem.metric)
+    training = advance(training, task.until, score, lambda: time.time() > task.deadline)
+    halted = bool(training.alive) and training.state.step < min(task.until, cohort.total_steps)
+    reasons: dict[int, str] = {}
+    for position, outcome in training.left.items():
+        if outcome.reason:
+            reasons.setdefault(numbers[position // folds], outcome.reason)
+    living = [n for n in numbers if n in task.alive and n not in reasons]
+    found = _scores(training, [numbers.index(n) for n in living], folds, score)
+    if halted or training.done:
+        for number in living:
+            _write(training, numbers.index(number), folds, task.results / f"{number:05d}")
+    if task.after is not None and not training.done and not halted:
+        checkpoint.save(training, task.after)
+    return Result(
+        dict(zip(living, found, strict=True)),
+        reasons,
+        training.state.step if training.alive else cohort.total_steps,
+        halted,
+        time.perf_counter() - began,
+    )
+
+
+def score_of(metric: str):
+    """A score function for training: the metric, signed so that larger is better."""
+    definition = scores.METRICS[metric]
+
+    def score(prediction: Tensor, target: Tensor) -> Tensor:
+        return scores.goodness(metric, definition.function(prediction, target))
+
+    return score
+
+
+def _member(training: Training, trial: int, folds: int) -> tuple[Cohort, Tensor, Tensor]:
+    """The members of one trial, as they would predict: weights [K, P], statistics [K, Q]."""
+    rows = list(range(trial * folds, (trial + 1) * folds))
+    outcomes = [training.outcome(row) for row in rows]
+    weights = torch.stack([outcome.weights for outcome in outcomes])
+    statistics = torch.stack([outcome.statistics for outcome in outcomes])
+    return training.cohort.select(rows), weights, statistics
+
+
+def _scores(training: Training, trials: list[int], folds: int, score) -> list[float]:
+    found = []
+    for trial in trials:
+        cohort, weights, statistics = _member(training, trial, folds)
+        found.append(float(validation_scores(cohort, weights, statistics, score).mean()))
+    return found
+
+
+def _write(training: Training, trial: int, folds: int, path: Path) -> None:
+    """What a finished trial leaves: weights, statistics and validation predictions by fold."""
+    cohort, weights, statistics = _member(training, trial, folds)
+    samples = [fold.validation for fold in cohort.dataset.folds]
+    predictions = predict(cohort, weights, statistics, samples)
+    tensors = {"weights": weights.cpu(), "statistics": statistics.cpu()}
+    tensors |= {f"prediction.{k}": p.cpu().contiguous() for k, p in enumerate(predictions)}
+    with replacing(path.with_suffix(".safetensors"), sync=False) as temporary:
+        save_file(tensors, temporary)

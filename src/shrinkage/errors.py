@@ -1,0 +1,13 @@
+"""The errors and warnings that a person sees."""
+
+
+class BadInput(ValueError):
+    """Something a person gave us cannot be used: a file, a column, a value, a recipe.
+
+    The message is one to three lines: what is wrong, where, and the way out. The
+    command line prints it as it is and exits with 2; it never shows a traceback.
+    """
+
+
+class NoEffectWarning(UserWarning):
+    """An ingredient was asked for and changed nothing."""

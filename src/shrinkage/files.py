@@ -1,0 +1,50 @@
+"""Writing files so that a kill, a full disk or a second run never leaves half of one."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shrinkage.errors import BadInput
+
+
+@contextmanager
+def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
+    """A temporary path beside `path`; on success it is flushed to disk and takes its name.
+
+    sync: wait until the disk has it, which a power cut could otherwise lose; a kill could not.
+
+    On any error the temporary file is removed and `path` is as it was.
+    Raises BadInput for a full disk or a folder that cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        if sync:
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise unwritable(path, error) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace the file's content, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def unwritable(path: Path, error: OSError) -> BadInput:
+    """The reason why a file could not be written, and the way out."""
+    reasons = {
+        errno.ENOSPC: "the disk is full; free some space, or choose another --out",
+        errno.EDQUOT: "the disk quota is used up; free some space, or choose another --out",
+        errno.EACCES: "no permission to write there; choose another --out",
+        errno.EROFS: "the file system is read-only; choose another --out",
+    }
+    return BadInput(f"cannot write {path}: {reasons.get(error.errno or 0, error.strerror)}")

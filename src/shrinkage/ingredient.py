@@ -1,0 +1,154 @@
+"""What an ingredient is made of: frozen dataclasses whose numbers declare themselves.
+
+An ingredient is one named element of a recipe (dropout, adam, cosine, mixup). Its file
+holds a pure function and a frozen dataclass of hyperparameters; the catalog joins the two
+with a name and a place. A number declares unit, valid interval, search range, scale and
+neutral value once, in its annotation:
+
+    eps: Annotated[float, Member(valid="[0, 1)", low=0.0, high=0.2, neutral=0.0)] = 0.0
+
+`Member` numbers may differ between the members of one population and become tensors [M].
+`Structural` numbers decide shapes; members of one population share them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, dataclass_transform, get_args, get_type_hints
+
+from pydantic import ConfigDict, GetCoreSchemaHandler
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_core import PydanticCustomError, core_schema
+
+Place = Literal["data", "augment", "network", "loss", "gradient", "update", "average", "stop"]
+PLACES: tuple[Place, ...] = get_args(Place)
+
+Scale = Literal["linear", "log", "complement"]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A declared number.
+
+    valid: interval of allowed values, such as "[0, 1)" or "(0, inf)".
+    low, high: the range a search looks at, within `valid`.
+    scale: how the search spreads over that range; "complement" is log in 1 - value, for
+        decays near 1.
+    neutral: the value at which the ingredient does nothing; None where there is none.
+    unit: what the number counts ("epochs", "share of steps"); "" for a pure number.
+    """
+
+    valid: str
+    low: float
+    high: float
+    scale: Scale = "linear"
+    neutral: float | None = None
+    unit: str = ""
+
+    @property
+    def bounds(self) -> tuple[float, float, bool, bool]:
+        """(lower, upper, lower is allowed, upper is allowed)."""
+        lower, upper = (float(part) for part in self.valid[1:-1].split(","))
+        return lower, upper, self.valid[0] == "[", self.valid[-1] == "]"
+
+    def allows(self, value: float) -> bool:
+        lower, upper, closed_below, closed_above = self.bounds
+        above = value >= lower if closed_below else value > lower
+        below = value <= upper if closed_above else value < upper
+        return above and below and not math.isnan(value)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        def inside(value: float) -> float:
+            if not self.allows(value):
+                raise PydanticCustomError(
+                    "outside", "{value} is outside {valid}", {"value": value, "valid": self.valid}
+                )
+            return value
+
+        return core_schema.no_info_after_validator_function(inside, handler(source))
+
+
+class Member(Number):
+    """A number that may differ between the members of a population."""
+
+
+class Structural(Number):
+    """A number that decides shapes; equal for all members of a population."""
+
+
+Kind = TypeVar("Kind", bound=type)
+
+
+@dataclass_transform(frozen_default=True)
+def ingredient(cls: Kind) -> Kind:
+    """Make a frozen, strictly validated dataclass: wrong type, range or name is an error."""
+    config = ConfigDict(strict=True, extra="forbid")
+    return pydantic_dataclass(frozen=True, config=config)(cls)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One hyperparameter of an ingredient: its name, default, and what it may be."""
+
+    name: str
+    default: Any
+    number: Number | None
+    choices: tuple[Any, ...] | None
+
+    @property
+    def per_member(self) -> bool:
+        return isinstance(self.number, Member)
+
+
+_FIELDS: dict[type, tuple[Field, ...]] = {}
+
+
+def fields_of(kind: type) -> tuple[Field, ...]:
+    """The declared hyperparameters of an ingredient class, in order."""
+    if kind not in _FIELDS:
+        hints = get_type_hints(kind, include_extras=True)
+        _FIELDS[kind] = tuple(
+            _field(field, hints[field.name]) for field in dataclasses.fields(kind)
+        )
+    return _FIELDS[kind]
+
+
+def _field(field: dataclasses.Field, hint: Any) -> Field:
+    number = next((m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Number)), None)
+    choices = get_args(hint) if number is None and get_args(hint) else None
+    return Field(field.name, field.default, number, choices)
+
+
+def switchable(kind: type) -> bool:
+    """Whether leaving the ingredient out equals setting its numbers to their neutral values.
+
+    Then its on and off arms share a population: absence is a value, not a structure.
+    """
+    fields = fields_of(kind)
+    return (
+        bool(fields)
+        and all(field.per_member for field in fields)
+        and any(field.number is not None and field.number.neutral is not None for field in fields)
+    )
+
+
+def neutral(kind: type) -> Any:
+    """The instance that does nothing: every number with a neutral value is set to it."""
+    return kind(
+        **{
+            field.name: field.number.neutral
+            for field in fields_of(kind)
+            if field.number is not None and field.number.neutral is not None
+        }
+    )
+
+
+def is_neutral(instance: Any) -> bool:
+    """Whether any number that has a neutral value stands at it (one is enough: rate 0 is off)."""
+    return switchable(type(instance)) and any(
+        getattr(instance, field.name) == field.number.neutral
+        for field in fields_of(type(instance))
+        if field.number is not None and field.number.neutral is not None
+    )

@@ -1,0 +1,34 @@
+"""Label smoothing: mix the target with the uniform distribution.
+
+    q = (1 - eps) * onehot(y) + eps / C
+
+Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7.
+
+Helps: noisy labels; accuracy on small tables.
+Does nothing: to squared or absolute error, whose targets are numbers.
+Conflicts: probabilities become less sharp, so log loss may rise while accuracy rises too;
+with mixup the targets are softened twice.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from shrinkage.batch import per_member
+from shrinkage.ingredient import Member, ingredient
+
+
+@ingredient
+class LabelSmoothing:
+    """eps: share of probability mass spread over all classes; 0 is the identity."""
+
+    eps: Annotated[float, Member("[0, 1)", 0.0, 0.2, neutral=0.0)] = 0.0
+
+
+def smooth_labels(target: Tensor, eps: Tensor) -> Tensor:
+    """Mix targets with the uniform distribution; target: [M, B, C], eps: [M] in [0, 1)."""
+    uniform = target.new_full((), 1 / target.shape[-1])
+    return torch.lerp(target, uniform, per_member(eps, target))

@@ -1,0 +1,128 @@
+"""A trained model: predicts tables like the one it was fitted on.
+
+    Model.load("run").predict(frame)
+    Model.load("run").predict_proba(frame)
+
+Its members (one a fold, trained by one recipe) predict together: probabilities, or numbers,
+are averaged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from shrinkage.data.labels import decode_classes
+from shrinkage.data.schema import Schema, conform
+from shrinkage.data.source import Table
+from shrinkage.data.tabular import Preparer
+from shrinkage.engine.arrays import padded, sample_of
+from shrinkage.errors import BadInput
+from shrinkage.nets.table import TableShape
+from shrinkage.population.cohort import network_of
+from shrinkage.population.dataset import Sample, Units
+from shrinkage.population.predict import forward, in_unit
+from shrinkage.recipe import Recipe
+from shrinkage.store import artifact
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """weights: [K, P]; statistics: [K, Q]; preparers and units: one a member."""
+
+    recipe: Recipe
+    shape: TableShape
+    weights: Tensor
+    statistics: Tensor
+    preparers: list[Preparer]
+    units: list[Units]
+
+    @property
+    def schema(self) -> Schema:
+        return self.preparers[0].schema
+
+    def outputs(self, frame: pd.DataFrame) -> np.ndarray:
+        """Probabilities [n, C], or numbers [n], of a frame that conforms to the schema."""
+        network = network_of(self.recipe, self.shape)
+        samples = [self._sample(preparer, frame) for preparer in self.preparers]
+        found = forward(network, self.weights, self.statistics, samples)
+        task = self.schema.task
+        predictions = [in_unit(o, task, u) for o, u in zip(found, self.units, strict=True)]
+        return torch.stack(predictions).double().mean(0).numpy()
+
+    def _sample(self, preparer: Preparer, frame: pd.DataFrame) -> Sample:
+        prepared = preparer.transform(frame)
+        return sample_of(padded(prepared.numbers, self.shape.numbers), prepared.categories)
+
+    def predict_proba(self, data: Table | pd.DataFrame) -> np.ndarray:
+        """Class probabilities [n, C], columns in the order of `schema.classes`."""
+        return self.outputs(self._conform(data))
+
+    def predict(self, data: Table | pd.DataFrame) -> np.ndarray:
+        """Labels [n] as in the training data, or numbers [n]."""
+        return self.labels(self.outputs(self._conform(data)))
+
+    def labels(self, outputs: np.ndarray) -> np.ndarray:
+        """What outputs mean: the most probable label, or the number itself."""
+        classes = self.schema.classes
+        return outputs if classes is None else decode_classes(outputs.argmax(1), classes)
+
+    def table(self, data: Table, *, proba: bool = False) -> tuple[pd.DataFrame, tuple[str, ...]]:
+        """Predictions as a table to save, and what was noticed in the rows.
+
+        One column named after the target; with `proba`, one a class.
+        Raises BadInput for rows that do not fit, and for probabilities of a regression.
+        """
+        if proba and self.schema.classes is None:
+            raise BadInput("--proba: this model predicts numbers; it has no classes")
+        frame, notes = conform(self.schema, data)
+        outputs = self.outputs(frame)
+        if not proba:
+            return pd.DataFrame({self.schema.target: self.labels(outputs)}), notes
+        classes = [str(label) for label in self.schema.classes or ()]
+        return pd.DataFrame(outputs, columns=pd.Index(classes)), notes
+
+    def _conform(self, data: Table | pd.DataFrame) -> pd.DataFrame:
+        table = data if isinstance(data, Table) else Table(data, "DataFrame")
+        return conform(self.schema, table)[0]
+
+    def save(self, folder: Path, about: dict[str, Any]) -> None:
+        """Write the model folder; `about` is provenance for its manifest."""
+        about = {
+            **about,
+            "task": self.schema.task,
+            "target": self.schema.target,
+            "recipe_hash": self.recipe.hash,
+            "shape": {
+                "numbers": self.shape.numbers,
+                "cardinalities": list(self.shape.cardinalities),
+                "outputs": self.shape.outputs,
+            },
+            "units": [vars(units) for units in self.units],
+        }
+        toml = self.recipe.to_toml()
+        artifact.write(
+            artifact.Artifact(self.weights, self.statistics, self.preparers, toml, about), folder
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Model:
+        """Raises BadInput for a folder that is missing, damaged, foreign or too new."""
+        found = artifact.read(Path(folder))
+        shape = found.about["shape"]
+        return cls(
+            Recipe.from_toml(found.recipe, f"{folder}/recipe.toml"),
+            TableShape(shape["numbers"], tuple(shape["cardinalities"]), shape["outputs"]),
+            found.weights,
+            found.statistics,
+            list(found.preparers),
+            [Units(**units) for units in found.about["units"]],
+        )
+
+

@@ -1,0 +1,91 @@
+"""Any torch module as a population: its parameters stacked, its forward pass vectorized.
+
+torch.func runs the module with parameters given from outside, and vmap adds the member axis.
+Batch norm works, its running statistics become the population's; dropout and recurrent layers
+do not (their randomness or state is hidden from vmap), so they are refused: use the stacked
+ones in `shrinkage.nets`.
+
+Source: PyTorch, torch.func.functional_call and torch.vmap.
+"""
+
+from __future__ import annotations
+
+import copy
+
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from shrinkage.nets.initialize import initial_weights, kaiming
+from shrinkage.nets.layout import Entry, Layout
+from shrinkage.nets.network import Network
+
+_REFUSED = (nn.modules.dropout._DropoutNd, nn.RNNBase, nn.RNNCellBase)
+_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+
+
+def _entries(module: nn.Module) -> list[Entry]:
+    entries = []
+    for prefix, part in module.named_modules():
+        for name, array in part.named_parameters(prefix=prefix, recurse=False):
+            if isinstance(part, _NORMS):
+                start = 1.0 if name.endswith("weight") else 0.0
+                entries.append(Entry(name, tuple(array.shape), "norm", start))
+            elif array.dim() < 2:
+                entries.append(Entry(name, tuple(array.shape), "bias"))
+            else:
+                receptive = array[0, 0].numel() if array.dim() > 2 else 1
+                fan = (array.shape[1] * receptive, array.shape[0] * receptive)
+                entries.append(Entry(name, tuple(array.shape), "weight", fan=fan))
+    return entries
+
+
+def adopt(module: nn.Module, *, reset: bool = True) -> Network:
+    """A network from a module whose forward takes the batch's input "x" [B, ...].
+
+    reset: members start from Kaiming weights of their own seed; False: all start from the
+    module's present weights (fine-tuning).
+    Returns a Network whose output has the member axis in front.
+    Raises ValueError for modules that hide randomness or state.
+    """
+    for name, part in module.named_modules():
+        # A norm without momentum averages over all batches, by a counter that vmap cannot keep.
+        counting = isinstance(part, nn.modules.batchnorm._NormBase) and part.momentum is None
+        if counting or isinstance(part, _REFUSED):
+            raise ValueError(
+                f"cannot adopt {name or 'the module'} ({type(part).__name__}): its randomness or "
+                "state is hidden from vmap; build the network from shrinkage.nets instead"
+            )
+    # An own copy: the adopted network must not change when its owner trains the module on.
+    skeleton = copy.deepcopy(module)
+    given = {name: array.detach().clone() for name, array in skeleton.named_parameters()}
+    floating = {n: b.detach().clone() for n, b in skeleton.named_buffers() if b.is_floating_point()}
+    counters = {n: b.detach() for n, b in skeleton.named_buffers() if not b.is_floating_point()}
+    weights = Layout(tuple(_entries(skeleton)))
+    statistics = Layout(
+        tuple(Entry(name, tuple(array.shape), "statistic") for name, array in floating.items())
+    )
+
+    def start(seed: int) -> Tensor:
+        if reset:
+            return initial_weights(weights, seed, kaiming)
+        return weights.flatten({name: array[None] for name, array in given.items()})[0]
+
+    def apply(weights_by_name, statistics_by_name, inputs, hyper, draws):
+        skeleton.train(draws is not None)
+
+        def one(parameters, buffers, x):
+            # vmap needs buffers that are batched to be written in place; clones are.
+            own = {name: array.clone() for name, array in buffers.items()}
+            integers = {name: array.clone() for name, array in counters.items()}
+            output = functional_call(skeleton, (parameters, own, integers), (x,))
+            return output, own
+
+        output, changed = vmap(one)(weights_by_name, statistics_by_name, inputs["x"])
+        return output, changed if draws is not None else {}
+
+    def measure(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: array.clone() for name, array in floating.items()}
+
+    return Network(weights, statistics, apply, start, measure)
+
+

@@ -1,0 +1,75 @@
+"""Batch norm: standardize each unit over the rows of the batch, then scale and shift.
+
+    training:   y = gamma (x - mean_B) / sqrt(var_B + 1e-5) + beta
+                running <- (1 - momentum) running + momentum * (mean_B, var_B * B/(B-1))
+    inference:  y = gamma (x - running_mean) / sqrt(running_var + 1e-5) + beta
+
+Ioffe & Szegedy 2015, "Batch Normalization", algorithms 1 and 2; equals torch's BatchNorm1d.
+
+Helps: deep networks and large rates; its batch noise regularizes.
+Does nothing: it cannot act at batch size 1, which is an error.
+Conflicts: with L2 or decay the weight's scale is free, so they steer the effective rate;
+small batches make it noisy.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from shrinkage.ingredient import Member, ingredient
+from shrinkage.nets.layout import Entry
+
+EPS = 1e-5
+
+
+@ingredient
+class BatchNorm:
+    """momentum: share of the newest batch in the running statistics."""
+
+    momentum: Annotated[float, Member("(0, 1]", 0.01, 0.3, "log")] = 0.1
+
+
+def batch_norm_entries(name: str, width: int) -> tuple[list[Entry], list[Entry]]:
+    """(weights, statistics) of one layer."""
+    weights = [
+        Entry(f"{name}.scale", (width,), "norm", start=1.0),
+        Entry(f"{name}.shift", (width,), "norm"),
+    ]
+    statistics = [
+        Entry(f"{name}.mean", (width,), "statistic"),
+        Entry(f"{name}.variance", (width,), "statistic", start=1.0),
+    ]
+    return weights, statistics
+
+
+def batch_norm_train(
+    x: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor, momentum: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """x: [M, B, H]; scale, shift, mean, variance: [M, H]; momentum: [M].
+
+    Returns the output, and the new running mean and variance.
+    Raises ValueError at B = 1, where the variance is undefined.
+    """
+    rows = x.shape[1]
+    if rows < 2:
+        raise ValueError("batch norm needs at least 2 rows a batch; use layer_norm, or more rows")
+    # Spelled out, because torch's var_mean along a middle dimension is three times slower.
+    batch_mean = x.mean(1)
+    centered = x - batch_mean[:, None]
+    batch_variance = centered.square().mean(1)
+    gain = scale * torch.rsqrt(batch_variance + EPS)
+    y = torch.addcmul(shift[:, None], centered, gain[:, None])
+    share = momentum[:, None]
+    unbiased = batch_variance.detach() * (rows / (rows - 1))
+    return y, mean.lerp(batch_mean.detach(), share), variance.lerp(unbiased, share)
+
+
+def batch_norm_infer(
+    x: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor
+) -> Tensor:
+    """The same with running statistics: no row depends on another."""
+    gain = scale * torch.rsqrt(variance + EPS)
+    return torch.addcmul((shift - mean * gain)[:, None], x, gain[:, None])

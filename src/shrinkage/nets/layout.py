@@ -1,0 +1,79 @@
+"""Where each weight of a network lies in one flat buffer [M, P].
+
+A layout is a list of named shapes. `views` gives layers their weights as views of the flat
+buffer; what acts on all weights (optimizer, decay, norms, averages) works on [M, P] itself.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Role = Literal["weight", "embedding", "bias", "norm", "statistic"]
+DECAYED: tuple[Role, ...] = ("weight", "embedding")
+"""The roles that penalties and decay act on; biases and norm parameters are left out."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One named array of a network.
+
+    start: a number to fill with; or (fan_in, fan_out): the initialization scheme draws it; or
+    a standard deviation with `spread=True`: normal numbers of that deviation.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    role: Role
+    start: float = 0.0
+    fan: tuple[int, int] | None = None
+    spread: bool = False
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Layout:
+    entries: tuple[Entry, ...]
+
+    @cached_property
+    def size(self) -> int:
+        """P, the number of parameters of one network."""
+        return sum(entry.size for entry in self.entries)
+
+    @cached_property
+    def offsets(self) -> dict[str, int]:
+        offsets, position = {}, 0
+        for entry in self.entries:
+            offsets[entry.name] = position
+            position += entry.size
+        return offsets
+
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        """flat: [M, P]. Each entry as a view [M, *shape]; writing to one writes to `flat`."""
+        return {
+            entry.name: flat[:, (at := self.offsets[entry.name]) : at + entry.size].view(
+                len(flat), *entry.shape
+            )
+            for entry in self.entries
+        }
+
+    def flatten(self, arrays: dict[str, Tensor]) -> Tensor:
+        """The inverse of `views`: arrays [M, *shape] by name to a new flat buffer [M, P]."""
+        if not self.entries:
+            return torch.empty(0)
+        return torch.cat([arrays[entry.name].flatten(1) for entry in self.entries], dim=1)
+
+    def mask(self, roles: tuple[Role, ...]) -> Tensor:
+        """[P], 1 where the entry has one of these roles."""
+        parts = [
+            torch.full((entry.size,), float(entry.role in roles)) for entry in self.entries
+        ]
+        return torch.cat(parts) if parts else torch.empty(0)

@@ -1,0 +1,44 @@
+"""Multilayer perceptron.
+
+    h_0 = x,    h_l = dropout(activation(norm(h_{l-1} W_l + b_l))),    z = h_L W + b
+
+Source: Goodfellow et al. 2016, "Deep Learning", chapter 6.
+
+Helps: the default for tables.
+Conflicts: beyond a few layers it trains worse than a residual network.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from torch import Tensor
+
+from shrinkage.ingredient import Structural, ingredient
+from shrinkage.nets.linear import linear, linear_entries
+from shrinkage.nets.parts import Forward, Parts
+
+
+@ingredient
+class Mlp:
+    """width: units of each hidden layer. depth: hidden layers."""
+
+    width: Annotated[int, Structural("[1, 65536]", 32, 512, "log", unit="units")] = 128
+    depth: Annotated[int, Structural("[0, 64]", 1, 4, unit="layers")] = 2
+
+
+def mlp(inputs: int, outputs: int, parts: Parts, width: int, depth: int) -> Forward:
+    """Declare the weights in `parts` and return the pass [M, B, inputs] -> [M, B, outputs]."""
+    widths = [inputs, *[width] * depth]
+    for layer in range(depth):
+        parts.declare(linear_entries(f"layer{layer}", widths[layer], width))
+        parts.declare_norm(f"layer{layer}.norm", width)
+    parts.declare(linear_entries("head", widths[-1], outputs))
+
+    def forward(x: Tensor, run) -> Tensor:
+        for layer in range(depth):
+            x = linear(x, run.weight(f"layer{layer}.weight"), run.weight(f"layer{layer}.bias"))
+            x = run.dropout(run.activation(run.norm(x, f"layer{layer}.norm")), f"dropout.{layer}")
+        return linear(x, run.weight("head.weight"), run.weight("head.bias"))
+
+    return forward

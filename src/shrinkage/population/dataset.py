@@ -1,0 +1,133 @@
+"""What a population is trained and validated on: folds of rows, already numbers.
+
+Each fold was prepared from its own training rows, so nothing leaks from its validation rows.
+A target is class codes (int64 [n]) or a number to predict (float [n], in its own unit); a fold
+knows the mean and deviation of its training numbers, and training sees (y - center) / spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from shrinkage.batch import Batch, Inputs
+
+
+@dataclass(frozen=True)
+class Sample:
+    """inputs: arrays by name, each [n, ...]. target: [n], or None where it is unknown."""
+
+    inputs: Inputs
+    target: Tensor | None
+
+    @property
+    def rows(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+
+@dataclass(frozen=True)
+class Units:
+    """Mean, deviation (never 0) and range of a fold's training target, in its own unit."""
+
+    center: float
+    spread: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class Fold:
+    train: Sample
+    validation: Sample
+
+    @cached_property
+    def units(self) -> Units:
+        assert self.train.target is not None
+        y = self.train.target.double()
+        spread = float(y.std(correction=0)) or 1.0
+        return Units(float(y.mean()), spread, float(y.min()), float(y.max()))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """folds: one for a holdout, K for K-fold. outputs: C, the classes, or 1 for a number."""
+
+    folds: tuple[Fold, ...]
+    outputs: int
+    task: str
+    dtype: torch.dtype = torch.float32
+
+    @cached_property
+    def rows(self) -> int:
+        """Training rows that every fold has; the length of an epoch."""
+        return min(fold.train.rows for fold in self.folds)
+
+    @cached_property
+    def class_share(self) -> Tensor:
+        """Share of each class among the training rows of each fold, [K, C]; ones in regression."""
+        if self.task != "classification":
+            return torch.ones(len(self.folds), 1, dtype=self.dtype)
+        counts = [
+            torch.bincount(fold.train.target, minlength=self.outputs)  # pyright: ignore
+            for fold in self.folds
+        ]
+        shares = torch.stack(counts).to(self.dtype)
+        return shares / shares.sum(1, keepdim=True)
+
+    @cached_property
+    def _stacked(self) -> tuple[Sample, Tensor]:
+        """Training rows of all folds, one after the other, and where each fold starts."""
+        folds = self.folds
+        if len(folds) == 1:
+            return self._encoded(folds[0]), torch.zeros(1, dtype=torch.int64)
+        parts = [self._encoded(fold) for fold in folds]
+        inputs = {
+            name: torch.cat([part.inputs[name] for part in parts]) for name in parts[0].inputs
+        }
+        starts = torch.tensor([0] + [part.rows for part in parts[:-1]]).cumsum(0)
+        return Sample(inputs, torch.cat([part.target for part in parts])), starts  # pyright: ignore
+
+    def _encoded(self, fold: Fold) -> Sample:
+        target = fold.train.target
+        assert target is not None
+        if self.task != "classification":
+            units = fold.units
+            target = ((target.double() - units.center) / units.spread).to(self.dtype)
+        return Sample(fold.train.inputs, target)
+
+    def batch(self, folds: Tensor, positions: Tensor) -> Batch:
+        """folds: [M], positions: [M, B] within each fold's training rows."""
+        sample, starts = self._stacked
+        device = positions.device
+        index = positions + starts.to(device)[folds][:, None]
+        target = gather(sample.target, index)  # pyright: ignore
+        if self.task == "classification":
+            target = functional.one_hot(target, self.outputs).to(self.dtype)
+        else:
+            target = target[..., None]
+        weight = torch.ones(index.shape, dtype=self.dtype, device=device)
+        inputs = {name: self.cast(gather(x, index)) for name, x in sample.inputs.items()}
+        return Batch(inputs, target, weight)
+
+    def cast(self, x: Tensor) -> Tensor:
+        return x.to(self.dtype) if x.is_floating_point() else x.long()
+
+    def to(self, device: torch.device | str) -> Dataset:
+        """The same on another device, all rows at once."""
+
+        def move(sample: Sample) -> Sample:
+            inputs = {name: x.to(device) for name, x in sample.inputs.items()}
+            return Sample(inputs, None if sample.target is None else sample.target.to(device))
+
+        folds = tuple(Fold(move(fold.train), move(fold.validation)) for fold in self.folds)
+        return Dataset(folds, self.outputs, self.task, self.dtype)
+
+
+def gather(array: Tensor, index: Tensor) -> Tensor:
+    """Rows of array [N, ...] at index [M, B]: [M, B, ...]."""
+    return array.index_select(0, index.reshape(-1)).view(*index.shape, *array.shape[1:])

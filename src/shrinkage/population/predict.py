@@ -1,0 +1,74 @@
+"""Predictions of many members at once, each on rows of its own.
+
+Inference takes no draws and no hyperparameters: it depends on weights, statistics and a row.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from shrinkage.nets.network import Network
+from shrinkage.population.cohort import Cohort
+from shrinkage.population.dataset import Sample, Units
+
+_VALUES_AT_ONCE = 1 << 20
+
+
+def predict(
+    cohort: Cohort, weights: Tensor, statistics: Tensor, samples: list[Sample]
+) -> list[Tensor]:
+    """Predictions of each member on its own sample, in the target's unit.
+
+    weights: [M, P]; statistics: [M, Q]; samples: one a member.
+    Returns probabilities [n, C] or numbers [n] a member.
+    """
+    dataset = cohort.dataset
+    outputs = forward(cohort.network, weights, statistics, samples)
+    return [
+        in_unit(output, dataset.task, dataset.folds[member.fold].units)
+        for output, member in zip(outputs, cohort.members, strict=True)
+    ]
+
+
+def forward(
+    network: Network, weights: Tensor, statistics: Tensor, samples: list[Sample]
+) -> list[Tensor]:
+    """Outputs [n, C] of each member on its own sample; rows are served in chunks."""
+    views = network.weights.views(weights), network.statistics.views(statistics)
+    longest = max(sample.rows for sample in samples)
+    width = max((e.shape[-1] for e in network.weights.entries if e.role == "bias"), default=1)
+    chunk = max(1, _VALUES_AT_ONCE // (len(samples) * width))
+    outputs = []
+    with torch.no_grad():
+        for begin in range(0, longest, chunk):
+            rows = torch.arange(begin, min(begin + chunk, longest), device=weights.device)
+            inputs = {
+                name: _cast(_stack([sample.inputs[name] for sample in samples], rows), weights)
+                for name in samples[0].inputs
+            }
+            outputs.append(network.apply(*views, inputs, {}, None)[0])
+    output = torch.cat(outputs, 1)
+    return [output[i, : sample.rows] for i, sample in enumerate(samples)]
+
+
+def in_unit(output: Tensor, task: str, units: Units) -> Tensor:
+    """A network's output [n, C] as probabilities [n, C], or as numbers [n] in the target's unit.
+
+    Numbers stay within the range of the training rows: a network that extrapolates on one wild
+    row should not decide a squared error.
+    """
+    if task == "classification":
+        return torch.softmax(output, -1)
+    return (output[:, 0] * units.spread + units.center).clamp(units.lowest, units.highest)
+
+
+def _stack(arrays: list[Tensor], rows: Tensor) -> Tensor:
+    """Rows of each member's array, [M, b, ...]; a shorter array repeats its last row."""
+    if all(array is arrays[0] for array in arrays):
+        return arrays[0][rows].expand(len(arrays), len(rows), *arrays[0].shape[1:])
+    return torch.stack([array[rows.clamp(max=len(array) - 1)] for array in arrays])
+
+
+def _cast(x: Tensor, like: Tensor) -> Tensor:
+    return x.to(like.dtype) if x.is_floating_point() else x.long()

@@ -1,0 +1,89 @@
+"""What training changes: the flat buffers of a cohort, and where each member stands.
+
+| field | meaning | shape |
+|---|---|---|
+| weights, statistics | of the networks | [M, P], [M, Q] |
+| slots | what the update rule remembers | each [M, P] |
+| average | moving average of the weights, if any member has one | [M, P] |
+| first_loss, worst_loss | for finding divergence | [M] |
+| best_* | the epoch with the best validation score, for early stopping | [M], [M, P], [M, Q] |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+
+import torch
+from torch import Tensor
+
+from shrinkage.optim.slots import Slots
+from shrinkage.population.cohort import Cohort
+
+
+@dataclass(frozen=True)
+class State:
+    step: int
+    weights: Tensor
+    statistics: Tensor
+    first_loss: Tensor
+    worst_loss: Tensor
+    best_score: Tensor
+    best_epoch: Tensor
+    slots: Slots = field(default_factory=dict)
+    average: Tensor | None = None
+    best_weights: Tensor | None = None
+    best_statistics: Tensor | None = None
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> State:
+        """The state with a function applied to every tensor."""
+
+        def apply(value):
+            if isinstance(value, Tensor):
+                return function(value)
+            if isinstance(value, dict):
+                return {name: function(tensor) for name, tensor in value.items()}
+            return value
+
+        return replace(self, **{f.name: apply(getattr(self, f.name)) for f in fields(self)})
+
+    def select(self, keep: list[int]) -> State:
+        """The state of these members only: buffers compacted, nothing else changed."""
+        return self.map(lambda x: x[torch.tensor(keep, dtype=torch.int64, device=x.device)])
+
+
+def start(cohort: Cohort) -> State:
+    """Every member before its first step."""
+    dtype, device, network = cohort.dataset.dtype, cohort.device, cohort.network
+    weights = torch.stack(
+        [cohort.build(member.recipe).start(member.seed) for member in cohort.members]
+    ).to(device, dtype)
+    measured = {
+        fold: network.measure(
+            {n: cohort.dataset.cast(x) for n, x in cohort.dataset.folds[fold].train.inputs.items()}
+        )
+        for fold in sorted({member.fold for member in cohort.members})
+    }
+    statistics = network.statistics.flatten(
+        {
+            entry.name: torch.stack([measured[m.fold][entry.name] for m in cohort.members])
+            for entry in network.statistics.entries
+        }
+    ).to(device, dtype)
+    count = len(cohort.members)
+    if not network.statistics.entries:
+        statistics = weights.new_empty(count, 0)
+    stopping = bool(torch.isfinite(cohort.patience).any())
+    return State(
+        step=0,
+        weights=weights,
+        statistics=statistics,
+        first_loss=weights.new_zeros(count),
+        worst_loss=weights.new_zeros(count),
+        best_score=torch.full((count,), -torch.inf, dtype=torch.float64),
+        best_epoch=torch.zeros(count, dtype=torch.int64),
+        slots={name: torch.zeros_like(weights) for name in cohort.optimizer[0].slots},
+        average=weights.clone() if "ema" in cohort.hyper else None,
+        best_weights=weights.clone() if stopping else None,
+        best_statistics=statistics.clone() if stopping else None,
+    )

@@ -1,0 +1,193 @@
+"""Train a cohort up to a step: serve batches, validate each epoch, let members leave.
+
+Members leave in three ways, all by compaction: they diverge, their patience is used up, or a
+search drops them at a rung. What a member was when it left is its outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from shrinkage.population.cohort import Cohort
+from shrinkage.population.memory import keep_freed_memory
+from shrinkage.population.predict import predict
+from shrinkage.population.state import State, start
+from shrinkage.population.step import step
+from shrinkage.rows.minibatch import batch_positions
+from shrinkage.stopping.divergence import divergence
+from shrinkage.stopping.early_stopping import exhausted, improved
+
+Score = Callable[[Tensor, Tensor], Tensor]
+"""Predictions [M, n, ...] and target [n] to a score a member [M], larger is better."""
+
+_SERVED_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a member was when it left training: reason is None unless it diverged."""
+
+    weights: Tensor
+    statistics: Tensor
+    step: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """A cohort, the state of the members still in training, and what became of the others.
+
+    alive: positions in `cohort.members`, in the order of the state's rows.
+    """
+
+    cohort: Cohort
+    state: State
+    alive: tuple[int, ...]
+    left: dict[int, Outcome]
+
+    @classmethod
+    def begin(cls, cohort: Cohort) -> Training:
+        return cls(cohort, start(cohort), tuple(range(len(cohort.members))), {})
+
+    @property
+    def living(self) -> Cohort:
+        """The members still in training, in the order of the state's rows."""
+        return self.cohort.select(list(self.alive))
+
+    @property
+    def done(self) -> bool:
+        return not self.alive or self.state.step >= self.cohort.total_steps
+
+    def drop(self, positions: set[int], outcomes: dict[int, Outcome] | None = None) -> Training:
+        """Without these members; their outcomes are kept where given."""
+        keep = [row for row, position in enumerate(self.alive) if position not in positions]
+        return Training(
+            self.cohort,
+            self.state.select(keep),
+            tuple(self.alive[row] for row in keep),
+            {**self.left, **(outcomes or {})},
+        )
+
+    def outcome(self, position: int) -> Outcome:
+        """The member as validation and prediction see it: left, best so far, or now."""
+        if position in self.left:
+            return self.left[position]
+        row = self.alive.index(position)
+        weights, statistics = presented(self.living, self.state)
+        return Outcome(weights[row], statistics[row], self.state.step)
+
+
+def presented(cohort: Cohort, state: State) -> tuple[Tensor, Tensor]:
+    """Weights [M, P] and statistics [M, Q] that count: best, else averaged, else the last."""
+    weights = state.weights if state.average is None else state.average
+    if state.best_weights is None or state.best_statistics is None:
+        return weights, state.statistics
+    kept = (torch.isfinite(cohort.patience) & torch.isfinite(state.best_score)).to(weights.device)
+    return (
+        torch.where(kept[:, None], state.best_weights, weights),
+        torch.where(kept[:, None], state.best_statistics, state.statistics),
+    )
+
+
+def advance(
+    training: Training, until: int, score: Score, halt: Callable[[], bool] = lambda: False
+) -> Training:
+    """Train the living members up to step `until`; `halt` is asked once a step.
+
+    A halted training stands at the step it reached and can be advanced again.
+    """
+    keep_freed_memory()
+    until = min(until, training.cohort.total_steps)
+    cohort = training.living
+    while training.alive and training.state.step < until:
+        if len(cohort.members) != len(training.alive):
+            cohort = training.living
+        state, rows = training.state, cohort.dataset.rows
+        epoch = state.step * cohort.batch_size // rows
+        # The first step at which this epoch's rows are all seen.
+        boundary = -(-(epoch + 1) * rows // cohort.batch_size)
+        state, halted = _steps(cohort, state, min(boundary, until), halt)
+        if not halted and state.step == boundary:
+            state = _validated(cohort, state, epoch + 1, score)
+        # Patience counts whole epochs: one that is cut short has no score yet.
+        finished = state.step * cohort.batch_size // rows
+        training = _leave(replace(training, state=state), cohort, finished)
+        if halted:
+            break
+    return training
+
+
+def _steps(
+    cohort: Cohort, state: State, until: int, halt: Callable[[], bool]
+) -> tuple[State, bool]:
+    while state.step < until:
+        count = min(until - state.step, _SERVED_AT_ONCE)
+        for positions in _positions(cohort, state.step, count):
+            if halt():
+                return state, True
+            state, _ = step(cohort, state, cohort.dataset.batch(cohort.folds, positions))
+    return state, False
+
+
+def _positions(cohort: Cohort, first: int, count: int) -> Tensor:
+    """Rows of each step and member, [count, M, B]; members of equal seed and fold share them."""
+    dataset, served = cohort.dataset, {}
+    for member in cohort.members:
+        rows = dataset.folds[member.fold].train.rows
+        key = (member.seed, rows)
+        if key not in served:
+            served[key] = batch_positions(member.seed, rows, cohort.batch_size, first, count)
+    columns = [served[m.seed, dataset.folds[m.fold].train.rows] for m in cohort.members]
+    return torch.stack(columns, 1).to(cohort.device)
+
+
+def _validated(cohort: Cohort, state: State, epoch: int, score: Score) -> State:
+    """The state with best scores, epochs and weights brought up to date."""
+    if state.best_weights is None or state.best_statistics is None:
+        return state
+    weights = state.weights if state.average is None else state.average
+    scores = validation_scores(cohort, weights, state.statistics, score)
+    better = improved(scores, state.best_score)
+    on_device = better.to(weights.device)[:, None]
+    return replace(
+        state,
+        best_score=torch.where(better, scores, state.best_score),
+        best_epoch=torch.where(better, epoch, state.best_epoch),
+        best_weights=torch.where(on_device, weights, state.best_weights),
+        best_statistics=torch.where(on_device, state.statistics, state.best_statistics),
+    )
+
+
+def _leave(training: Training, cohort: Cohort, epoch: int) -> Training:
+    """Take out members that diverged or whose patience is used up."""
+    state, outcomes = training.state, {}
+    worst, first = state.worst_loss.tolist(), state.first_loss.tolist()
+    stopped = exhausted(epoch, state.best_epoch, cohort.patience).tolist()
+    weights, statistics = presented(cohort, state)
+    for row, position in enumerate(training.alive):
+        reason = divergence(worst[row], first[row], state.step)
+        if reason or stopped[row]:
+            outcomes[position] = Outcome(
+                weights[row].clone(), statistics[row].clone(), state.step, reason
+            )
+    return training.drop(set(outcomes), outcomes) if outcomes else training
+
+
+def validation_scores(
+    cohort: Cohort, weights: Tensor, statistics: Tensor, score: Score
+) -> Tensor:
+    """The score of each member on the validation rows of its fold, float64 [M]; larger is better."""
+    samples = [cohort.dataset.folds[member.fold].validation for member in cohort.members]
+    predictions = predict(cohort, weights, statistics, samples)
+    scores = torch.full((len(predictions),), -torch.inf, dtype=torch.float64)
+    for fold in sorted({member.fold for member in cohort.members}):
+        rows = [i for i, member in enumerate(cohort.members) if member.fold == fold]
+        target = cohort.dataset.folds[fold].validation.target
+        assert target is not None
+        found = score(torch.stack([predictions[i] for i in rows]), target).double().cpu()
+        scores[rows] = torch.where(torch.isfinite(found), found, -torch.inf)
+    return scores

@@ -1,0 +1,246 @@
+"""A recipe: everything that decides how a network is trained, as a set of ingredients.
+
+    recipe = Recipe(Mlp(width=256), Dropout(rate=0.1), Adam(lr=1e-3), Decay(weight_decay=0.01))
+    recipe.to_toml();  Recipe.from_toml(text);  recipe.hash;  recipe.signature
+
+A recipe is kept in normal form: ingredients in the order of the catalog, roles left open
+filled by the catalog's defaults, ingredients at their neutral value left out. So two recipes
+that train alike are equal, and have one hash.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import ValidationError
+
+from shrinkage.catalog import CATALOG, DEFAULTS, Entry, entry_of, find, in_order
+from shrinkage.errors import BadInput
+from shrinkage.ingredient import PLACES, fields_of, is_neutral, switchable
+
+Values = dict[str, Any]
+"""Hyperparameters by path, such as {"update.adam.lr": 1e-3}."""
+
+
+@dataclass(frozen=True, init=False)
+class Recipe:
+    """A set of ingredients in normal form.
+
+    Raises TypeError for what is not an ingredient, BadInput for two of one role.
+    """
+
+    ingredients: tuple[Any, ...]
+
+    def __init__(self, *ingredients: Any) -> None:
+        by_role: dict[str, Any] = {}
+        for instance in ingredients:
+            entry = entry_of(instance)
+            if entry.role in by_role:
+                other = entry_of(by_role[entry.role]).name
+                raise BadInput(
+                    f"a recipe has one {entry.role}: keep either {other} or {entry.name}"
+                )
+            by_role[entry.role] = instance
+        kept = [i for i in {**DEFAULTS, **by_role}.values() if not is_neutral(i)]
+        object.__setattr__(self, "ingredients", in_order(kept))
+
+    def get(self, role: str) -> Any:
+        """The ingredient with this role ("optimizer", "dropout"), or None."""
+        return next((i for i in self.ingredients if entry_of(i).role == role), None)
+
+    @property
+    def batch_size(self) -> int:
+        return self.get("batches").batch_size
+
+    @property
+    def epochs(self) -> int:
+        return self.get("batches").epochs
+
+    def using(self, *ingredients: Any) -> Recipe:
+        """This recipe with these ingredients, each in place of the one of its role."""
+        roles = {entry_of(i).role for i in ingredients}
+        kept = [i for i in self.ingredients if entry_of(i).role not in roles]
+        return Recipe(*kept, *ingredients)
+
+    def without(self, role: str) -> Recipe:
+        """This recipe with the role left open (its default, or nothing)."""
+        return Recipe(*(i for i in self.ingredients if entry_of(i).role != role))
+
+    def for_task(self, task: str) -> Recipe:
+        """This recipe with a loss that fits the task.
+
+        Raises BadInput where the recipe names a loss of the other task.
+        """
+        name = {"classification": "cross_entropy", "regression": "squared_error"}[task]
+        loss = self.get("loss")
+        if loss is None:
+            return self.using(CATALOG[name].kind())
+        if (entry_of(loss).name == "cross_entropy") != (task == "classification"):
+            raise BadInput(
+                f"the recipe's loss {entry_of(loss).name} cannot train a {task}; "
+                f"leave the loss out, or use {name}"
+            )
+        return self
+
+    @property
+    def values(self) -> Values:
+        """Every hyperparameter by path; an ingredient without any appears as {path: True}."""
+        found: Values = {}
+        for instance in self.ingredients:
+            entry = entry_of(instance)
+            path = f"{entry.place}.{entry.name}"
+            fields = dataclasses.asdict(instance)
+            found |= {f"{path}.{name}": value for name, value in fields.items()} or {path: True}
+        return found
+
+    def set(self, values: Values) -> Recipe:
+        """This recipe with other values; ingredients not yet in it are added with defaults.
+
+        Raises BadInput for unknown paths and values outside their range.
+        """
+        changed: dict[str, dict[str, Any]] = {}
+        for path, value in values.items():
+            name, field = _parse(path)
+            changed.setdefault(name, {})[field] = value
+        present = {entry_of(i).name: dataclasses.asdict(i) for i in self.ingredients}
+        made = [
+            _make(CATALOG[name], {**present.get(name, {}), **fields}, "recipe")
+            for name, fields in changed.items()
+        ]
+        return self.using(*made)
+
+    @property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits; equal for equal recipes, on every machine and version."""
+        text = json.dumps(self.values, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def signature(self) -> str:
+        """What members of one population must share: ingredients and structural numbers.
+
+        Per-member numbers, ingredients that have a neutral value, and choices that only
+        decide initial weights, rates over time or stopping are not part of it.
+        """
+        shared: dict[str, Any] = {}
+        for instance in self.ingredients:
+            entry = entry_of(instance)
+            if entry.structural and not switchable(entry.kind):
+                shared[entry.name] = {
+                    field.name: getattr(instance, field.name)
+                    for field in fields_of(entry.kind)
+                    if not field.per_member
+                }
+        return json.dumps(shared, sort_keys=True)
+
+    def diff(self, other: Recipe) -> list[tuple[str, Any, Any]]:
+        """(path, here, there) for every value that differs; None where there is none."""
+        here, there = self.values, other.values
+        paths = list(dict.fromkeys([*here, *there]))
+        return [(p, here.get(p), there.get(p)) for p in paths if here.get(p) != there.get(p)]
+
+    def to_toml(self) -> str:
+        document: dict[str, dict[str, Any]] = {}
+        for instance in self.ingredients:
+            entry = entry_of(instance)
+            document.setdefault(entry.place, {})[entry.name] = dataclasses.asdict(instance)
+        return tomli_w.dumps(document)
+
+    @classmethod
+    def from_toml(cls, text: str, name: str = "recipe") -> Recipe:
+        """Raises BadInput that names place, ingredient, field, value and range."""
+        try:
+            document = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise BadInput(f"{name} is not valid TOML: {error}") from None
+        made = []
+        for place, section in document.items():
+            _check_place(place, section, name)
+            for key, values in section.items():
+                entry = find(key)
+                if entry.place != place:
+                    raise BadInput(
+                        f"{name}: {key} belongs to [{entry.place}], not to [{place}]"
+                    )
+                if not isinstance(values, dict):
+                    raise BadInput(
+                        f"{name}: write {key} as a table, [{place}.{key}], with its fields below"
+                    )
+                made.append(_make(entry, values, name))
+        return cls(*made)
+
+    def __str__(self) -> str:
+        return self.to_toml()
+
+
+def load(source: str | Path | Recipe) -> Recipe:
+    """A recipe from a preset's name, a TOML file, or a folder that holds a recipe.toml."""
+    if isinstance(source, Recipe):
+        return source
+    path = Path(source)
+    for candidate in (path / "model" / "recipe.toml", path / "recipe.toml", path):
+        if candidate.is_file():
+            try:
+                return Recipe.from_toml(candidate.read_text("utf-8"), str(candidate))
+            except (OSError, UnicodeDecodeError) as error:
+                raise BadInput(f"cannot read {candidate}: {error}") from None
+    return Recipe.from_toml(_preset(str(source)), str(source))
+
+
+def presets() -> list[str]:
+    """Names of the recipes that come with the package."""
+    folder = resources.files("shrinkage") / "presets"
+    return sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml"))
+
+
+def _preset(name: str) -> str:
+    if name not in presets():
+        raise BadInput(
+            f"no recipe '{name}': it is neither a file, nor a folder with a recipe.toml, nor one "
+            f"of the presets {', '.join(presets())}"
+        )
+    return (resources.files("shrinkage") / "presets" / f"{name}.toml").read_text("utf-8")
+
+
+def _check_place(place: str, section: Any, name: str) -> None:
+    if place not in PLACES or not isinstance(section, Mapping):
+        near = difflib.get_close_matches(place, PLACES, n=1, cutoff=0.4)
+        hint = f"did you mean [{near[0]}]?" if near else f"the places are {', '.join(PLACES)}"
+        raise BadInput(f"{name}: there is no place '{place}' in a recipe; {hint}")
+
+
+def _parse(path: str) -> tuple[str, str]:
+    """'update.adam.lr' -> ('adam', 'lr'), checked."""
+    parts = path.split(".")
+    if len(parts) != 3:
+        raise BadInput(f"'{path}' is not a path; write place.ingredient.field")
+    entry = find(parts[1])
+    if entry.place != parts[0]:
+        raise BadInput(f"'{path}': {entry.name} belongs to {entry.place}")
+    return parts[1], parts[2]
+
+
+def _make(entry: Entry, values: Mapping[str, Any], name: str) -> Any:
+    try:
+        return entry.kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = first["loc"][0] if first["loc"] else ""
+        at = f"{name}: {entry.place}.{entry.name}.{field}"
+        known = {f.name: f for f in fields_of(entry.kind)}
+        if field not in known:
+            listed = ", ".join(known) or "no fields"
+            raise BadInput(f"{at} does not exist; {entry.name} has {listed}") from None
+        number = known[str(field)].number
+        wanted = f"expected a value in {number.valid}" if number else "see its card"
+        raise BadInput(f"{at} = {first['input']!r}: {first['msg']}; {wanted}") from None

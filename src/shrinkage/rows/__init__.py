@@ -1,0 +1,1 @@
+"""Ingredients of the data place: how columns are scaled and rows are served in batches."""

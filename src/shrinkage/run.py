@@ -1,0 +1,166 @@
+"""The whole way from Python: `fit` data into a folder, and what came of it.
+
+    run = fit("customers.csv", target="churned", budget="2m", out="run")
+    run.model.predict(frame);  run.recipe;  run.result["scores"]
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from shrinkage.data.source import Table, read
+from shrinkage.errors import BadInput
+from shrinkage.model import Model
+from shrinkage.recipe import Recipe, load
+from shrinkage.search import session
+from shrinkage.search.events import Watch, nobody
+from shrinkage.search.folder import Folder
+from shrinkage.search.settings import (
+    Settings,
+    device_for,
+    folds_for,
+    seconds,
+    test_part,
+    workers_for,
+)
+from shrinkage.space import load_space
+from shrinkage.store.tables import Store, Trial
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished study: its folder, and what its result.json holds."""
+
+    folder: Path
+    result: dict[str, Any]
+
+    @cached_property
+    def model(self) -> Model:
+        """The winner, ready to predict."""
+        return Model.load(self.folder)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The winner's recipe."""
+        return Recipe.from_toml(self.result["recipe"])
+
+
+def fit(
+    data: Any,
+    target: str | None = None,
+    *,
+    task: str = "auto",
+    metric: str = "auto",
+    budget: str | float = "5m",
+    out: str | Path | None = None,
+    test: float | str = 0.2,
+    cv: str | int = "auto",
+    recipe: str | Path | Recipe = "default",
+    space: str | Path = "tabular",
+    seed: int = 0,
+    workers: int | None = None,
+    device: str = "auto",
+    trials: int | None = None,
+    started: float | None = None,
+    watch: Watch = nobody,
+) -> Run:
+    """Find, train, score and save a recipe for a table.
+
+    data: a file, a built-in name, a DataFrame, or (X, y) arrays. target: the column to predict.
+    budget: seconds or "5m", from start to written files. out: a new folder; made where None.
+    test: share of rows set aside, or a file. cv: "auto", "holdout", K, or "KxR".
+    recipe: trial 0. space: what is searched around it. trials: at most so many.
+    workers: processes; None: one a core, 0: none but this one.
+
+    Raises BadInput for anything that cannot be used; nothing is written then.
+    """
+    started = started or time.time()
+    budget_s = seconds(budget)
+    if task not in ("auto", "classification", "regression"):
+        raise BadInput(f"--task {task}: expected auto, classification or regression")
+    folds_for(str(cv), 0)
+    start = load(recipe)
+    load_space(space)
+    where = device_for(device)
+    table = data if isinstance(data, Table) else read(data)
+    name = target if target is not None else table.target
+    if name is None:
+        raise BadInput(f"{table.name}: say which column to predict, with --target COLUMN")
+    settings = Settings(
+        source=table.name,
+        target=name,
+        task=task,
+        metric=metric,
+        budget_s=budget_s,
+        test=test_part(str(test)),
+        cv=str(cv),
+        recipe=start.to_toml(),
+        space=_space_text(space),
+        seed=seed,
+        workers=workers_for(workers, where),
+        device=where,
+        trials=trials,
+    )
+    folder = Path(out) if out is not None else _fresh_folder()
+    result = session.begin(table, settings, folder, started=started, watch=watch)
+    return Run(folder, result)
+
+
+def resume(
+    folder: str | Path,
+    budget: str | float | None = None,
+    *,
+    started: float | None = None,
+    watch: Watch = nobody,
+) -> Run:
+    """Go on with a study that was killed or interrupted, or give a finished one more time."""
+    budget_s = None if budget is None else seconds(budget)
+    return Run(Path(folder), session.resume(Path(folder), budget_s, started=started, watch=watch))
+
+
+def opened(folder: str | Path) -> Run:
+    """A finished study, read from its folder. Raises BadInput where there is no result."""
+    path = Path(folder) / "result.json"
+    try:
+        return Run(Path(folder), json.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        hint = (
+            f"its run did not end; go on with `shrinkage resume {folder}`"
+            if (Path(folder) / "study.db").is_file()
+            else "it is not a study's folder"
+        )
+        raise BadInput(f"{folder} holds no result.json: {hint}") from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} cannot be read: {error}") from None
+
+
+def trials_of(folder: str | Path) -> list[Trial]:
+    """Every trial of a study, finished or not, from its database."""
+    store = Store(Folder(Path(folder)).database)
+    try:
+        return store.trials()
+    finally:
+        store.close()
+
+
+def _space_text(space: str | Path) -> str:
+    path = Path(space)
+    if path.is_file():
+        return path.read_text("utf-8")
+    folder = resources.files("shrinkage") / "presets" / "spaces"
+    return (folder / f"{space}.toml").read_text("utf-8")
+
+
+def _fresh_folder() -> Path:
+    """A folder beside the caller that no other run has: shrinkage-run, shrinkage-run-2, ..."""
+    for number in range(1, 10_000):
+        folder = Path("shrinkage-run" if number == 1 else f"shrinkage-run-{number}")
+        if not folder.exists():
+            return folder
+    raise BadInput("there are 9,999 shrinkage-run folders here; give --out")

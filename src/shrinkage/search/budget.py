@@ -1,0 +1,53 @@
+"""The time of a study: everything from the start to the written files fits the budget.
+
+Before the search, a few steps of trial 0 are timed. Where its full training would take more
+than its share of the budget, all recipes of the study get fewer epochs.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+DEFAULT_SHARE = 0.22
+"""Part of the time left that trial 0 may take: enough remains to try something better."""
+
+MEMBERS_A_COHORT = 16
+"""On a CPU a cohort grows no faster beyond this; a GPU takes many times more."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """started: in seconds of time.time(). spent: by earlier sessions of the study."""
+
+    started: float
+    budget_s: float
+    spent: float = 0.0
+
+    @property
+    def used(self) -> float:
+        """Seconds of all sessions."""
+        return self.spent + time.time() - self.started
+
+    @property
+    def left(self) -> float:
+        """Seconds until training must halt, so that scoring and writing fit in."""
+        return self.deadline - time.time()
+
+    @property
+    def deadline(self) -> float:
+        reserve = min(1.5 + 0.03 * self.budget_s, self.budget_s / 3)
+        return self.started + self.budget_s - reserve
+
+
+def affordable_epochs(epochs: int, seconds: float, left: float) -> int:
+    """Epochs for trial 0, whose whole training would take `seconds`, with `left` to go."""
+    share = DEFAULT_SHARE * max(left, 0.0) / max(seconds, 1e-9)
+    return max(1, math.floor(epochs * min(1.0, share)))
+
+
+def cohort_size(folds: int, device: str) -> int:
+    """Recipes a cohort, each with one member a fold."""
+    members = MEMBERS_A_COHORT if device == "cpu" else 64 * MEMBERS_A_COHORT
+    return max(3, members // folds)

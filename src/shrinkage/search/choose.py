@@ -1,0 +1,51 @@
+"""Which trial wins, with the noise of its score taken into account.
+
+    d_t  = mean over rows of (loss of the default - loss of t),   both out of fold, paired
+    se_t = standard deviation of that difference over rows / sqrt(rows)
+
+A trial challenges the default with d_t - se_t: a gain smaller than its own noise is no gain.
+The best challenger above 0 wins, else the default stays; and what is left must not validate
+worse than the plain network, else the plain network is the answer.
+
+Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3 (the one-standard-
+error rule), applied to paired differences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean paired difference, its standard error, and over how many rows."""
+
+    mean: float
+    error: float
+    rows: int
+
+
+def difference(worse: np.ndarray, better: np.ndarray) -> Difference:
+    """How much smaller the losses [n] of `better` are; rows are paired. Positive is a gain."""
+    gains = worse - better
+    error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else float("inf")
+    return Difference(float(gains.mean()), error, len(gains))
+
+
+def choose(losses: Mapping[int, np.ndarray], default: int, plain: int | None) -> int:
+    """The winner's number. losses: out-of-fold loss of each row [n] by trial."""
+    challenges = {
+        number: difference(losses[default], rows)
+        for number, rows in losses.items()
+        if number != default
+    }
+    winner, lead = default, 0.0
+    for number, found in challenges.items():
+        if found.mean - found.error > lead:
+            winner, lead = number, found.mean - found.error
+    if plain in losses and difference(losses[plain], losses[winner]).mean < 0:
+        return plain
+    return winner

@@ -1,0 +1,41 @@
+"""Random search: recipes drawn from the space, a cohort of one signature at a time.
+
+Bergstra & Bengio 2012, "Random Search for Hyper-Parameter Optimization". Within a cohort the
+structural choices are drawn once and the numbers for each recipe, so a cohort is full.
+
+Ask and tell is the seam between a study and any search: `ask(k, count)` gives the recipes of
+the k-th cohort, `tell` hears every rung of every trial. A resumed study tells again all that
+its database knows, then asks on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from shrinkage.recipe import Recipe
+from shrinkage.space import Space
+
+
+class Search(Protocol):
+    def ask(self, cohort: int, count: int) -> list[Recipe]:
+        """`count` recipes of one signature for the cohort of this number."""
+        ...
+
+    def tell(self, recipe: Recipe, share: float, score: float | None) -> None:
+        """The score (larger is better; None: diverged) after this share of the epochs."""
+        ...
+
+
+@dataclass(frozen=True)
+class RandomSearch:
+    """A pure function of (space, seed, cohort): nothing it is told changes what it asks."""
+
+    space: Space
+    seed: int
+
+    def ask(self, cohort: int, count: int) -> list[Recipe]:
+        return self.space.sample(self.seed, cohort, count)
+
+    def tell(self, recipe: Recipe, share: float, score: float | None) -> None:
+        """Random search does not learn."""

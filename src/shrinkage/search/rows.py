@@ -1,0 +1,136 @@
+"""The table of a study, cut once: training rows with their folds, and test rows set aside.
+
+Everything after this reads these parts; the test part is read once, when the winner is known.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from shrinkage.data.labels import encode_classes
+from shrinkage.data.schema import Schema, conform, infer
+from shrinkage.data.source import Table, read
+from shrinkage.data.split import Fold, inside, test_split
+from shrinkage.data.tabular import Preparer
+from shrinkage.engine.arrays import padded, sample_of
+from shrinkage.errors import BadInput
+from shrinkage.files import replacing, write_text
+from shrinkage.nets.table import TableShape
+from shrinkage.population import dataset
+from shrinkage.search.settings import Settings, folds_for
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """train, test: features and target. folds: positions in `train`.
+
+    notes: what was noticed in the data and what was done about it.
+    """
+
+    schema: Schema
+    train: pd.DataFrame
+    test: pd.DataFrame
+    folds: tuple[Fold, ...]
+    notes: tuple[str, ...]
+
+    def target(self, frame: pd.DataFrame) -> np.ndarray:
+        """[n] class codes int64, or numbers float64."""
+        y = frame[self.schema.target]
+        if self.schema.classes is not None:
+            return encode_classes(y, self.schema.classes)
+        return y.to_numpy(np.float64)
+
+    @property
+    def outputs(self) -> int:
+        return len(self.schema.classes) if self.schema.classes is not None else 1
+
+
+def cut(table: Table, settings: Settings) -> Rows:
+    """Read the columns, set the test part aside, draw the folds.
+
+    Raises BadInput for data that cannot be used.
+    """
+    schema, frame = infer(table, settings.target, settings.task)
+    notes = list(schema.notes)
+    y = frame[schema.target]
+    if isinstance(settings.test, str):
+        test, more = conform(schema, read(settings.test), need_target=True)
+        notes += [f"{settings.test}: {note}" for note in more]
+        train = frame
+    else:
+        kept, aside = test_split(y, schema.task, settings.test, settings.seed)
+        train, test = frame.iloc[kept], frame.iloc[aside]
+    train, test = train.reset_index(drop=True), test.reset_index(drop=True)
+    target = train[schema.target]
+    if schema.task == "classification" and target.nunique() < 2:
+        raise BadInput(f"the training rows hold one class of '{schema.target}'; add rows")
+    cv, repeats = folds_for(settings.cv, len(train))
+    folds = inside(target, schema.task, cv, settings.seed, repeats)
+    return Rows(schema, train, test, folds, tuple(notes))
+
+
+def save(rows: Rows, folder: Path) -> None:
+    """Keep the parts for workers and for resuming."""
+    for name, frame in (("train", rows.train), ("test", rows.test)):
+        with replacing(folder / f"{name}.parquet", sync=False) as temporary:
+            frame.to_parquet(temporary)
+    folds = {f"{k}.{part}": getattr(f, part) for k, f in enumerate(rows.folds) for part in _PARTS}
+    with replacing(folder / "folds.npz", sync=False) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **folds)
+    about = {"schema": rows.schema.to_json(), "notes": list(rows.notes)}
+    write_text(folder / "schema.json", json.dumps(about))
+
+
+_PARTS = ("train", "validation")
+
+
+def load(folder: Path) -> Rows:
+    """What `save` kept. Raises BadInput where it is missing or damaged."""
+    try:
+        about = json.loads((folder / "schema.json").read_text("utf-8"))
+        with np.load(folder / "folds.npz") as arrays:
+            count = len(arrays.files) // 2
+            folds = tuple(Fold(*(arrays[f"{k}.{part}"] for part in _PARTS)) for k in range(count))
+        frames = [pd.read_parquet(folder / f"{name}.parquet") for name in ("train", "test")]
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInput(f"{folder} is not a complete study: {error}; fit again") from None
+    return Rows(Schema.from_json(about["schema"]), *frames, folds, tuple(about["notes"]))
+
+
+def prepare(rows: Rows, scaling: Any) -> tuple[dataset.Dataset, list[Preparer]]:
+    """Arrays of every fold, each prepared by what was fitted on its own training rows."""
+    target = rows.target(rows.train)
+    if rows.schema.task != "classification":
+        target = target.astype(np.float32)
+    features = rows.train.drop(columns=rows.schema.target)
+    preparers, parts = [], []
+    for fold in rows.folds:
+        preparer = Preparer.fit(features.iloc[fold.train], rows.schema, scaling)
+        prepared = preparer.transform(features)
+        preparers.append(preparer)
+        parts.append((prepared.numbers, prepared.categories))
+    width = max(numbers.shape[1] for numbers, _ in parts)
+    folds = [
+        dataset.Fold(
+            *(
+                sample_of(padded(numbers, width)[at], categories[at], target[at])
+                for at in (fold.train, fold.validation)
+            )
+        )
+        for fold, (numbers, categories) in zip(rows.folds, parts, strict=True)
+    ]
+    return dataset.Dataset(tuple(folds), rows.outputs, rows.schema.task), preparers
+
+
+def shape_of(preparers: Sequence[Preparer], outputs: int) -> TableShape:
+    """One shape for the networks of all folds."""
+    numbers = max(len(preparer.number_names) for preparer in preparers)
+    cardinalities = zip(*(preparer.cardinalities for preparer in preparers), strict=True)
+    return TableShape(numbers, tuple(max(column) for column in cardinalities), outputs)

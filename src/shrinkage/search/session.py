@@ -1,0 +1,150 @@
+"""From data to a written result: what `fit` and `resume` do, in order."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from shrinkage.data.source import Table
+from shrinkage.engine import local
+from shrinkage.engine.task import Problem
+from shrinkage.errors import BadInput
+from shrinkage.files import write_text
+from shrinkage.recipe import Recipe, load
+from shrinkage.search import finish, rows
+from shrinkage.search.budget import Clock
+from shrinkage.search.events import Progress, Watch, nobody
+from shrinkage.search.folder import Folder
+from shrinkage.search.settings import Settings, metric_for
+from shrinkage.search.study import Study
+from shrinkage.space import Space
+from shrinkage.store.artifact import versions
+from shrinkage.store.tables import Store
+
+log = logging.getLogger("shrinkage")
+
+
+def begin(
+    table: Table,
+    settings: Settings,
+    root: Path,
+    *,
+    started: float | None = None,
+    watch: Watch = nobody,
+) -> dict[str, Any]:
+    """Search, choose and write into a new folder; returns what its result.json holds.
+
+    started: time.time() at which the budget began. Raises BadInput.
+    """
+    folder = Folder(root)
+    clock = Clock(started or time.time(), settings.budget_s)
+    watch(Progress("reading", settings.metric, left_s=clock.left, budget_s=clock.budget_s))
+    # The data is read before a folder exists: bad input leaves nothing behind.
+    cut = rows.cut(table, settings)
+    settings = replace(settings, metric=metric_for(settings.metric, cut.schema.task))
+    recipe = Recipe.from_toml(settings.recipe)
+    recipe.for_task(cut.schema.task)
+    Space.from_toml(settings.space)
+    folder.create()
+    rows.save(cut, folder.work)
+    store = Store(folder.database, create=True)
+    store.begin(versions()["shrinkage"], settings.to_json())
+    return _go(folder, store, settings, cut, clock, watch)
+
+
+def resume(
+    root: Path, budget_s: float | None = None, *, started: float | None = None, watch: Watch = nobody
+) -> dict[str, Any]:
+    """Go on with a study: for its remaining time, or for `budget_s` more seconds.
+
+    Raises BadInput where the folder holds no study.
+    """
+    folder = Folder(root)
+    store = Store(folder.database)
+    row = store.study()
+    settings = Settings(**row.settings)
+    left = budget_s if budget_s is not None else max(0.0, settings.budget_s - row.spent_s)
+    if row.finished and budget_s is None:
+        if folder.result.is_file():
+            return json.loads(folder.result.read_text("utf-8"))
+        left = 0.0
+    clock = Clock(started or time.time(), left, row.spent_s)
+    cut = rows.load(folder.work)
+    settings = replace(settings, budget_s=left)
+    return _go(folder, store, settings, cut, clock, watch)
+
+
+def _go(
+    folder: Folder, store: Store, settings: Settings, cut: rows.Rows, clock: Clock, watch: Watch
+) -> dict[str, Any]:
+    pool = local.executor(settings.workers)
+    with _logged(folder.log):
+        try:
+            study = _study(folder, store, settings, cut, clock, watch)
+            study.run(pool)
+            local.stop(pool)
+            watch(Progress("scoring", settings.metric, budget_s=clock.budget_s))
+            result = finish.conclude(study)
+            finish.write(study, result)
+            store.spend(clock.used, finished=not study.interrupted)
+            log.info("done after %.1f s", clock.used)
+            return result
+        finally:
+            local.stop(pool)
+            store.close()
+
+
+def _study(
+    folder: Folder, store: Store, settings: Settings, cut: rows.Rows, clock: Clock, watch: Watch
+) -> Study:
+    task = cut.schema.task
+    log.info("%s, %d training rows, %d folds", task, len(cut.train), len(cut.folds))
+    for note in cut.notes:
+        log.info("data: %s", note)
+    shape_file = folder.work / "shape.json"
+    recipe, plain = Recipe.from_toml(settings.recipe), load("plain")
+    if not shape_file.exists():
+        # Columns are counted once, while the arrays of trial 0 are made.
+        from shrinkage.engine import arrays
+        from shrinkage.engine.task import scaling_of
+
+        scaling = scaling_of(recipe)
+        dataset, preparers = rows.prepare(cut, scaling)
+        arrays.write(dataset, folder.work / f"{scaling}.safetensors")
+        shape = rows.shape_of(preparers, cut.outputs)
+        write_text(shape_file, json.dumps([shape.numbers, shape.cardinalities, shape.outputs]))
+    numbers, cardinalities, outputs = json.loads(shape_file.read_text("utf-8"))
+    from shrinkage.nets.table import TableShape
+
+    shape = TableShape(numbers, tuple(cardinalities), outputs)
+    problem = Problem(
+        folder.work, len(cut.folds), shape, task, settings.metric, settings.device
+    )
+    space = Space.from_toml(settings.space)
+    space = Space(recipe, space.dimensions)
+    return Study(folder, settings, store, cut, problem, (recipe, plain), space, clock, watch)
+
+
+@contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """Everything that is logged goes to run.log as well."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    except BadInput as error:
+        log.error("%s", error)
+        raise
+    finally:
+        log.setLevel(level)
+        log.removeHandler(handler)
+        handler.close()

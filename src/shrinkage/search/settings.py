@@ -1,0 +1,122 @@
+"""What a person asks of a study, checked before any work begins."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from shrinkage import scores
+from shrinkage.errors import BadInput
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+SHORTEST_S = 5.0
+"""Less does not load the libraries, train two networks and write the files."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Plain values, so that a study can be resumed from its database.
+
+    source: what to read, as a person named it. test: a share, or a file's path.
+    recipe, base, space: TOML texts of trial 0 and of the space around it.
+    workers: processes; 0 runs everything in this one. trials: at most so many; None: no limit.
+    """
+
+    source: str
+    target: str
+    task: str = "auto"
+    metric: str = "auto"
+    budget_s: float = 300.0
+    test: float | str = 0.2
+    cv: str = "auto"
+    recipe: str = ""
+    space: str = ""
+    seed: int = 0
+    workers: int = 0
+    device: str = "cpu"
+    trials: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def seconds(text: str | float, *, shortest: float = SHORTEST_S) -> float:
+    """'90', '90s', '5m', '1.5h' or '1h30m' in seconds.
+
+    Raises BadInput for anything else, and for less than `shortest`.
+    """
+    parts = re.findall(r"(\d+(?:\.\d*)?)\s*([a-z]*)", str(text).strip().lower())
+    joined = "".join(number + unit for number, unit in parts)
+    if not parts or joined != re.sub(r"\s", "", str(text).lower()):
+        raise BadInput(f"--budget {text}: expected a time such as 90s, 5m or 1h30m")
+    if unknown := [unit for _, unit in parts if unit not in _UNITS]:
+        raise BadInput(f"--budget {text}: '{unknown[0]}' is no unit; use s, m, h or d")
+    total = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if not shortest <= total < float("inf"):
+        raise BadInput(f"--budget {text}: at least {shortest:g} s are needed")
+    return total
+
+
+def test_part(text: str) -> float | str:
+    """A share in (0, 1), or the path of a file.
+
+    Raises BadInput for a number outside (0, 1).
+    """
+    try:
+        share = float(text)
+    except ValueError:
+        return text
+    if not 0 < share < 1:
+        raise BadInput(f"--test {text}: expected a share between 0 and 1, such as 0.2, or a file")
+    return share
+
+
+def metric_for(name: str, task: str) -> str:
+    """The metric's name; "auto" is accuracy or rmse.
+
+    Raises BadInput for a metric that does not exist or belongs to the other task.
+    """
+    return scores.default_metric(task) if name == "auto" else scores.find(name, task).name
+
+
+def folds_for(cv: str, rows: int) -> tuple[str, int]:
+    """(cv as `data.split.inside` takes it, repeats): "auto", "holdout", "5" or "5x2".
+
+    auto repeats its folds below 1,000 rows, where one partition says little.
+    Raises BadInput for anything else.
+    """
+    found = re.fullmatch(r"(auto|holdout|[1-9]\d*)(?:x([1-9]\d?))?", cv)
+    if not found:
+        raise BadInput(f"--cv {cv}: expected auto, holdout, a number of folds K, or KxREPEATS")
+    if cv == "auto":
+        return cv, 2 if rows < 1000 else 1
+    return found[1], int(found[2] or 1)
+
+
+def workers_for(workers: int | None, device: str) -> int:
+    """Processes to use: one a core on a CPU, none but this one on a GPU."""
+    if workers is not None and workers < 0:
+        raise BadInput(f"--workers {workers}: expected 0 (this process only) or more")
+    if device != "cpu":
+        return 0
+    return workers if workers is not None else len(os.sched_getaffinity(0))
+
+
+def device_for(name: str) -> str:
+    """"auto" is the GPU where there is one.
+
+    Raises BadInput for a device that torch does not have here.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(f"--device {name}: {reason}; use auto or cpu") from None
+    return name

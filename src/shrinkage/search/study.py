@@ -1,0 +1,344 @@
+"""A study: asks for recipes, runs their cohorts rung by rung, and keeps all of it.
+
+Everything that decides how a study goes on is in its database and its work folder, so a study
+that was killed goes on from its last finished rung: `Study.open` reads, `run` continues.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import dataclass, field
+
+from shrinkage import scores
+from shrinkage.engine import arrays, task
+from shrinkage.errors import BadInput
+from shrinkage.recipe import Recipe
+from shrinkage.search import baseline, rows
+from shrinkage.search.budget import Clock, affordable_epochs, cohort_size
+from shrinkage.search.events import Progress, Watch, nobody
+from shrinkage.search.folder import Folder
+from shrinkage.search.halving import RUNGS, passing, rung_steps
+from shrinkage.search.random import RandomSearch, Search
+from shrinkage.search.settings import Settings
+from shrinkage.space import Space
+from shrinkage.store.tables import RungRow, Store, Trial, TrialRow
+
+log = logging.getLogger("shrinkage")
+
+DEFAULT, PLAIN = 0, 1
+_TIMED_STEPS = 10
+_TICK_S = 0.25
+
+
+@dataclass
+class Cohort:
+    """A cohort in contest: its trials, those still alive, and the rung it stands at."""
+
+    number: int
+    trials: dict[int, Recipe]
+    alive: set[int]
+    rung: int = 0
+    busy: bool = False
+
+    @property
+    def done(self) -> bool:
+        return not self.alive or self.rung >= len(RUNGS)
+
+    @property
+    def reference(self) -> bool:
+        """The default and the plain network run to the end whatever their rungs say."""
+        return bool(set(self.trials) & {DEFAULT, PLAIN})
+
+
+@dataclass
+class Study:
+    """One search in one folder. Made by `shrinkage.search.session`."""
+
+    folder: Folder
+    settings: Settings
+    store: Store
+    rows: rows.Rows
+    problem: task.Problem
+    recipes: tuple[Recipe, Recipe]
+    space: Space
+    clock: Clock
+    watch: Watch = nobody
+    cohorts: dict[int, Cohort] = field(default_factory=dict)
+    seen: list[list[float]] = field(default_factory=lambda: [[] for _ in RUNGS])
+    best: float | None = None
+    interrupted: bool = False
+
+    @property
+    def searching(self) -> Search:
+        return RandomSearch(self.space, self.settings.seed)
+
+    def run(self, pool: Executor) -> None:
+        """Search until the time is used up, the trials are all done, or Ctrl-C."""
+        try:
+            self._restore(self.store.trials())
+            self._plan(pool)
+            self._loop(pool)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            log.warning("interrupted: keeping the best so far")
+
+    # -- before the search ---------------------------------------------------------------
+
+    def _restore(self, trials: Iterable[Trial]) -> None:
+        """Take up what the database knows; cohorts stand where their last finished rung is."""
+        for trial in trials:
+            recipe = Recipe.from_toml(trial.recipe, f"trial {trial.number}")
+            cohort = self.cohorts.setdefault(trial.cohort, Cohort(trial.cohort, {}, set()))
+            cohort.trials[trial.number] = recipe
+            if trial.status == "running":
+                cohort.alive.add(trial.number)
+                cohort.rung = len(trial.rungs)
+            for rung, _, share, score, _ in trial.rungs:
+                self.searching.tell(recipe, share, score)
+                if score is not None and trial.number > PLAIN:
+                    self.seen[rung].append(score)
+            if trial.status == "finished" and trial.score is not None:
+                self._improve(trial.score)
+
+    def _plan(self, pool: Executor) -> None:
+        """Decide once how many epochs fit; write trials 0 and 1."""
+        plan = self.store.study().plan
+        if plan is None:
+            self._show("timing a few steps")
+            default = self._with_loss(self.recipes[0])
+            share = self._affordable_share(pool, default)
+            plan = {"epochs_share": share}
+            self.store.set_plan(plan)
+            if share < 1:
+                log.info("epochs are cut to %.0f %% to fit the budget", 100 * share)
+        self.share = float(plan["epochs_share"])
+        self.space = Space(self._shortened(self.space.base), self.space.dimensions)
+        if not self.cohorts:
+            default, plain = (self._shortened(recipe) for recipe in self.recipes)
+            self._begin(DEFAULT, "default", [default])
+            self._begin(PLAIN, "plain", [plain])
+
+    def _affordable_share(self, pool: Executor, recipe: Recipe) -> float:
+        self._prepared(task.scaling_of(recipe))
+        arguments = (self.problem, recipe, self.settings.seed, _TIMED_STEPS, self.clock.deadline)
+        total = rung_steps(self._rows(), recipe.batch_size, recipe.epochs)[-1]
+        cost = pool.submit(task.seconds_per_step, *arguments).result() * total
+        epochs = affordable_epochs(recipe.epochs, cost, self.clock.left)
+        log.info("trial 0 would take %.1f s at %d epochs", cost, recipe.epochs)
+        return epochs / recipe.epochs
+
+    def _shortened(self, recipe: Recipe) -> Recipe:
+        epochs = max(1, round(recipe.epochs * self.share))
+        return self._with_loss(recipe.set({"data.minibatch.epochs": epochs}))
+
+    def _with_loss(self, recipe: Recipe) -> Recipe:
+        return recipe.for_task(self.rows.schema.task)
+
+    def _rows(self) -> int:
+        return min(len(fold.train) for fold in self.rows.folds)
+
+    # -- the search ----------------------------------------------------------------------
+
+    def _loop(self, pool: Executor) -> None:
+        slots = max(1, self.settings.workers)
+        running: dict[Future, Cohort | str] = {}
+        baselines = [name for name in baseline.NAMES if name not in self.store.baselines()]
+        while self.clock.left > 0:
+            while len(running) < slots and (job := self._next_job(running, baselines)):
+                future, what = self._submit(pool, job)
+                running[future] = what
+                if future.done():
+                    break
+            self._show("searching")
+            if not running:
+                break
+            done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._finish(running.pop(future), future)
+        # Tasks watch the deadline themselves; give them the moment they need to write.
+        until = time.time() + max(0.5, 0.02 * self.settings.budget_s)
+        while running and time.time() < until:
+            done, _ = wait(running, timeout=max(0.0, until - time.time()))
+            for future in done:
+                self._finish(running.pop(future), future)
+
+    def _next_job(self, running: dict, baselines: list[str]) -> Cohort | str | None:
+        """Rungs that wait come first, then baselines, then a new cohort."""
+        waiting = [c for c in self.cohorts.values() if not c.done and not c.busy]
+        references = [cohort for cohort in waiting if cohort.reference]
+        if references:
+            return references[0]
+        if baselines:
+            return baselines.pop(0)
+        if waiting:
+            return max(waiting, key=lambda cohort: cohort.rung)
+        return self._ask()
+
+    def _ask(self) -> Cohort | None:
+        number = max(self.cohorts) + 1
+        tried = sum(len(cohort.trials) for cohort in self.cohorts.values())
+        count = cohort_size(self.problem.folds, self.problem.device)
+        if self.settings.trials is not None:
+            count = min(count, self.settings.trials - tried)
+        if count <= 0 or not self.space.dimensions:
+            return None
+        asked = [self._with_loss(recipe) for recipe in self.searching.ask(number, count)]
+        return self._begin(tried, "random", list(dict.fromkeys(asked)))
+
+    def _begin(self, first: int, source: str, recipes: list[Recipe]) -> Cohort:
+        number = max(self.cohorts, default=-1) + 1
+        trials = dict(enumerate(recipes, first))
+        self.store.add_trials(
+            TrialRow(number=n, cohort=number, source=source, recipe=r.to_toml(), hash=r.hash)
+            for n, r in trials.items()
+        )
+        self.cohorts[number] = Cohort(number, trials, set(trials))
+        return self.cohorts[number]
+
+    def _submit(self, pool: Executor, job: Cohort | str) -> tuple[Future, Cohort | str]:
+        if isinstance(job, str):
+            log.info("baseline %s begins", job)
+            arguments = (job, self.folder.work, self.problem.metric, self.settings.seed)
+            return pool.submit(baseline.run, *arguments), job
+        job.busy = True
+        recipe = next(iter(job.trials.values()))
+        steps = rung_steps(self._rows(), recipe.batch_size, recipe.epochs)
+        before = self.folder.checkpoint(job.number, job.rung - 1) if job.rung else None
+        last = job.rung == len(RUNGS) - 1
+        after = None if last else self.folder.checkpoint(job.number, job.rung)
+        for trial in job.trials.values():
+            self._prepared(task.scaling_of(trial))
+        work = self._task(job.trials, job.alive, steps[job.rung], before, after)
+        return pool.submit(task.run, work), job
+
+    def _task(self, trials, alive, until, before, after) -> task.Task:
+        for recipe in trials.values():
+            self._prepared(task.scaling_of(recipe))
+        return task.Task(
+            self.problem,
+            tuple(trials.items()),
+            frozenset(alive),
+            self.settings.seed,
+            until,
+            before,
+            after,
+            self.folder.trials,
+            self.clock.deadline,
+        )
+
+    def _prepared(self, scaling: str) -> None:
+        """Write the arrays of a scaling when it is first asked for."""
+        path = self.folder.work / f"{scaling}.safetensors"
+        if not path.exists():
+            arrays.write(rows.prepare(self.rows, scaling)[0], path)
+
+    # -- after a task --------------------------------------------------------------------
+
+    def _finish(self, what: Cohort | str, future: Future) -> None:
+        try:
+            found = future.result()
+        except BrokenExecutor:
+            raise BadInput(
+                "a worker process was killed, perhaps for lack of memory; "
+                f"go on with `shrinkage resume {self.folder.root}`"
+            ) from None
+        except Exception as error:
+            # One recipe that cannot run must not end a study; without trial 0 there is none.
+            log.exception("%s failed", what if isinstance(what, str) else f"cohort {what.number}")
+            if isinstance(what, Cohort) and DEFAULT in what.trials:
+                raise
+            if isinstance(what, Cohort):
+                reasons = dict.fromkeys(what.alive, f"{type(error).__name__}: {error}")
+                self._commit(what, task.Result({}, reasons, 0, False, 0.0))
+            return
+        if isinstance(what, str):
+            validation, test, seconds = found
+            self.store.add_baseline(what, {"validation": validation, "test": test}, seconds)
+            log.info("baseline %s ended after %.1f s", what, seconds)
+        else:
+            self._commit(what, found)
+
+    def _commit(self, cohort: Cohort, found: task.Result) -> None:
+        """Write a finished rung, whole, and decide who goes on."""
+        cohort.busy = False
+        rung, last = cohort.rung, cohort.rung == len(RUNGS) - 1
+        changes: dict[int, tuple[str, str | None]] = {
+            number: ("diverged", reason)
+            for number, reason in found.reasons.items()
+            if number in cohort.alive
+        }
+        if found.halted:
+            changes |= {number: ("cut", "the time was used up") for number in found.scores}
+        elif last:
+            changes |= {number: ("finished", None) for number in found.scores}
+        elif not cohort.reference:
+            self.seen[rung] += found.scores.values()
+            kept = passing(found.scores, self.seen[rung])
+            changes |= {n: ("dropped", None) for n in found.scores if n not in kept}
+        everyone = {**found.scores, **dict.fromkeys(changes)} | found.scores
+        seconds = found.seconds / max(1, len(everyone))
+        share = RUNGS[rung] if not found.halted else 0.0
+        if not found.halted:
+            self.store.finish_rung(
+                [
+                    RungRow(
+                        trial=number,
+                        rung=rung,
+                        step=found.step,
+                        share=share,
+                        score=found.scores.get(number),
+                        seconds=seconds,
+                    )
+                    for number in everyone
+                ],
+                changes,
+                self.clock.used,
+            )
+        for number, recipe in cohort.trials.items():
+            if number in everyone:
+                self.searching.tell(recipe, share, found.scores.get(number))
+        if last and not found.halted:
+            for score in found.scores.values():
+                self._improve(score)
+        if rung:
+            self.folder.checkpoint(cohort.number, rung - 1).unlink(missing_ok=True)
+        log.info(
+            "cohort %d rung %d: %d trials, %d go on, %.1f s%s",
+            cohort.number,
+            rung,
+            len(everyone),
+            len(cohort.alive) - len(changes),
+            found.seconds,
+            ", halted" if found.halted else "",
+        )
+        for number, (status, reason) in changes.items():
+            if status == "diverged":
+                log.info("trial %d diverged: %s", number, reason)
+        cohort.alive -= set(changes)
+        cohort.rung += 1
+
+    def _improve(self, score: float) -> None:
+        self.best = score if self.best is None else max(self.best, score)
+
+    def _show(self, phase: str) -> None:
+        finished = sum(1 for c in self.cohorts.values() if c.rung >= len(RUNGS))
+        best = None if self.best is None else scores.goodness(self.problem.metric, self.best)
+        alive = sum(len(c.alive) for c in self.cohorts.values() if c.busy) * self.problem.folds
+        tried = sum(len(c.trials) for c in self.cohorts.values())
+        self.watch(
+            Progress(
+                phase,
+                self.problem.metric,
+                tried,
+                finished,
+                alive,
+                best,
+                max(0.0, self.clock.left),
+                self.clock.budget_s,
+            )
+        )
+
+

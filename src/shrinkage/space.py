@@ -1,0 +1,278 @@
+"""A space: which parts of a recipe a search may vary, and over what.
+
+    base = "default"                               # what is not varied
+
+    [choose]                                       # one ingredient of a role, or "none"
+    normalization = ["none", "batch_norm"]
+
+    [vary]                                         # a field: its options, or a range
+    "network.mlp.width" = [128, 256]
+    "update.adam.lr" = {}                          # the field's own search range
+    "network.dropout.rate" = { high = 0.4, off = 0.3 }    # 30 % of samples leave it out
+
+A field counts only where its ingredient is in the recipe: that is how conditions arise. Every
+recipe of a space is a point of [0, 1]^d, one coordinate a dimension; coordinates of fields
+that do not count are 0.5.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from shrinkage.catalog import CATALOG, DEFAULTS, entry_of, find, of_role
+from shrinkage.errors import BadInput
+from shrinkage.ingredient import Number, Scale, fields_of, switchable
+from shrinkage.randomness import Draws
+from shrinkage.recipe import Recipe, load
+
+INACTIVE = 0.5
+
+
+@dataclass(frozen=True)
+class Options:
+    """A dimension of unordered options; option i is [i/k, (i+1)/k)."""
+
+    values: tuple[Any, ...]
+
+    def decode(self, u: float) -> Any:
+        return self.values[min(int(u * len(self.values)), len(self.values) - 1)]
+
+    def encode(self, value: Any) -> float:
+        return (self.values.index(value) + 0.5) / len(self.values)
+
+
+@dataclass(frozen=True)
+class Range:
+    """A dimension of numbers. [0, off) is the neutral value, [off, 1] spreads over low..high."""
+
+    low: float
+    high: float
+    scale: Scale = "linear"
+    integer: bool = False
+    off: float = 0.0
+    neutral: float | None = None
+
+    def decode(self, u: float) -> float | int:
+        if u < self.off and self.neutral is not None:
+            return self.neutral
+        share = (u - self.off) / (1 - self.off)
+        ends = self._bend(self.low), self._bend(self.high)
+        value = _readable(self._unbend(ends[0] + share * (ends[1] - ends[0])), self.scale)
+        value = min(max(value, self.low), self.high)
+        return round(value) if self.integer else value
+
+    def encode(self, value: float) -> float:
+        if self.off and value == self.neutral:
+            return self.off / 2
+        low, high = self._bend(self.low), self._bend(self.high)
+        share = (self._bend(min(max(value, self.low), self.high)) - low) / (high - low)
+        return self.off + share * (1 - self.off)
+
+    def _bend(self, value: float) -> float:
+        if self.scale == "log":
+            return math.log(value)
+        return -math.log(1 - value) if self.scale == "complement" else value
+
+    def _unbend(self, value: float) -> float:
+        if self.scale == "log":
+            return math.exp(value)
+        return 1 - math.exp(-value) if self.scale == "complement" else value
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """path: a role ("normalization") or a field ("update.adam.lr").
+
+    structural: whether members with different values cannot share a population.
+    """
+
+    path: str
+    over: Options | Range
+    structural: bool
+
+    @property
+    def is_role(self) -> bool:
+        return "." not in self.path
+
+
+@dataclass(frozen=True)
+class Space:
+    """base: the recipe that is varied. dimensions: roles first, then fields."""
+
+    base: Recipe
+    dimensions: tuple[Dimension, ...]
+
+    @cached_property
+    def size(self) -> int:
+        return len(self.dimensions)
+
+    def decode(self, point: Sequence[float]) -> Recipe:
+        """The recipe at a point of [0, 1]^d.
+
+        Raises ValueError for a point of another size.
+        """
+        if len(point) != self.size:
+            raise ValueError(f"expected a point of {self.size} coordinates, got {len(point)}")
+        recipe = self.base
+        pairs = list(zip(self.dimensions, point, strict=True))
+        for dimension, u in pairs:
+            if dimension.is_role:
+                recipe = self._choose(recipe, dimension.path, dimension.over.decode(u))
+        values = {
+            dimension.path: dimension.over.decode(u)
+            for dimension, u in pairs
+            if not dimension.is_role and _counts(dimension.path, recipe)
+        }
+        return recipe.set(values)
+
+    def encode(self, recipe: Recipe) -> list[float]:
+        """The point of a recipe; values outside a range are moved to its nearest end.
+
+        Raises BadInput where the recipe holds an option that the space does not.
+        """
+        values = recipe.values
+        point = []
+        for dimension in self.dimensions:
+            if dimension.is_role:
+                instance = recipe.get(dimension.path)
+                value = entry_of(instance).name if instance else "none"
+            elif not _counts(dimension.path, recipe):
+                point.append(INACTIVE)
+                continue
+            else:
+                value = values.get(dimension.path, _neutral(dimension.path))
+            try:
+                point.append(dimension.over.encode(value))
+            except ValueError:
+                raise BadInput(f"{dimension.path} = {value!r} is not in this space") from None
+        return point
+
+    def sample(self, seed: int, index: int, count: int = 1) -> list[Recipe]:
+        """`count` random recipes of one signature; a pure function of its arguments.
+
+        The structural coordinates are drawn once for all of them, the others for each.
+        """
+        draws = Draws((seed,), index)
+        shared = draws.uniform("space.structural", (self.size,))[0].tolist()
+        own = draws.uniform("space.members", (count, self.size))[0].tolist()
+        fixed = [dimension.structural for dimension in self.dimensions]
+        return [
+            self.decode([s if f else o for s, o, f in zip(shared, row, fixed, strict=True)])
+            for row in own
+        ]
+
+    def _choose(self, recipe: Recipe, role: str, name: str) -> Recipe:
+        if name == "none":
+            return recipe.without(role)
+        present = recipe.get(role)
+        if present is not None and entry_of(present).name == name:
+            return recipe
+        return recipe.using(CATALOG[name].kind())
+
+    @classmethod
+    def from_toml(cls, text: str, name: str = "space") -> Space:
+        """Raises BadInput that names the line's key, value and what would fit."""
+        try:
+            document = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise BadInput(f"{name} is not valid TOML: {error}") from None
+        if unknown := set(document) - {"base", "choose", "vary"}:
+            raise BadInput(f"{name}: '{min(unknown)}' is not one of base, choose, vary")
+        roles = [_role(key, value, name) for key, value in document.get("choose", {}).items()]
+        fields = [_field(key, value, name) for key, value in document.get("vary", {}).items()]
+        return cls(load(document.get("base", "default")), (*roles, *fields))
+
+
+def load_space(source: str | Path | Space) -> Space:
+    """A space from a ready one's name, or a TOML file."""
+    if isinstance(source, Space):
+        return source
+    path = Path(source)
+    if path.is_file():
+        try:
+            return Space.from_toml(path.read_text("utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"cannot read {path}: {error}") from None
+    folder = resources.files("shrinkage") / "presets" / "spaces"
+    names = sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml"))
+    if str(source) not in names:
+        raise BadInput(f"no space '{source}': it is neither a file nor one of {', '.join(names)}")
+    return Space.from_toml((folder / f"{source}.toml").read_text("utf-8"), str(source))
+
+
+def _readable(value: float, scale: Scale) -> float:
+    """Three digits that matter: people read and share these numbers."""
+    if scale == "complement":
+        return round(1 - float(f"{1 - value:.3g}"), 12)
+    return float(f"{value:.3g}")
+
+
+def _counts(path: str, recipe: Recipe) -> bool:
+    """Whether a field acts: its ingredient is there, or can be switched on."""
+    entry = CATALOG[path.split(".")[1]]
+    present = recipe.get(entry.role)
+    if present is not None:
+        return entry_of(present).name == entry.name
+    return switchable(entry.kind) and len(of_role(entry.role)) == 1
+
+
+def _neutral(path: str) -> Any:
+    _, name, field = path.split(".")
+    found = next(f for f in fields_of(CATALOG[name].kind) if f.name == field)
+    number = found.number
+    return number.neutral if number and number.neutral is not None else found.default
+
+
+def _role(role: str, names: Any, source: str) -> Dimension:
+    known = {entry.name for entry in of_role(role)}
+    if not known:
+        raise BadInput(f"{source}: [choose] {role}: there is no such role in a recipe")
+    allowed = known if role in DEFAULTS else known | {"none"}
+    if not isinstance(names, list) or not names or not set(names) <= allowed:
+        listed = ", ".join(sorted(allowed))
+        raise BadInput(f"{source}: [choose] {role} = {names!r}: expected a list out of {listed}")
+    return Dimension(role, Options(tuple(names)), any(e.structural for e in of_role(role)))
+
+
+def _field(path: str, over: Any, source: str) -> Dimension:
+    parts = path.split(".")
+    entry = find(parts[1] if len(parts) == 3 else path)
+    field = next((f for f in fields_of(entry.kind) if f.name == parts[-1]), None)
+    if len(parts) != 3 or entry.place != parts[0] or field is None:
+        raise BadInput(f"{source}: [vary] '{path}' is not a path place.ingredient.field")
+    # A field of an ingredient that may differ within a population may too, whatever its type.
+    structural = entry.structural and not field.per_member
+    number = field.number
+    if isinstance(over, list) and over:
+        if number is not None and not all(_allowed(number, value) for value in over):
+            raise BadInput(f"{source}: [vary] {path} = {over}: expected values in {number.valid}")
+        return Dimension(path, Options(tuple(over)), structural)
+    if number is None or not isinstance(over, dict):
+        raise BadInput(f"{source}: [vary] {path} = {over!r}: expected a list of options")
+    return Dimension(path, _range(path, over, number, type(field.default) is int, source), structural)
+
+
+def _allowed(number: Number, value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and number.allows(value)
+
+
+def _range(path: str, over: dict[str, Any], number: Number, integer: bool, source: str) -> Range:
+    given = {"low": number.low, "high": number.high, "scale": number.scale, "off": 0.0} | over
+    at = f"{source}: [vary] {path}"
+    if unknown := set(given) - {"low", "high", "scale", "off"}:
+        raise BadInput(f"{at}: '{min(unknown)}' is not one of low, high, scale, off")
+    low, high, scale, off = given["low"], given["high"], given["scale"], given["off"]
+    if not (_allowed(number, low) and _allowed(number, high) and low < high):
+        raise BadInput(f"{at}: expected low < high within {number.valid}, got {low} and {high}")
+    if scale not in ("linear", "log", "complement") or (scale == "log" and low <= 0):
+        raise BadInput(f"{at}: scale = {scale!r} does not fit a range from {low}")
+    if not 0 <= off < 1 or (off and number.neutral is None):
+        raise BadInput(f"{at}: off = {off} needs a neutral value and a share in [0, 1)")
+    return Range(low, high, scale, integer, off, number.neutral)

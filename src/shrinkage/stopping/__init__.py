@@ -1,0 +1,1 @@
+"""When a member's training ends before its last step."""

@@ -1,0 +1,1 @@
+"""What outlives a process: the study's database and the model folder."""

@@ -1,0 +1,143 @@
+"""The model folder: everything that predicting needs, with versions and hashes; no pickle.
+
+    weights.safetensors      weights [K, P] and statistics [K, Q] of the K members
+    preparation/k.skops      how member k's columns are prepared
+    recipe.toml              how the members were trained
+    manifest.json            format, versions, task, shape, provenance, and a hash of each file
+
+The folder is written beside its place and moved there whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from shrinkage.data.tabular import Preparer
+from shrinkage.errors import BadInput
+from shrinkage.files import unwritable
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """What a model folder holds. about: task, shape, units of each member, provenance."""
+
+    weights: Tensor
+    statistics: Tensor
+    preparers: Sequence[Preparer]
+    recipe: str
+    about: Mapping[str, Any]
+
+
+def write(artifact: Artifact, folder: Path) -> None:
+    """Write the folder, replacing an older model there only when the new one is complete.
+
+    Raises BadInput for a full disk or a folder that cannot be written.
+    """
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    try:
+        (fresh / "preparation").mkdir(parents=True)
+        tensors = {"weights": artifact.weights, "statistics": artifact.statistics}
+        save_file({n: t.contiguous() for n, t in tensors.items()}, fresh / "weights.safetensors")
+        for k, preparer in enumerate(artifact.preparers):
+            preparer.save(fresh / "preparation" / f"{k}.skops")
+        (fresh / "recipe.toml").write_text(artifact.recipe, "utf-8")
+        manifest = {
+            "format": FORMAT,
+            "versions": versions(),
+            "machine": machine(),
+            **artifact.about,
+            "files": {str(p.relative_to(fresh)): _digest(p) for p in _files(fresh)},
+        }
+        (fresh / "manifest.json").write_text(json.dumps(manifest, indent=2), "utf-8")
+        if folder.exists():
+            folder.rename(old)
+        fresh.rename(folder)
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def read(folder: Path) -> Artifact:
+    """Read a model folder, or the study folder around it.
+
+    Raises BadInput where it is missing, damaged, changed, or of a newer format.
+    """
+    folder = folder if (folder / "manifest.json").is_file() else folder / "model"
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{folder} holds no model: there is no manifest.json") from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{folder}/manifest.json cannot be read: {error}") from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+        raise BadInput(f"{folder}/manifest.json is not one of shrinkage")
+    if manifest["format"] > FORMAT:
+        version = manifest.get("versions", {}).get("shrinkage", "a newer version")
+        raise BadInput(
+            f"{folder} was written by shrinkage {version} in a newer format "
+            f"({manifest['format']}; this one reads {FORMAT}); upgrade shrinkage"
+        )
+    for name, digest in manifest.get("files", {}).items():
+        if not (folder / name).is_file():
+            raise BadInput(f"{folder} is not complete: {name} is missing; copy the folder again")
+        if _digest(folder / name) != digest:
+            raise BadInput(f"{folder}/{name} is damaged: its hash is not the manifest's")
+    try:
+        tensors = load_file(folder / "weights.safetensors")
+        recipe = (folder / "recipe.toml").read_text("utf-8")
+        members = len(tensors["weights"])
+        preparers = [Preparer.load(folder / "preparation" / f"{k}.skops") for k in range(members)]
+        return Artifact(tensors["weights"], tensors["statistics"], preparers, recipe, manifest)
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        if isinstance(error, BadInput):
+            raise
+        raise BadInput(f"{folder} is damaged: {error}") from None
+
+
+def versions() -> dict[str, str]:
+    """Of what the numbers depend on."""
+    names = ("shrinkage", "torch", "numpy", "scikit-learn", "pandas", "skops", "safetensors")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """The hardware, for people who read the numbers."""
+    return {
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,148 @@
+"""Splits: scikit-learn's own rows, every row validated once, whatever the classes."""
+
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedKFold, train_test_split
+
+from shrinkage.data import split
+from shrinkage.data.schema import infer
+from shrinkage.data.source import read
+from shrinkage.errors import BadInput
+
+from .shared import FOLDER, need_tables
+
+labels = st.lists(st.integers(0, 6), min_size=5, max_size=60)
+
+
+@need_tables
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(
+    ("name", "task"), [("vehicle", "classification"), ("abalone", "regression")]
+)
+def test_the_test_part_is_the_one_of_the_reference(name: str, task: str, seed: int) -> None:
+    table = read(FOLDER / f"{name}.csv.gz")
+    raw = table.frame["target"].to_numpy()  # as a person would split, before any schema
+    rows = np.arange(len(raw))
+    expected = train_test_split(
+        rows, test_size=0.2, random_state=seed, stratify=raw if task == "classification" else None
+    )
+    schema, frame = infer(table, "target", task)
+    train, test = split.test_split(frame[schema.target], task, seed=seed)
+    np.testing.assert_array_equal(train, expected[0])
+    np.testing.assert_array_equal(test, expected[1])
+
+
+def test_folds_are_those_of_scikit_learn() -> None:
+    y = np.repeat(["u", "v", "w"], [50, 30, 20])
+    folds = split.inside(y, "classification", 5, seed=3)
+    expected = StratifiedKFold(5, shuffle=True, random_state=3).split(y, y)
+    for fold, (train, validation) in zip(folds, expected, strict=True):
+        np.testing.assert_array_equal(fold.train, train)
+        np.testing.assert_array_equal(fold.validation, validation)
+        assert np.unique(y[validation], return_counts=True)[1].tolist() == [10, 6, 4]
+
+
+@settings(deadline=None)
+@given(
+    y=labels,
+    k=st.integers(2, 5),
+    seed=st.integers(0, 2**32 - 1),
+    repeats=st.integers(1, 3),
+    task=st.sampled_from(["classification", "regression"]),
+)
+def test_every_row_is_validated_once_a_repeat(
+    y: list[int], k: int, seed: int, repeats: int, task: str
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        folds = split.inside(np.array(y), task, k, seed, repeats)
+    assert len(folds) == k * repeats
+    for repeat in (
+        itertools.batched(folds, k)
+        if hasattr(itertools, "batched")
+        else [folds[i : i + k] for i in range(0, len(folds), k)]
+    ):
+        validated = np.concatenate([fold.validation for fold in repeat])
+        assert sorted(validated) == list(range(len(y)))
+        for fold in repeat:
+            assert sorted([*fold.train, *fold.validation]) == list(range(len(y)))
+
+
+@settings(deadline=None)
+@given(
+    y=labels, seed=st.integers(0, 2**32 - 1), task=st.sampled_from(["classification", "regression"])
+)
+def test_a_holdout_keeps_lonely_classes_in_training(y: list[int], seed: int, task: str) -> None:
+    (fold,) = split.inside(np.array(y), task, "holdout", seed)
+    assert sorted([*fold.train, *fold.validation]) == list(range(len(y)))
+    assert len(fold.validation) >= 1
+    counts = np.bincount(y)
+    usable = int((counts >= 2).sum())
+    if task == "classification" and usable:
+        assert all(counts[y[i]] >= 2 for i in fold.validation)
+
+
+def test_a_holdout_is_stratified() -> None:
+    y = np.repeat([0, 1], [900, 100])
+    (fold,) = split.inside(y, "classification", "holdout")
+    assert np.bincount(y[fold.validation]).tolist() == [180, 20]
+
+
+def test_earlier_repeats_do_not_depend_on_later_ones() -> None:
+    y = np.arange(100) % 3
+    few = split.inside(y, "classification", 3, seed=5, repeats=1)
+    many = split.inside(y, "classification", 3, seed=5, repeats=3)
+    for a, b in zip(few, many[:3], strict=True):
+        np.testing.assert_array_equal(a.validation, b.validation)
+    firsts = [tuple(many[3 * r].validation) for r in range(3)]
+    assert len(set(firsts)) == 3
+
+
+def test_the_kind_of_labels_does_not_matter_inside() -> None:
+    y = np.arange(90) % 3
+    folds = split.inside(y, "classification", 3)
+    for a, b in zip(
+        folds, split.inside(np.array(["u", "v", "w"])[y], "classification", 3), strict=True
+    ):
+        np.testing.assert_array_equal(a.validation, b.validation)
+
+
+@pytest.mark.parametrize(
+    ("n", "expected"),
+    [(20, 5), (2_500, 5), (2_501, 3), (12_000, 3), (12_001, "holdout"), (10**6, "holdout")],
+)
+def test_folds_are_chosen_by_size(n: int, expected: object) -> None:
+    assert split.choose(n) == expected
+    if n <= 12_001:
+        folds = split.inside(np.zeros(n), "regression", "auto")
+        assert len(folds) == (1 if expected == "holdout" else expected)
+
+
+def test_a_test_part_of_many_small_classes_is_not_stratified_but_exists() -> None:
+    y = np.repeat(np.arange(10), 2)
+    train, test = split.test_split(y, "classification", 0.2)
+    assert sorted([*train, *test]) == list(range(20))
+    assert len(test) == 4
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.2, 0.99])
+def test_a_share_that_leaves_nothing_is_refused(share: float) -> None:
+    with pytest.raises(BadInput, match="share"):
+        split.test_split(np.arange(20), "regression", share)
+
+
+@pytest.mark.parametrize("cv", ["none", 1, 21, 0, "1", 2.5])
+def test_an_impossible_number_of_folds_is_refused(cv: object) -> None:
+    with pytest.raises(BadInput, match="cv"):
+        split.inside(np.arange(20), "regression", cv)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_out_of_range_is_refused(seed: int) -> None:
+    with pytest.raises(BadInput, match="seed"):
+        split.inside(np.arange(20), "regression", 2, seed)

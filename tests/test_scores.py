@@ -1,0 +1,283 @@
+"""Metrics equal scikit-learn's, member by member, and keep the invariances they should."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+from torch import Tensor
+
+from shrinkage import scores
+from shrinkage.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A metric and scikit-learn's function (output of one member, target) of the same name."""
+
+    name: str
+    sklearn: Callable[[np.ndarray, np.ndarray], float]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _sk_auc(p: np.ndarray, y: np.ndarray) -> float:
+    if p.shape[1] == 2:
+        return float(sk.roc_auc_score(y, p[:, 1]))
+    return float(sk.roc_auc_score(y, p, multi_class="ovr"))
+
+
+TWINS = [
+    Twin("accuracy", lambda p, y: sk.accuracy_score(y, p.argmax(1))),
+    Twin("balanced_accuracy", lambda p, y: sk.balanced_accuracy_score(y, p.argmax(1))),
+    Twin("log_loss", lambda p, y: sk.log_loss(y, p, labels=np.arange(p.shape[1]))),
+    Twin("roc_auc", _sk_auc),
+    Twin("rmse", lambda f, y: sk.root_mean_squared_error(y, f)),
+    Twin("mae", lambda f, y: sk.mean_absolute_error(y, f)),
+    Twin("r2", lambda f, y: sk.r2_score(y, f)),
+]
+CLASSIFICATION = [twin for twin in TWINS if scores.METRICS[twin.name].task == "classification"]
+ROW_MEANS = [twin for twin in TWINS if twin.name != "roc_auc"]
+
+
+def _problem(task: str, seed: int, members: int = 3, rows: int = 200, classes: int = 4):
+    """Output and target with ties, certainties (p = 0 and 1) and unbalanced classes."""
+    draw = torch.Generator().manual_seed(seed)
+    if task == "regression":
+        target = torch.randn(members, rows, generator=draw, dtype=torch.float64) * 3 + 1
+        noise = torch.randn(members, rows, generator=draw, dtype=torch.float64)
+        return (target + noise).round(decimals=1), target.round(decimals=1)
+    share = torch.arange(1, classes + 1, dtype=torch.float64) ** 2
+    target = torch.multinomial(share.expand(members, -1), rows, True, generator=draw)
+    target[:, :classes] = torch.arange(classes)  # every class has a row
+    signal = torch.nn.functional.one_hot(target, classes)
+    logit = (signal + torch.randn(signal.shape, generator=draw)).round()  # few values: ties
+    logit[:, ::10] *= 200  # sure rows, right and wrong
+    return logit.softmax(-1).float(), target
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("twin", TWINS, ids=str)
+def test_each_member_scores_as_scikit_learn_does(twin: Twin, classes: int) -> None:
+    metric = scores.METRICS[twin.name]
+    output, target = _problem(metric.task, seed=classes, classes=classes)
+    value = metric.function(output, target)
+    expected = [twin.sklearn(o.numpy(), y.numpy()) for o, y in zip(output, target, strict=True)]
+    assert value.shape == (3,)
+    assert value.dtype == torch.float64
+    torch.testing.assert_close(value, torch.tensor(expected, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=str)
+def test_a_member_of_many_scores_as_it_does_alone(twin: Twin) -> None:
+    metric = scores.METRICS[twin.name]
+    output, target = _problem(metric.task, seed=1, members=5)
+    together = metric.function(output, target)
+    alone = torch.cat([metric.function(output[[m]], target[[m]]) for m in range(5)])
+    torch.testing.assert_close(together, alone, rtol=0, atol=0)
+    assert together.unique().numel() == 5  # the members do differ
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=str)
+def test_a_shared_target_is_every_members_target(twin: Twin) -> None:
+    metric = scores.METRICS[twin.name]
+    output, target = _problem(metric.task, seed=2)
+    torch.testing.assert_close(
+        metric.function(output, target[0]),
+        metric.function(output, target[0].repeat(3, 1)),
+        rtol=0,
+        atol=0,
+    )
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=str)
+def test_a_broken_member_scores_nan_and_leaves_the_others_alone(twin: Twin) -> None:
+    metric = scores.METRICS[twin.name]
+    output, target = _problem(metric.task, seed=3)
+    healthy = metric.function(output, target)
+    output[1, 7] = torch.nan
+    value = metric.function(output, target)
+    assert value[1].isnan()
+    torch.testing.assert_close(value[[0, 2]], healthy[[0, 2]], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=str)
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31 - 1))
+def test_the_order_of_rows_does_not_matter(twin: Twin, seed: int) -> None:
+    metric = scores.METRICS[twin.name]
+    output, target = _problem(metric.task, seed, rows=40)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(seed))
+    torch.testing.assert_close(
+        metric.function(output[:, order], target[:, order]), metric.function(output, target)
+    )
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31 - 1))
+def test_a_monotone_transform_of_the_scores_leaves_auc(classes: int, seed: int) -> None:
+    probability, target = _problem("classification", seed, rows=40, classes=classes)
+    level = (probability * 50).round().long()
+    steps = torch.rand(51, generator=torch.Generator().manual_seed(seed)) + 0.01
+    # a table, not a formula: equal scores stay exactly equal
+    torch.testing.assert_close(
+        scores.roc_auc(steps.cumsum(0)[level], target), scores.roc_auc(level.float(), target)
+    )
+
+
+def test_auc_counts_pairs_and_ties_are_half_a_win() -> None:
+    score = torch.tensor([0.1, 0.4, 0.4, 0.8])
+    probability = torch.stack([1 - score, score], -1)[None]
+    target = torch.tensor([0, 1, 0, 1])  # pairs: 0.4>0.1, 0.4=0.4, 0.8>0.1, 0.8>0.4
+    torch.testing.assert_close(scores.roc_auc(probability, target).item(), 3.5 / 4)
+
+
+def test_absent_classes_are_left_out() -> None:
+    probability, target = _problem("classification", seed=4, classes=5)
+    target = target % 3  # classes 3 and 4 have no row
+    each = [
+        sk.roc_auc_score(target[0].numpy() == c, probability[0, :, c].numpy()) for c in range(3)
+    ]
+    torch.testing.assert_close(scores.roc_auc(probability, target)[0].item(), float(np.mean(each)))
+    recall = [
+        (probability[0].argmax(-1) == c)[target[0] == c].double().mean().item() for c in range(3)
+    ]
+    torch.testing.assert_close(
+        scores.balanced_accuracy(probability, target)[0].item(), float(np.mean(recall))
+    )
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_with_one_class_auc_is_undefined_and_the_rest_is_not(classes: int) -> None:
+    probability, target = _problem("classification", seed=5, classes=classes)
+    target = torch.ones_like(target)
+    assert scores.roc_auc(probability, target).isnan().all()
+    assert scores.balanced_accuracy(probability, target).isfinite().all()
+    assert scores.log_loss(probability, target).isfinite().all()
+
+
+def test_log_loss_is_clipped_at_both_ends() -> None:
+    probability = torch.eye(2)[None]
+    wrong, right = (scores.log_loss(probability, torch.tensor(y)) for y in ([1, 0], [0, 1]))
+    torch.testing.assert_close(wrong.item(), -math.log(scores.EPS))
+    torch.testing.assert_close(right.item(), -math.log1p(-scores.EPS))
+
+
+def test_r2_of_a_constant_target_is_one_or_zero() -> None:
+    target = torch.full((3, 6), 0.1)
+    prediction = target + torch.tensor([0.0, 1.0, torch.nan])[:, None]
+    torch.testing.assert_close(
+        scores.r2(prediction, target),
+        torch.tensor([1.0, 0.0, torch.nan], dtype=torch.float64),
+        equal_nan=True,
+    )
+    assert scores.r2(prediction[:, :1], target[:, :1]).isnan().all()
+
+
+def test_r2_of_the_mean_is_zero_and_of_the_truth_one() -> None:
+    _, target = _problem("regression", seed=6)
+    mean = target.mean(1, keepdim=True).expand_as(target)
+    zero, one = torch.zeros(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64)
+    torch.testing.assert_close(scores.r2(mean, target), zero)
+    torch.testing.assert_close(scores.r2(target, target), one)
+
+
+MEAN_ROW_LOSS: dict[str, Callable[[Tensor], Tensor]] = {
+    "accuracy": lambda value: 1 - value,
+    "balanced_accuracy": lambda value: 1 - value,
+    "log_loss": lambda value: value,
+    "rmse": lambda value: value**2,
+    "mae": lambda value: value,
+}
+
+
+@pytest.mark.parametrize("name", MEAN_ROW_LOSS)
+def test_the_mean_row_loss_is_the_metric(name: str) -> None:
+    metric = scores.METRICS[name]
+    output, target = _problem(metric.task, seed=7)
+    rows = torch.stack([scores.row_losses(name, o, y) for o, y in zip(output, target, strict=True)])
+    assert rows.shape == target.shape
+    torch.testing.assert_close(rows.mean(1), MEAN_ROW_LOSS[name](metric.function(output, target)))
+
+
+@pytest.mark.parametrize("twin", ROW_MEANS, ids=str)
+def test_row_losses_order_members_as_the_metric_does(twin: Twin) -> None:
+    metric = scores.METRICS[twin.name]
+    output, target = _problem(metric.task, seed=8, members=8)
+    target = target[0]
+    good = scores.goodness(metric, metric.function(output, target))
+    loss = torch.stack([scores.row_losses(metric, o, target).mean() for o in output])
+    assert good.argsort(descending=True).tolist() == loss.argsort().tolist()
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=str)
+def test_a_row_without_a_prediction_costs_nan(twin: Twin) -> None:
+    metric = scores.METRICS[twin.name]
+    output, target = _problem(metric.task, seed=9, members=1)
+    output[0, 3] = torch.nan
+    assert scores.row_losses(metric, output[0], target[0]).isnan().nonzero().tolist() == [[3]]
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=str)
+def test_goodness_grows_towards_the_truth(twin: Twin) -> None:
+    metric = scores.METRICS[twin.name]
+    output, target = _problem(metric.task, seed=10)
+    truth = target
+    if metric.task == "classification":
+        truth = torch.nn.functional.one_hot(target, output.shape[-1]).float()
+    value, best = (scores.goodness(twin.name, metric.function(o, target)) for o in (output, truth))
+    assert (best > value).all()
+
+
+def test_metrics_are_found_by_name_and_task() -> None:
+    assert scores.find("log_loss").function is scores.log_loss
+    assert scores.default_metric("classification") == "accuracy"
+    assert scores.default_metric("regression") == "rmse"
+    assert [metric.name for metric in scores.for_task("regression")] == ["rmse", "mae", "r2"]
+    assert [metric.name for metric in scores.for_task("classification")] == [
+        twin.name for twin in CLASSIFICATION
+    ]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    call: Callable[[], object]
+    error: type[Exception]
+    words: str
+
+
+REFUSALS = {
+    "misspelt": Refusal(
+        lambda: scores.find("acuracy"), BadInput, "mean 'accuracy' or 'balanced_accuracy'"
+    ),
+    "unlike any": Refusal(lambda: scores.find("zzz"), BadInput, "one of: accuracy, balanced"),
+    "other task": Refusal(
+        lambda: scores.find("rmse", "classification"), BadInput, "rmse' is for regression"
+    ),
+    "no task": Refusal(lambda: scores.for_task("ranking"), BadInput, "classification, regression"),
+    "no rows": Refusal(
+        lambda: scores.mae(torch.zeros(2, 0), torch.zeros(2, 0)), ValueError, "nothing to score"
+    ),
+    "too many classes": Refusal(
+        lambda: scores.accuracy(torch.zeros(1, 2, 2), torch.tensor([0, 2])), ValueError, r"0\.\.1"
+    ),
+    "shape": Refusal(
+        lambda: scores.rmse(torch.zeros(2, 3), torch.zeros(2)), ValueError, r"n=3, got \(2,\)"
+    ),
+    "members missing": Refusal(
+        lambda: scores.accuracy(torch.zeros(3, 2), torch.zeros(3)), ValueError, r"\[M, n, C\]"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS.keys())
+def test_what_cannot_be_scored_is_refused(case: Refusal) -> None:
+    with pytest.raises(case.error, match=case.words):
+        case.call()
