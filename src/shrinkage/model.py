@@ -51,10 +51,11 @@ class Model:
         """Probabilities [n, C], or numbers [n], of a frame that conforms to the schema."""
         network = network_of(self.recipe, self.shape)
         samples = [self._sample(preparer, frame) for preparer in self.preparers]
-        found = forward(network, self.weights, self.statistics, samples)
+        # In float64 a prediction does not depend on which rows stand beside it.
+        found = forward(network, self.weights.double(), self.statistics.double(), samples)
         task = self.schema.task
         predictions = [in_unit(o, task, u) for o, u in zip(found, self.units, strict=True)]
-        return torch.stack(predictions).double().mean(0).numpy()
+        return torch.stack(predictions).mean(0).numpy()
 
     def _sample(self, preparer: Preparer, frame: pd.DataFrame) -> Sample:
         prepared = preparer.transform(frame)

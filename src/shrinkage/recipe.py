@@ -167,7 +167,7 @@ class Recipe:
         for place, section in document.items():
             _check_place(place, section, name)
             for key, values in section.items():
-                entry = find(key)
+                entry = _found(key, name)
                 if entry.place != place:
                     raise BadInput(
                         f"{name}: {key} belongs to [{entry.place}], not to [{place}]"
@@ -177,7 +177,10 @@ class Recipe:
                         f"{name}: write {key} as a table, [{place}.{key}], with its fields below"
                     )
                 made.append(_make(entry, values, name))
-        return cls(*made)
+        try:
+            return cls(*made)
+        except BadInput as error:
+            raise BadInput(f"{name}: {error}") from None
 
     def __str__(self) -> str:
         return self.to_toml()
@@ -213,10 +216,22 @@ def _preset(name: str) -> str:
 
 
 def _check_place(place: str, section: Any, name: str) -> None:
-    if place not in PLACES or not isinstance(section, Mapping):
+    if place not in PLACES:
         near = difflib.get_close_matches(place, PLACES, n=1, cutoff=0.4)
         hint = f"did you mean [{near[0]}]?" if near else f"the places are {', '.join(PLACES)}"
         raise BadInput(f"{name}: there is no place '{place}' in a recipe; {hint}")
+    if not isinstance(section, Mapping):
+        raise BadInput(
+            f"{name}: {place} = {section!r}: a place holds ingredients, each a table such as "
+            f"[{place}.{next(e.name for e in CATALOG.values() if e.place == place)}]"
+        )
+
+
+def _found(key: str, name: str) -> Entry:
+    try:
+        return find(key)
+    except BadInput as error:
+        raise BadInput(f"{name}: {error}") from None
 
 
 def _parse(path: str) -> tuple[str, str]:

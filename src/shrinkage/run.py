@@ -67,6 +67,7 @@ def fit(
     workers: int | None = None,
     device: str = "auto",
     trials: int | None = None,
+    keep_all: bool = False,
     started: float | None = None,
     watch: Watch = nobody,
 ) -> Run:
@@ -76,7 +77,8 @@ def fit(
     budget: seconds or "5m", from start to written files. out: a new folder; made where None.
     test: share of rows set aside, or a file. cv: "auto", "holdout", K, or "KxR".
     recipe: trial 0. space: what is searched around it. trials: at most so many.
-    workers: processes; None: one a core, 0: none but this one.
+    workers: processes; None: one a core, 0: none but this one. keep_all: use every column, also
+    those that look like identifiers, and accept tables of few rows.
 
     Raises BadInput for anything that cannot be used; nothing is written then.
     """
@@ -106,6 +108,7 @@ def fit(
         workers=workers_for(workers, where),
         device=where,
         trials=trials,
+        keep_all=keep_all,
     )
     folder = Path(out) if out is not None else _fresh_folder()
     result = session.begin(table, settings, folder, started=started, watch=watch)

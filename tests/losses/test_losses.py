@@ -39,9 +39,7 @@ def _vector(values: list[float]) -> Tensor:
 
 
 SHARES = [0.5, 0.2, 0.15, 0.15]
-CODES = torch.from_numpy(
-    np.random.default_rng(0).choice(CLASSES, (MEMBERS, ROWS), p=SHARES)
-)
+CODES = torch.from_numpy(np.random.default_rng(0).choice(CLASSES, (MEMBERS, ROWS), p=SHARES))
 ONE_HOT = functional.one_hot(CODES, CLASSES).double()
 SHARE = ONE_HOT.mean(1)
 NUMBERS = _random(MEMBERS, ROWS, CLASSES, seed=1)

@@ -6,10 +6,10 @@ import copy
 
 import pytest
 import torch
-from population.samples import fit_quality, trained
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
+from population.samples import fit_quality, trained
 from shrinkage.errors import BadInput
 from shrinkage.losses.label_smoothing import LabelSmoothing
 from shrinkage.nets.activation import Tanh
@@ -123,7 +123,9 @@ def test_an_adopted_module_trains_as_torch_trains_it(reset: bool) -> None:
         for name, array in twin.named_parameters():
             torch.testing.assert_close(weights[name][i], array.detach(), rtol=0, atol=1e-8)
         for name in statistics:
-            torch.testing.assert_close(statistics[name][i], twin.get_buffer(name), rtol=0, atol=1e-8)
+            torch.testing.assert_close(
+                statistics[name][i], twin.get_buffer(name), rtol=0, atol=1e-8
+            )
         expected = twin.eval()(validation.inputs["x"]).softmax(1).detach()
         torch.testing.assert_close(ours[i], expected, rtol=0, atol=1e-8)
     assert float(fit_quality(ours[1][None], validation.target)) > -2.3  # better than guessing
@@ -185,7 +187,9 @@ def test_an_adopted_mlp_equals_ours_from_the_same_weights(depth: int) -> None:
 
     def cohort(name: str, build) -> Cohort:
         sample = Sample({name: x}, y)
-        return Cohort(members, Dataset((Fold(sample, sample),), 3, "classification", x.dtype), build)
+        return Cohort(
+            members, Dataset((Fold(sample, sample),), 3, "classification", x.dtype), build
+        )
 
     ours = cohort("numbers", lambda r: network_of(r, TableShape(5, (), 3)))
     begin = start(ours)

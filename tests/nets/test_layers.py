@@ -245,5 +245,3 @@ def test_equal_edges_make_a_step() -> None:
     ramps = embed_piecewise_linear(x, edges, weight, bias)[0]
     expected = [[0.5, 0, 0], [0.999, 0, 0], [1, 1, 0.001], [1, 1, 0.5]]
     torch.testing.assert_close(ramps, torch.tensor(expected).double())
-
-

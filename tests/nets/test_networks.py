@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from population.samples import CARDINALITIES, cohort_of, table
 from torch import Tensor
 from torch.nn import functional
 
+from population.samples import CARDINALITIES, cohort_of, table
 from shrinkage.augment.mixup import Mixup
 from shrinkage.losses.class_weight import ClassWeight
 from shrinkage.losses.huber import Huber
@@ -107,7 +107,9 @@ class Alone:
             ramp = torch.cat(
                 [ramp[:, :1].clamp(-1, 1), ramp[:, 1:-1].clamp(0, 1), ramp[:, -1:].clamp(0, 2)], 1
             )
-            columns.append(ramp @ self.weights["numbers.weight"][j] + self.weights["numbers.bias"][j])
+            columns.append(
+                ramp @ self.weights["numbers.weight"][j] + self.weights["numbers.bias"][j]
+            )
         return torch.cat(columns, 1)
 
     def categories(self, codes: Tensor) -> Tensor:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from population.samples import cohort_of, stepped, table
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
+from population.samples import cohort_of, stepped, table
 from shrinkage.catalog import entry_of
 from shrinkage.ingredient import fields_of
 from shrinkage.losses.l2 import L2
@@ -189,8 +189,10 @@ def test_each_member_of_a_cohort_steps_as_torch_optim_does(rule: Rule, clip: Cli
     dataset = table("regression", rows=30, folds=1)
     fixed = [Minibatch(batch_size=30, epochs=STEPS), Mlp(width=6, depth=1), Tanh()]
     members = [
-        Member(Recipe(*fixed, Embedding(dim=2), *rule.ours(i), *clip.ours(i)).for_task("regression"),
-               seed=i)
+        Member(
+            Recipe(*fixed, Embedding(dim=2), *rule.ours(i), *clip.ours(i)).for_task("regression"),
+            seed=i,
+        )
         for i in MEMBERS
     ]
     cohort = cohort_of(members, dataset)
@@ -272,8 +274,9 @@ def test_clipping_equals_torch_per_member(clip: Clip) -> None:
         for part, own in zip(parts, grad[i].split([30, 10]), strict=True):
             part.grad = own.clone()
         clip.twin(parts, i)
-        torch.testing.assert_close(clipped[i], torch.cat([p.grad for p in parts]), rtol=0,
-                                   atol=1e-12)
+        torch.testing.assert_close(
+            clipped[i], torch.cat([p.grad for p in parts]), rtol=0, atol=1e-12
+        )
 
 
 @pytest.mark.parametrize("clip", CLIPS[1:], ids=str)

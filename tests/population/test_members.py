@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from population.samples import cohort_of, fit_quality, table, trained
 
+from population.samples import cohort_of, fit_quality, table, trained
 from shrinkage.augment.input_noise import InputNoise
 from shrinkage.augment.mixup import Mixup
 from shrinkage.averaging.ema import Ema
@@ -71,8 +71,11 @@ def _switched(rng: np.random.Generator) -> list[Any]:
 def _tables(rng: np.random.Generator) -> list[Any]:
     number = rng.uniform
     return [
-        *(option for option in (LabelSmoothing(eps=number(0, 0.3)), ClassWeight(power=number(0, 1)))
-          if rng.random() < 2 / 3),
+        *(
+            option
+            for option in (LabelSmoothing(eps=number(0, 0.3)), ClassWeight(power=number(0, 1)))
+            if rng.random() < 2 / 3
+        ),
         Mlp(width=8, depth=2),
         BatchNorm(momentum=number(0.05, 0.5)),
         activation.Mish(),

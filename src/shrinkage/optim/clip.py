@@ -1,15 +1,4 @@
-"""Gradient clipping, by norm and by value.
-
-    by norm:    g <- g * min(1, max_norm / (||g|| + 1e-6))
-    by value:   g <- min(max(g, -max_value), max_value)
-
-Pascanu et al. 2013, "On the difficulty of training recurrent neural networks", section 3.2;
-the forms are torch's clip_grad_norm_ and clip_grad_value_, per member.
-
-Helps: large rates, rare huge gradients, the first steps of training.
-Does nothing: while gradients stay below the limit; infinity is the identity.
-Conflicts: Adam already divides by the gradient's size, so clipping changes it less than SGD.
-"""
+"""Gradient clipping, by norm and by value: the forms are torch's, per member."""
 
 from __future__ import annotations
 
@@ -24,14 +13,36 @@ from shrinkage.ingredient import Member, ingredient
 
 @ingredient
 class ClipNorm:
-    """max_norm: largest norm of a member's whole gradient; infinity is the identity."""
+    """Gradient clipping by norm: a longer gradient keeps its direction and loses length.
+
+        g <- g * min(1, max_norm / (||g|| + 1e-6))
+
+    max_norm: largest norm of a member's whole gradient; infinity is the identity.
+
+    Source: Pascanu et al. 2013, "On the difficulty of training recurrent neural networks",
+    section 3.2; equals torch's clip_grad_norm_.
+    Helps: large rates, rare huge gradients, the first steps of training.
+    Does nothing: while gradients stay below the limit.
+    Conflicts: Adam already divides by the gradient's size, so clipping changes it less than SGD.
+    """
 
     max_norm: Annotated[float, Member("(0, inf]", 0.1, 10.0, "log", neutral=inf)] = inf
 
 
 @ingredient
 class ClipValue:
-    """max_value: largest absolute gradient entry; infinity is the identity."""
+    """Gradient clipping by value: each entry on its own, so the direction may change.
+
+        g <- min(max(g, -max_value), max_value)
+
+    max_value: largest absolute gradient entry; infinity is the identity.
+
+    Source: Mikolov 2012, "Statistical Language Models Based on Neural Networks";
+    equals torch's clip_grad_value_.
+    Helps: single weights with rare huge gradients.
+    Does nothing: while gradients stay below the limit.
+    Conflicts: a tight limit makes every step the gradient's sign.
+    """
 
     max_value: Annotated[float, Member("(0, inf]", 1e-3, 1.0, "log", neutral=inf)] = inf
 

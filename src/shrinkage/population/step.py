@@ -22,10 +22,6 @@ from shrinkage.population.state import State
 from shrinkage.randomness import Draws
 
 
-_VALUES_AT_ONCE = 1 << 18
-"""Values of each buffer in a block of the update; half a dozen such blocks fit an L2 cache."""
-
-
 def step(cohort: Cohort, state: State, batch: Batch) -> tuple[State, Tensor]:
     """Train every member by one batch. Returns the new state and each member's loss [M]."""
     draws = Draws(cohort.seeds, state.step, cohort.device)
@@ -38,11 +34,17 @@ def step(cohort: Cohort, state: State, batch: Batch) -> tuple[State, Tensor]:
         grad = entry.apply(grad, **numbers)
     if "ema" not in cohort.hyper:  # its last member may have left; the others show their weights
         state = replace(state, average=None)
-    update(cohort, state, grad)
+    weights, slots = update(cohort, state, grad)
+    average = state.average
+    if average is not None:
+        average = ema(average, weights, state.step, **cohort.hyper["ema"])
     new = replace(
         state,
         step=state.step + 1,
+        weights=weights,
         statistics=statistics,
+        slots=slots,
+        average=average,
         first_loss=loss if state.step == 0 else state.first_loss,
         worst_loss=torch.maximum(state.worst_loss, loss),
     )
@@ -94,23 +96,12 @@ def mean_loss(cohort: Cohort, output: Tensor, batch: Batch) -> Tensor:
     return (rows * weight).sum(1) / weight.sum(1)
 
 
-def update(cohort: Cohort, state: State, grad: Tensor) -> None:
-    """Decoupled decay, then a step along the optimizer's direction, then the average.
-
-    Writes to the state's weights, slots and average. Everything here acts on each weight alone,
-    so it goes block by block of columns: a block is still in cache at its last pass.
-    """
+def update(cohort: Cohort, state: State, grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Decoupled decay, then a step along the optimizer's direction."""
     entry, numbers = cohort.optimizer
     rate = cohort.rates[state.step]
-    members, size = state.weights.shape
-    width = max(1, _VALUES_AT_ONCE // members) if grad.device.type == "cpu" else size
-    for begin in range(0, size, width):
-        block = slice(begin, begin + width)
-        weights = state.weights[:, block]
-        slots = {name: slot[:, block] for name, slot in state.slots.items()}
-        direction, _ = entry.apply(grad[:, block], slots, state.step, **numbers)
-        if "decay" in cohort.hyper:
-            decay(weights, cohort.decayed[block], rate, **cohort.hyper["decay"])
-        weights.addcmul_(direction, -rate[:, None])
-        if state.average is not None:
-            ema(state.average[:, block], weights, state.step, **cohort.hyper["ema"])
+    direction, slots = entry.apply(grad, state.slots, state.step, **numbers)
+    weights = state.weights
+    if "decay" in cohort.hyper:
+        weights = decay(weights, cohort.decayed, rate, **cohort.hyper["decay"])
+    return weights.addcmul_(direction, -rate[:, None]), slots

@@ -34,7 +34,7 @@ def run(name: str, work: Path, metric: str, seed: int) -> tuple[Scores, Scores, 
 
 def scored(prediction: np.ndarray, target: np.ndarray, table: rows.Rows) -> Scores:
     """Every metric of the task. prediction: [n, C] or [n]; target: [n]."""
-    values, y = torch.from_numpy(np.asarray(prediction))[None], torch.from_numpy(target)
+    values, y = torch.from_numpy(np.array(prediction))[None], torch.from_numpy(np.array(target))
     return {
         metric.name: float(metric.function(values, y)[0])
         for metric in scores.for_task(table.schema.task)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from shrinkage.data.labels import encode_classes
-from shrinkage.data.schema import Schema, conform, infer
+from shrinkage.data.schema import FEWEST_ROWS, Schema, conform, infer
 from shrinkage.data.source import Table, read
 from shrinkage.data.split import Fold, inside, test_split
 from shrinkage.data.tabular import Preparer
@@ -25,6 +25,10 @@ from shrinkage.files import replacing, write_text
 from shrinkage.nets.table import TableShape
 from shrinkage.population import dataset
 from shrinkage.search.settings import Settings, folds_for
+
+
+_FEWEST = 6
+"""With fewer rows there is nothing left to train on after two cuts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +61,9 @@ def cut(table: Table, settings: Settings) -> Rows:
 
     Raises BadInput for data that cannot be used.
     """
-    schema, frame = infer(table, settings.target, settings.task)
+    keep = [str(name) for name in table.frame.columns] if settings.keep_all else []
+    fewest = _FEWEST if settings.keep_all else FEWEST_ROWS
+    schema, frame = infer(table, settings.target, settings.task, keep=keep, min_rows=fewest)
     notes = list(schema.notes)
     y = frame[schema.target]
     if isinstance(settings.test, str):

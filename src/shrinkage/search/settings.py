@@ -14,7 +14,7 @@ from shrinkage import scores
 from shrinkage.errors import BadInput
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-SHORTEST_S = 5.0
+SHORTEST_S = 10.0
 """Less does not load the libraries, train two networks and write the files."""
 
 
@@ -25,6 +25,7 @@ class Settings:
     source: what to read, as a person named it. test: a share, or a file's path.
     recipe, base, space: TOML texts of trial 0 and of the space around it.
     workers: processes; 0 runs everything in this one. trials: at most so many; None: no limit.
+    keep_all: use columns that look like identifiers too, and accept few rows.
     """
 
     source: str
@@ -40,6 +41,7 @@ class Settings:
     workers: int = 0
     device: str = "cpu"
     trials: int | None = None
+    keep_all: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

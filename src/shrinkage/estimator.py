@@ -1,0 +1,191 @@
+"""scikit-learn estimators: the whole search behind fit and predict.
+
+    model = Classifier(budget="2m").fit(X, y)
+    model.predict_proba(X);  model.recipe_;  model.result_["scores"]
+
+X may be a frame with text, dates and missing cells; nothing needs encoding.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from shrinkage.data.source import Table
+from shrinkage.recipe import Recipe
+from shrinkage.run import Run, fit
+
+_TARGET = "target"
+
+
+class _Estimator(BaseEstimator):
+    """What both estimators do; their parameters are those of `shrinkage.fit`."""
+
+    _task = ""
+
+    def __init__(
+        self,
+        *,
+        budget: str | float = "1m",
+        metric: str = "auto",
+        test: float | str = 0.2,
+        cv: str | int = "auto",
+        recipe: str | Path | Recipe = "default",
+        space: str | Path = "tabular",
+        trials: int | None = None,
+        workers: int | None = None,
+        device: str = "auto",
+        out: str | Path | None = None,
+        random_state: int | None = 0,
+    ) -> None:
+        self.budget = budget
+        self.metric = metric
+        self.test = test
+        self.cv = cv
+        self.recipe = recipe
+        self.space = space
+        self.trials = trials
+        self.workers = workers
+        self.device = device
+        self.out = out
+        self.random_state = random_state
+
+    def _fit(self, X: Any, y: Any) -> None:
+        frame = self._frame(X, reset=True)
+        frame = frame.assign(**{_TARGET: np.asarray(y)})
+        folder = Path(self.out) if self.out is not None else Path(tempfile.mkdtemp()) / "run"
+        try:
+            run = fit(
+                Table(frame, "X"),
+                _TARGET,
+                task=self._task,
+                metric=self.metric,
+                budget=self.budget,
+                out=folder,
+                test=self.test,
+                cv=self.cv,
+                recipe=self.recipe,
+                space=self.space,
+                seed=self.random_state or 0,
+                workers=self.workers,
+                device=self.device,
+                trials=self.trials,
+                keep_all=True,
+            )
+            self._adopt(run)
+        finally:
+            if self.out is None:
+                shutil.rmtree(folder.parent, ignore_errors=True)
+
+    def _adopt(self, run: Run) -> None:
+        self.model_ = run.model
+        self.recipe_ = run.recipe
+        self.result_ = run.result
+
+    def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:
+        """X as a frame with text column names; scikit-learn checks its shape and names."""
+        fewest = 2 if reset else 1
+        if isinstance(X, pd.DataFrame) and not all(map(_numeric, X.dtypes)):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            frame = X.reset_index(drop=True)
+            if len(frame) < fewest:
+                raise ValueError(f"expected at least {fewest} samples, got n_samples={len(frame)}")
+        else:
+            array = validate_data(
+                self,
+                X,
+                reset=reset,
+                dtype="numeric",
+                ensure_all_finite="allow-nan",
+                ensure_min_samples=fewest,
+            )
+            frame = pd.DataFrame(np.asarray(array, dtype=np.float64))
+        return frame.set_axis([f"x{i}" for i in range(frame.shape[1])], axis=1)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+class Classifier(ClassifierMixin, _Estimator):
+    """Finds the recipe under which a network classifies rows it has not seen.
+
+    budget: time for everything, "90s" or "5m". metric: accuracy, balanced_accuracy, log_loss or
+    roc_auc. test: share set aside for `result_`, never trained on. cv, recipe, space, trials,
+    workers, device: as in `shrinkage.fit`. out: keep the study in this folder.
+
+    classes_: labels. model_, recipe_, result_: the winner, its recipe, all scores.
+    """
+
+    _task = "classification"
+
+    def fit(self, X: Any, y: Any) -> Classifier:
+        """X: [n, d] array or frame; y: [n] labels. Returns self."""
+        X, y = _paired(X, y)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(np.asarray(y), return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError("Classifier can't train when only one class is present in y.")
+        self._fit(X, codes)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities [n, C], columns in the order of `classes_`."""
+        check_is_fitted(self)
+        found = self.model_.predict_proba(self._frame(X, reset=False))
+        # A class too rare to be trained on keeps its column.
+        probability = np.zeros((len(found), len(self.classes_)))
+        probability[:, np.asarray(self.model_.schema.classes, dtype=int)] = found
+        return probability
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable label of each row [n]."""
+        best = self.predict_proba(X).argmax(1)
+        return self.classes_[best]
+
+
+class Regressor(RegressorMixin, _Estimator):
+    """Finds the recipe under which a network predicts numbers for rows it has not seen.
+
+    metric: rmse, mae or r2; everything else as in `Classifier`.
+    """
+
+    _task = "regression"
+
+    def fit(self, X: Any, y: Any) -> Regressor:
+        """X: [n, d] array or frame; y: [n] numbers. Returns self."""
+        X, y = _paired(X, y)
+        self._fit(X, np.asarray(y, dtype=np.float64))
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predictions [n]."""
+        check_is_fitted(self)
+        return self.model_.predict(self._frame(X, reset=False))
+
+
+def _paired(X: Any, y: Any) -> tuple[Any, np.ndarray]:
+    """y as a finite column that is as long as X; scikit-learn's own words for what is wrong."""
+    from sklearn.utils import assert_all_finite, check_consistent_length
+
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind in "fc":
+        assert_all_finite(y)
+    if hasattr(X, "__len__") or hasattr(X, "shape"):
+        check_consistent_length(X, y)
+    return X, y
+
+
+def _numeric(dtype: Any) -> bool:
+    return getattr(dtype, "kind", "O") in "iufb" and not isinstance(dtype, pd.CategoricalDtype)
