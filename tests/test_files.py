@@ -53,7 +53,7 @@ def test_a_write_that_fails_leaves_everything_as_it_was(
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "a.toml"
-    with pytest.raises(BadInput, match="nowhere/a.toml"):
+    with pytest.raises(BadInput, match=r"nowhere/a\.toml"):
         write_text(path, "text")
 
 

@@ -3,7 +3,7 @@
     Model.load("run").predict(frame)
     Model.load("run").predict_proba(frame)
 
-Its members (one a fold, trained by one recipe) predict together: probabilities, or numbers,
+Its members (one a fold and seed, trained by one recipe) predict together: probabilities, or numbers,
 are averaged.
 """
 
@@ -34,7 +34,10 @@ from shrinkage.store import artifact
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """weights: [K, P]; statistics: [K, Q]; preparers and units: one a member."""
+    """weights: [M, P]; statistics: [M, Q]. preparers and units: one a fold.
+
+    Member i belongs to fold i % K: the folds of one seed stand together.
+    """
 
     recipe: Recipe
     shape: TableShape
@@ -50,11 +53,13 @@ class Model:
     def outputs(self, frame: pd.DataFrame) -> np.ndarray:
         """Probabilities [n, C], or numbers [n], of a frame that conforms to the schema."""
         network = network_of(self.recipe, self.shape)
-        samples = [self._sample(preparer, frame) for preparer in self.preparers]
+        folds = [self._sample(preparer, frame) for preparer in self.preparers]
+        rounds = len(self.weights) // len(folds)
+        samples, units = folds * rounds, self.units * rounds
         # In float64 a prediction does not depend on which rows stand beside it.
         found = forward(network, self.weights.double(), self.statistics.double(), samples)
         task = self.schema.task
-        predictions = [in_unit(o, task, u) for o, u in zip(found, self.units, strict=True)]
+        predictions = [in_unit(o, task, u) for o, u in zip(found, units, strict=True)]
         return torch.stack(predictions).mean(0).numpy()
 
     def _sample(self, preparer: Preparer, frame: pd.DataFrame) -> Sample:

@@ -150,7 +150,9 @@ class Columns:
 
 
 def _wave(x: Tensor, frequency: Tensor, phase: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    wave = torch.stack([torch.cos(2 * torch.pi * (f * x + p)) for f, p in zip(frequency, phase)])
+    wave = torch.stack(
+        [torch.cos(2 * torch.pi * (f * x + p)) for f, p in zip(frequency, phase, strict=True)]
+    )
     return torch.cat([x[None], weight.T @ wave + bias])
 
 

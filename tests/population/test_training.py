@@ -159,7 +159,7 @@ def test_a_checkpoint_continues_bit_for_bit(steps: int, tmp_path: Path, whole: T
 def _rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     with safe_open(path, "pt") as file:
         about = json.loads(file.metadata()["training"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     change(about)
     save_file(tensors, path, {"training": json.dumps(about)})
 

@@ -73,8 +73,9 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
     what = {0: "the default recipe itself", 1: "the plain network"}.get(
         winner["trial"], f"trial {winner['trial']}"
     )
-    members = "1 network" if rows["folds"] == 1 else f"{rows['folds']} networks, one a fold"
-    lines = [f"The winner is {what} ({members})."]
+    folds, seeds = rows["folds"], winner["seeds"]
+    members = f"{folds * seeds} networks: {_count(folds, 'fold')}, {_count(seeds, 'seed')}"
+    lines = [f"The winner is {what} ({'1 network' if folds * seeds == 1 else members})."]
     if against := result.get("against_plain"):
         gain, error = against["mean_loss_reduction"], 1.96 * against["standard_error"]
         unit = _GAIN.get(result["metric"], "mean loss")
@@ -90,6 +91,10 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
     )
     lines.append(f"Saved in {folder}; predict with: shrinkage predict {folder} DATA")
     return lines
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
 _GAIN = {

@@ -59,7 +59,7 @@ def load(cohort: Cohort, path: Path) -> Training:
     try:
         with safe_open(path, "pt", device=str(cohort.device)) as file:
             about = json.loads((file.metadata() or {})["training"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         newer, foreign = about["format"] > FORMAT, about["key"] != key(cohort)
         training = None if newer or foreign else _restored(cohort, about, tensors)
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:

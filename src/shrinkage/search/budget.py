@@ -13,6 +13,10 @@ from dataclasses import dataclass
 DEFAULT_SHARE = 0.22
 """Part of the time left that trial 0 may take: enough remains to try something better."""
 
+SEARCH_SHARE = 0.78
+"""Part of the budget in which recipes are tried; in the rest the winner is trained again with
+other seeds, whose networks predict together with it."""
+
 MEMBERS_A_COHORT = 16
 """On a CPU a cohort grows no faster beyond this; a GPU takes many times more."""
 
@@ -36,7 +40,13 @@ class Clock:
         return self.deadline - time.time()
 
     @property
+    def search_deadline(self) -> float:
+        """When no new recipe is tried any more."""
+        return self.started + SEARCH_SHARE * (self.deadline - self.started)
+
+    @property
     def deadline(self) -> float:
+        """When training must halt."""
         reserve = min(1.5 + 0.03 * self.budget_s, self.budget_s / 3)
         return self.started + self.budget_s - reserve
 

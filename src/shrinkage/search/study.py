@@ -10,13 +10,16 @@ import logging
 import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from shrinkage import scores
 from shrinkage.engine import arrays, task
 from shrinkage.errors import BadInput
+from shrinkage.randomness import derive
 from shrinkage.recipe import Recipe
 from shrinkage.search import baseline, rows
+from shrinkage.search.contest import AGAIN, DEFAULT, PLAIN, finalists, leading, repeats
 from shrinkage.search.budget import Clock, affordable_epochs, cohort_size
 from shrinkage.search.events import Progress, Watch, nobody
 from shrinkage.search.folder import Folder
@@ -28,9 +31,10 @@ from shrinkage.store.tables import RungRow, Store, Trial, TrialRow
 
 log = logging.getLogger("shrinkage")
 
-DEFAULT, PLAIN = 0, 1
 _TIMED_STEPS = 10
 _TICK_S = 0.25
+_SAFETY = 1.15
+"""A repeat begins only where the time left exceeds the winner's own time by this factor."""
 
 
 @dataclass
@@ -81,6 +85,7 @@ class Study:
             self._restore(self.store.trials())
             self._plan(pool)
             self._loop(pool)
+            self._again(pool)
         except KeyboardInterrupt:
             self.interrupted = True
             log.warning("interrupted: keeping the best so far")
@@ -90,6 +95,8 @@ class Study:
     def _restore(self, trials: Iterable[Trial]) -> None:
         """Take up what the database knows; cohorts stand where their last finished rung is."""
         for trial in trials:
+            if trial.source == AGAIN and trial.status == "running":
+                continue
             recipe = Recipe.from_toml(trial.recipe, f"trial {trial.number}")
             cohort = self.cohorts.setdefault(trial.cohort, Cohort(trial.cohort, {}, set()))
             cohort.trials[trial.number] = recipe
@@ -98,7 +105,7 @@ class Study:
                 cohort.rung = len(trial.rungs)
             for rung, _, share, score, _ in trial.rungs:
                 self.searching.tell(recipe, share, score)
-                if score is not None and trial.number > PLAIN:
+                if score is not None and trial.source == "random":
                     self.seen[rung].append(score)
             if trial.status == "finished" and trial.score is not None:
                 self._improve(trial.score)
@@ -147,7 +154,7 @@ class Study:
         running: dict[Future, Cohort | str] = {}
         baselines = [name for name in baseline.NAMES if name not in self.store.baselines()]
         while self.clock.left > 0:
-            while len(running) < slots and (job := self._next_job(running, baselines)):
+            while len(running) < slots and (job := self._next_job(baselines)):
                 future, what = self._submit(pool, job)
                 running[future] = what
                 if future.done():
@@ -165,21 +172,50 @@ class Study:
             for future in done:
                 self._finish(running.pop(future), future)
 
-    def _next_job(self, running: dict, baselines: list[str]) -> Cohort | str | None:
-        """Rungs that wait come first, then baselines, then a new cohort."""
+    def _next_job(self, baselines: list[str]) -> Cohort | str | None:
+        """The default and the plain network first, then baselines, rungs that wait, new cohorts."""
         waiting = [c for c in self.cohorts.values() if not c.done and not c.busy]
         references = [cohort for cohort in waiting if cohort.reference]
         if references:
             return references[0]
         if baselines:
             return baselines.pop(0)
+        if time.time() > self.clock.search_deadline:
+            return None
         if waiting:
             return max(waiting, key=lambda cohort: cohort.rung)
         return self._ask()
 
+    def _again(self, pool: Executor) -> None:
+        """Train the winner with more seeds, as many as the time that is left allows."""
+        folder, folds = self.folder, self.problem.folds
+        found = finalists(self.store, folder, folds)
+        if not found or not self.settings.again:
+            return
+        winner = found[leading(found, self.rows, self.problem.metric)]
+        slots = max(1, self.settings.workers)
+        steps = rung_steps(self._rows(), winner.recipe.batch_size, winner.recipe.epochs)[-1]
+        running: dict[Future, Cohort] = {}
+        seeds = len(repeats(found, winner)) + 1
+        while self.clock.left > _SAFETY * winner.trial.seconds or running:
+            while len(running) < slots and self.clock.left > _SAFETY * winner.trial.seconds:
+                number = max((max(c.trials) for c in self.cohorts.values())) + 1
+                cohort = self._begin(number, AGAIN, [winner.recipe])
+                cohort.rung, cohort.busy = len(RUNGS) - 1, True
+                work = self._task(cohort, steps, None, None, self.clock.deadline)
+                work = replace(work, seed=derive(self.settings.seed, AGAIN, seeds))
+                running[pool.submit(task.run, work)] = cohort
+                seeds += 1
+            self._show("more seeds")
+            done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._finish(running.pop(future), future)
+            if self.clock.left < -max(0.5, 0.02 * self.settings.budget_s):
+                break
+
     def _ask(self) -> Cohort | None:
         number = max(self.cohorts) + 1
-        tried = sum(len(cohort.trials) for cohort in self.cohorts.values())
+        tried = max((max(cohort.trials) for cohort in self.cohorts.values())) + 1
         count = cohort_size(self.problem.folds, self.problem.device)
         if self.settings.trials is not None:
             count = min(count, self.settings.trials - tried)
@@ -209,24 +245,25 @@ class Study:
         before = self.folder.checkpoint(job.number, job.rung - 1) if job.rung else None
         last = job.rung == len(RUNGS) - 1
         after = None if last else self.folder.checkpoint(job.number, job.rung)
-        for trial in job.trials.values():
-            self._prepared(task.scaling_of(trial))
-        work = self._task(job.trials, job.alive, steps[job.rung], before, after)
+        deadline = self.clock.deadline if job.reference else self.clock.search_deadline
+        work = self._task(job, steps[job.rung], before, after, deadline)
         return pool.submit(task.run, work), job
 
-    def _task(self, trials, alive, until, before, after) -> task.Task:
-        for recipe in trials.values():
+    def _task(
+        self, job: Cohort, until: int, before: Path | None, after: Path | None, deadline: float
+    ) -> task.Task:
+        for recipe in job.trials.values():
             self._prepared(task.scaling_of(recipe))
         return task.Task(
             self.problem,
-            tuple(trials.items()),
-            frozenset(alive),
+            tuple(job.trials.items()),
+            frozenset(job.alive),
             self.settings.seed,
             until,
             before,
             after,
             self.folder.trials,
-            self.clock.deadline,
+            deadline,
         )
 
     def _prepared(self, scaling: str) -> None:
@@ -271,54 +308,57 @@ class Study:
             if number in cohort.alive
         }
         if found.halted:
-            changes |= {number: ("cut", "the time was used up") for number in found.scores}
-        elif last:
+            # The database says nothing of an unfinished rung: a resumed study trains it again.
+            cohort.alive.clear()
+            log.info("cohort %d rung %d: the time was used up", cohort.number, rung)
+            return
+        if last:
             changes |= {number: ("finished", None) for number in found.scores}
         elif not cohort.reference:
             self.seen[rung] += found.scores.values()
             kept = passing(found.scores, self.seen[rung])
             changes |= {n: ("dropped", None) for n in found.scores if n not in kept}
-        everyone = {**found.scores, **dict.fromkeys(changes)} | found.scores
+        everyone = dict.fromkeys([*found.scores, *changes])
         seconds = found.seconds / max(1, len(everyone))
-        share = RUNGS[rung] if not found.halted else 0.0
-        if not found.halted:
-            self.store.finish_rung(
-                [
-                    RungRow(
-                        trial=number,
-                        rung=rung,
-                        step=found.step,
-                        share=share,
-                        score=found.scores.get(number),
-                        seconds=seconds,
-                    )
-                    for number in everyone
-                ],
-                changes,
-                self.clock.used,
-            )
+        share = RUNGS[rung]
+        self.store.finish_rung(
+            [
+                RungRow(
+                    trial=number,
+                    rung=rung,
+                    step=found.step,
+                    share=share,
+                    score=found.scores.get(number),
+                    seconds=seconds,
+                )
+                for number in everyone
+            ],
+            changes,
+            self.clock.used,
+        )
         for number, recipe in cohort.trials.items():
             if number in everyone:
                 self.searching.tell(recipe, share, found.scores.get(number))
-        if last and not found.halted:
+        if last:
             for score in found.scores.values():
                 self._improve(score)
-        if rung:
-            self.folder.checkpoint(cohort.number, rung - 1).unlink(missing_ok=True)
         log.info(
-            "cohort %d rung %d: %d trials, %d go on, %.1f s%s",
+            "cohort %d rung %d: %d trials, %d go on, %.1f s",
             cohort.number,
             rung,
             len(everyone),
             len(cohort.alive) - len(changes),
             found.seconds,
-            ", halted" if found.halted else "",
         )
         for number, (status, reason) in changes.items():
             if status == "diverged":
                 log.info("trial %d diverged: %s", number, reason)
         cohort.alive -= set(changes)
         cohort.rung += 1
+        if rung:
+            self.folder.checkpoint(cohort.number, rung - 1).unlink(missing_ok=True)
+        if cohort.done:
+            self.folder.checkpoint(cohort.number, rung).unlink(missing_ok=True)
 
     def _improve(self, score: float) -> None:
         self.best = score if self.best is None else max(self.best, score)

@@ -1,7 +1,7 @@
 """The model folder: everything that predicting needs, with versions and hashes; no pickle.
 
-    weights.safetensors      weights [K, P] and statistics [K, Q] of the K members
-    preparation/k.skops      how member k's columns are prepared
+    weights.safetensors      weights [M, P] and statistics [M, Q] of the members
+    preparation/k.skops      how the columns are prepared for the members of fold k
     recipe.toml              how the members were trained
     manifest.json            format, versions, task, shape, provenance, and a hash of each file
 
@@ -35,7 +35,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """What a model folder holds. about: task, shape, units of each member, provenance."""
+    """What a model folder holds. about: task, shape, units of each fold, provenance."""
 
     weights: Tensor
     statistics: Tensor
@@ -104,8 +104,8 @@ def read(folder: Path) -> Artifact:
     try:
         tensors = load_file(folder / "weights.safetensors")
         recipe = (folder / "recipe.toml").read_text("utf-8")
-        members = len(tensors["weights"])
-        preparers = [Preparer.load(folder / "preparation" / f"{k}.skops") for k in range(members)]
+        folds = len(manifest["units"])
+        preparers = [Preparer.load(folder / "preparation" / f"{k}.skops") for k in range(folds)]
         return Artifact(tensors["weights"], tensors["statistics"], preparers, recipe, manifest)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         if isinstance(error, BadInput):

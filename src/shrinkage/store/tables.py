@@ -39,7 +39,7 @@ class StudyRow(Base):
 
 
 class TrialRow(Base):
-    """A recipe that was tried. status: running, dropped, finished, diverged or cut."""
+    """A recipe that was tried. status: running, dropped, finished or diverged."""
 
     __tablename__ = "trial"
     number: Mapped[int] = mapped_column(primary_key=True)
