@@ -73,7 +73,9 @@ def main() -> None:
         values = losses(result, metric)
         ranks.append(rankdata(np.round(values, 6)))
         against, winner = result["against_plain"], result["winner"]
-        cells = [f"{abs(value):.4f} ({rank:g})" for value, rank in zip(values, ranks[-1])]
+        cells = [
+            f"{abs(value):.4f} ({rank:g})" for value, rank in zip(values, ranks[-1], strict=True)
+        ]
         gain = f"{against['mean_loss_reduction']:.4f} ± {against['standard_error']:.4f}"
         wall = (folder / "wall.txt").read_text() if (folder / "wall.txt").is_file() else "-"
         print(
@@ -83,8 +85,10 @@ def main() -> None:
             flush=True,
         )
     table_of_ranks = np.array(ranks)
-    print("\nmedian rank:", dict(zip(ROWS, np.median(table_of_ranks, axis=0).tolist())))
-    print("mean rank:", dict(zip(ROWS, table_of_ranks.mean(axis=0).round(2).tolist())))
+    print(
+        "\nmedian rank:", dict(zip(ROWS, np.median(table_of_ranks, axis=0).tolist(), strict=True))
+    )
+    print("mean rank:", dict(zip(ROWS, table_of_ranks.mean(axis=0).round(2).tolist(), strict=True)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """shrinkage: find the training recipe under which a neural network generalizes, and prove it.
 
-    from shrinkage import Classifier, Regressor, fit, Recipe, Space
+from shrinkage import Classifier, Regressor, fit, Recipe, Space
 """
 
 from __future__ import annotations
@@ -31,7 +31,19 @@ _HOMES = {
     "Space": "space",
 }
 
-__all__ = [*_HOMES, "__version__"]
+__all__ = [
+    "BadInput",
+    "Classifier",
+    "Model",
+    "NoEffectWarning",
+    "Recipe",
+    "Regressor",
+    "Run",
+    "Space",
+    "__version__",
+    "fit",
+    "resume",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -85,7 +85,7 @@ Kind = TypeVar("Kind", bound=type)
 def ingredient(cls: Kind) -> Kind:
     """Make a frozen, strictly validated dataclass: wrong type, range or name is an error."""
     config = ConfigDict(strict=True, extra="forbid")
-    return pydantic_dataclass(frozen=True, config=config)(cls)
+    return pydantic_dataclass(frozen=True, config=config)(cls)  # pyright: ignore
 
 
 @dataclass(frozen=True)

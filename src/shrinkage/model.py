@@ -3,8 +3,8 @@
     Model.load("run").predict(frame)
     Model.load("run").predict_proba(frame)
 
-Its members (one a fold and seed, trained by one recipe) predict together: probabilities, or numbers,
-are averaged.
+Its members (one a fold and seed, trained by one recipe) predict together: probabilities, or
+numbers, are averaged.
 """
 
 from __future__ import annotations
@@ -130,5 +130,3 @@ class Model:
             list(found.preparers),
             [Units(**units) for units in found.about["units"]],
         )
-
-

@@ -1,7 +1,7 @@
 """The whole way from Python: `fit` data into a folder, and what came of it.
 
-    run = fit("customers.csv", target="churned", budget="2m", out="run")
-    run.model.predict(frame);  run.recipe;  run.result["scores"]
+run = fit("customers.csv", target="churned", budget="2m", out="run")
+run.model.predict(frame);  run.recipe;  run.result["scores"]
 """
 
 from __future__ import annotations
@@ -109,6 +109,8 @@ def fit(
         device=where,
         trials=trials,
         keep_all=keep_all,
+        # A number of trials asks for a study that time does not decide.
+        again=trials is None,
     )
     folder = Path(out) if out is not None else _fresh_folder()
     result = session.begin(table, settings, folder, started=started, watch=watch)

@@ -59,7 +59,7 @@ class Range:
     off: float = 0.0
     neutral: float | None = None
 
-    def decode(self, u: float) -> float | int:
+    def decode(self, u: float) -> Any:
         if u < self.off and self.neutral is not None:
             return self.neutral
         share = (u - self.off) / (1 - self.off)
@@ -68,7 +68,7 @@ class Range:
         value = min(max(value, self.low), self.high)
         return round(value) if self.integer else value
 
-    def encode(self, value: float) -> float:
+    def encode(self, value: Any) -> float:
         if self.off and value == self.neutral:
             return self.off / 2
         low, high = self._bend(self.low), self._bend(self.high)
@@ -256,7 +256,8 @@ def _field(path: str, over: Any, source: str) -> Dimension:
         return Dimension(path, Options(tuple(over)), structural)
     if number is None or not isinstance(over, dict):
         raise BadInput(f"{source}: [vary] {path} = {over!r}: expected a list of options")
-    return Dimension(path, _range(path, over, number, type(field.default) is int, source), structural)
+    integer = type(field.default) is int
+    return Dimension(path, _range(path, over, number, integer, source), structural)
 
 
 def _allowed(number: Number, value: Any) -> bool:

@@ -13,13 +13,17 @@ def fit(
     ],
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
-    metric: Annotated[str, typer.Option(help="What to be good at; auto: accuracy or rmse.")] = "auto",
+    metric: Annotated[
+        str, typer.Option(help="What to be good at; auto: accuracy or rmse.")
+    ] = "auto",
     budget: Annotated[str, typer.Option(help="Time for everything: 90s, 5m, 1h.")] = "5m",
     out: Annotated[str | None, typer.Option(help="A new folder for the model.")] = None,
     test: Annotated[str, typer.Option(help="Share of rows set aside, or a file.")] = "0.2",
     cv: Annotated[str, typer.Option(help="auto, holdout, K folds, or KxREPEATS.")] = "auto",
     recipe: Annotated[str, typer.Option(help="A preset, file or run to start from.")] = "default",
-    space: Annotated[str, typer.Option(help="What to search: a ready space or a file.")] = "tabular",
+    space: Annotated[
+        str, typer.Option(help="What to search: a ready space or a file.")
+    ] = "tabular",
     seed: Annotated[int, typer.Option(help="Seed of splits, weights and search.", min=0)] = 0,
     workers: Annotated[
         int | None, typer.Option(help="Processes; default: one a core. 0: none but this one.")

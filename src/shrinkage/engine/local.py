@@ -39,7 +39,7 @@ def executor(workers: int) -> Executor:
     from loky.process_executor import ProcessPoolExecutor
 
     # The thread count must be in the environment before a worker imports torch.
-    env = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    env = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return ProcessPoolExecutor(
         max_workers=workers, initializer=_begin, initargs=(os.getpid(),), env=env
     )

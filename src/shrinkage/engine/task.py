@@ -24,7 +24,6 @@ from shrinkage.population.predict import predict
 from shrinkage.population.train import Training, advance, validation_scores
 from shrinkage.recipe import Recipe
 
-
 _WARM_STEPS = 2
 
 

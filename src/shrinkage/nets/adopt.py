@@ -60,17 +60,17 @@ def adopt(module: nn.Module, *, reset: bool = True) -> Network:
     given = {name: array.detach().clone() for name, array in skeleton.named_parameters()}
     floating = {n: b.detach().clone() for n, b in skeleton.named_buffers() if b.is_floating_point()}
     counters = {n: b.detach() for n, b in skeleton.named_buffers() if not b.is_floating_point()}
-    weights = Layout(tuple(_entries(skeleton)))
-    statistics = Layout(
+    arrays = Layout(tuple(_entries(skeleton)))
+    running = Layout(
         tuple(Entry(name, tuple(array.shape), "statistic") for name, array in floating.items())
     )
 
     def start(seed: int) -> Tensor:
         if reset:
-            return initial_weights(weights, seed, kaiming)
-        return weights.flatten({name: array[None] for name, array in given.items()})[0]
+            return initial_weights(arrays, seed, kaiming)
+        return arrays.flatten({name: array[None] for name, array in given.items()})[0]
 
-    def apply(weights_by_name, statistics_by_name, inputs, hyper, draws):
+    def apply(weights, statistics, inputs, hyper, draws):
         skeleton.train(draws is not None)
 
         def one(parameters, buffers, x):
@@ -80,12 +80,12 @@ def adopt(module: nn.Module, *, reset: bool = True) -> Network:
             output = functional_call(skeleton, (parameters, own, integers), (x,))
             return output, own
 
-        output, changed = vmap(one)(weights_by_name, statistics_by_name, inputs["x"])
+        output, changed = vmap(one)(weights, statistics, inputs["x"])
         return output, changed if draws is not None else {}
 
     def measure(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: array.clone() for name, array in floating.items()}
 
-    return Network(weights, statistics, apply, start, measure)
+    return Network(arrays, running, apply, start, measure)
 
 

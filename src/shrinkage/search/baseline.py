@@ -27,7 +27,8 @@ def run(name: str, work: Path, metric: str, seed: int) -> tuple[Scores, Scores, 
         name, table.train, target, table.schema, table.folds, table.test, seed, balanced=balanced
     )
     assert found.test_prediction is not None
-    parts = np.split(found.validation_prediction, np.cumsum([len(f.validation) for f in table.folds])[:-1])
+    ends = np.cumsum([len(fold.validation) for fold in table.folds])
+    parts = np.split(found.validation_prediction, ends[:-1])
     validation = out_of_fold(parts, table)
     return validation, scored(found.test_prediction, table.target(table.test), table), found.seconds
 

@@ -46,6 +46,6 @@ def choose(losses: Mapping[int, np.ndarray], default: int, plain: int | None) ->
     for number, found in challenges.items():
         if found.mean - found.error > lead:
             winner, lead = number, found.mean - found.error
-    if plain in losses and difference(losses[plain], losses[winner]).mean < 0:
+    if plain is not None and plain in losses and difference(losses[plain], losses[winner]).mean < 0:
         return plain
     return winner

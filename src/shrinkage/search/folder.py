@@ -1,10 +1,10 @@
 """The folder of a study, by name.
 
-    model/       the winner: weights, preparation, recipe.toml, manifest.json
-    study.db     every trial and rung, written as they end
-    result.json  the scores
-    run.log      what happened, with times
-    work/        the table, prepared arrays, checkpoints, finished trials
+model/       the winner: weights, preparation, recipe.toml, manifest.json
+study.db     every trial and rung, written as they end
+result.json  the scores
+run.log      what happened, with times
+work/        the table, prepared arrays, checkpoints, finished trials
 """
 
 from __future__ import annotations

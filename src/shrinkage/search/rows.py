@@ -26,7 +26,6 @@ from shrinkage.nets.table import TableShape
 from shrinkage.population import dataset
 from shrinkage.search.settings import Settings, folds_for
 
-
 _FEWEST = 6
 """With fewer rows there is nothing left to train on after two cuts."""
 
@@ -107,7 +106,8 @@ def load(folder: Path) -> Rows:
         frames = [pd.read_parquet(folder / f"{name}.parquet") for name in ("train", "test")]
     except (OSError, ValueError, KeyError) as error:
         raise BadInput(f"{folder} is not a complete study: {error}; fit again") from None
-    return Rows(Schema.from_json(about["schema"]), *frames, folds, tuple(about["notes"]))
+    schema, notes = Schema.from_json(about["schema"]), tuple(about["notes"])
+    return Rows(schema, frames[0], frames[1], folds, notes)
 
 
 def prepare(rows: Rows, scaling: Any) -> tuple[dataset.Dataset, list[Preparer]]:

@@ -59,7 +59,11 @@ def begin(
 
 
 def resume(
-    root: Path, budget_s: float | None = None, *, started: float | None = None, watch: Watch = nobody
+    root: Path,
+    budget_s: float | None = None,
+    *,
+    started: float | None = None,
+    watch: Watch = nobody,
 ) -> dict[str, Any]:
     """Go on with a study: for its remaining time, or for `budget_s` more seconds.
 
@@ -123,9 +127,7 @@ def _study(
     from shrinkage.nets.table import TableShape
 
     shape = TableShape(numbers, tuple(cardinalities), outputs)
-    problem = Problem(
-        folder.work, len(cut.folds), shape, task, settings.metric, settings.device
-    )
+    problem = Problem(folder.work, len(cut.folds), shape, task, settings.metric, settings.device)
     space = Space.from_toml(settings.space)
     space = Space(recipe, space.dimensions)
     return Study(folder, settings, store, cut, problem, (recipe, plain), space, clock, watch)

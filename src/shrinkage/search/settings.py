@@ -112,7 +112,7 @@ def workers_for(workers: int | None, device: str) -> int:
 
 
 def device_for(name: str) -> str:
-    """"auto" is the GPU where there is one.
+    """ "auto" is the GPU where there is one.
 
     Raises BadInput for a device that torch does not have here.
     """

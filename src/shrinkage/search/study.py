@@ -19,8 +19,8 @@ from shrinkage.errors import BadInput
 from shrinkage.randomness import derive
 from shrinkage.recipe import Recipe
 from shrinkage.search import baseline, rows
-from shrinkage.search.contest import AGAIN, DEFAULT, PLAIN, finalists, leading, repeats
 from shrinkage.search.budget import Clock, affordable_epochs, cohort_size
+from shrinkage.search.contest import AGAIN, DEFAULT, PLAIN, finalists, leading, repeats
 from shrinkage.search.events import Progress, Watch, nobody
 from shrinkage.search.folder import Folder
 from shrinkage.search.halving import RUNGS, passing, rung_steps
@@ -199,7 +199,7 @@ class Study:
         seeds = len(repeats(found, winner)) + 1
         while self.clock.left > _SAFETY * winner.trial.seconds or running:
             while len(running) < slots and self.clock.left > _SAFETY * winner.trial.seconds:
-                number = max((max(c.trials) for c in self.cohorts.values())) + 1
+                number = max(max(c.trials) for c in self.cohorts.values()) + 1
                 cohort = self._begin(number, AGAIN, [winner.recipe])
                 cohort.rung, cohort.busy = len(RUNGS) - 1, True
                 work = self._task(cohort, steps, None, None, self.clock.deadline)
@@ -215,7 +215,7 @@ class Study:
 
     def _ask(self) -> Cohort | None:
         number = max(self.cohorts) + 1
-        tried = max((max(cohort.trials) for cohort in self.cohorts.values())) + 1
+        tried = max(max(cohort.trials) for cohort in self.cohorts.values()) + 1
         count = cohort_size(self.problem.folds, self.problem.device)
         if self.settings.trials is not None:
             count = min(count, self.settings.trials - tried)
@@ -313,7 +313,7 @@ class Study:
             log.info("cohort %d rung %d: the time was used up", cohort.number, rung)
             return
         if last:
-            changes |= {number: ("finished", None) for number in found.scores}
+            changes |= dict.fromkeys(found.scores, ("finished", None))
         elif not cohort.reference:
             self.seen[rung] += found.scores.values()
             kept = passing(found.scores, self.seen[rung])
@@ -380,5 +380,3 @@ class Study:
                 self.clock.budget_s,
             )
         )
-
-
