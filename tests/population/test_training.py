@@ -344,6 +344,19 @@ def test_patience_stops_at_its_epoch_and_the_best_epoch_is_restored(
     torch.testing.assert_close(outcome.statistics, kept.statistics, rtol=0, atol=1e-12)
 
 
+def test_a_member_without_early_stopping_keeps_its_last_weights_beside_one_with_it() -> None:
+    recipe = Recipe(EPOCHS, *FIXED, Adam(lr=0.01)).for_task("classification")
+    members = [Member(recipe.using(EarlyStopping(patience=100))), Member(recipe)]
+    falling = iter(range(6, 0, -1))
+    cohort = cohort_of(members, table(rows=50, folds=1))
+    training = advance(
+        Training.begin(cohort), 19, lambda p, y: torch.full((2,), float(next(falling)))
+    )
+    last = training.state.weights
+    assert torch.equal(training.outcome(1).weights, last[1])
+    assert not torch.equal(training.outcome(0).weights, last[0])
+
+
 def test_early_stopping_keeps_the_best_of_all_epochs_by_real_scores() -> None:
     """Against a loop that a person would write: score every epoch, remember the best."""
     recipe = Recipe(SLICES, *FIXED, Adam(lr=0.1)).for_task("classification")

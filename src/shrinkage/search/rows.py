@@ -48,7 +48,7 @@ class Rows:
         y = frame[self.schema.target]
         if self.schema.classes is not None:
             return encode_classes(y, self.schema.classes)
-        return y.to_numpy(np.float64)
+        return y.to_numpy(np.float64, copy=True)  # pandas gives read-only views
 
     @property
     def outputs(self) -> int:
