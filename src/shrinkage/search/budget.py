@@ -17,6 +17,9 @@ SEARCH_SHARE = 0.78
 """Part of the budget in which recipes are tried; in the rest the winner is trained again with
 other seeds, whose networks predict together with it."""
 
+COHORT_SHARE = 0.12
+"""Part of the search time left that the first rung of one cohort may take."""
+
 MEMBERS_A_COHORT = 16
 """On a CPU a cohort grows no faster beyond this; a GPU takes many times more."""
 
@@ -57,7 +60,12 @@ def affordable_epochs(epochs: int, seconds: float, left: float) -> int:
     return max(1, math.floor(epochs * min(1.0, share)))
 
 
-def cohort_size(folds: int, device: str) -> int:
-    """Recipes a cohort, each with one member a fold."""
+def cohort_size(folds: int, device: str, first_rung_s: float, left: float) -> int:
+    """Recipes a cohort, each with one member a fold.
+
+    first_rung_s: what one recipe costs until the first rung; with `left` seconds to go, a
+    cohort's first rung should take a small part of them, so that its best can go on.
+    """
     members = MEMBERS_A_COHORT if device == "cpu" else 64 * MEMBERS_A_COHORT
-    return max(3, members // folds)
+    affordable = int(COHORT_SHARE * max(left, 0.0) / max(first_rung_s, 1e-9))
+    return max(2, min(members // folds, affordable))

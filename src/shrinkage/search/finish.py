@@ -10,9 +10,12 @@ import numpy as np
 import torch
 
 from shrinkage import scores
+from shrinkage.data.tabular import Preparer
+from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput
 from shrinkage.files import write_text
 from shrinkage.model import Model
+from shrinkage.population.dataset import Dataset
 from shrinkage.search import baseline
 from shrinkage.search.choose import difference
 from shrinkage.search.contest import (
@@ -44,7 +47,13 @@ def conclude(study: Study) -> dict[str, Any]:
     number = leading(found, rows, metric)
     winner = together([found[number], *repeats(found, found[number])])
     entrants = {"plain": found.get(PLAIN), "default": found.get(DEFAULT), "winner": winner}
-    models = {name: _model(entrant, study) for name, entrant in entrants.items() if entrant}
+    scalings = {scaling_of(entrant.recipe) for entrant in entrants.values() if entrant}
+    prepared = {scaling: prepare(rows, scaling) for scaling in scalings}
+    models = {
+        name: _model(entrant, *prepared[scaling_of(entrant.recipe)])
+        for name, entrant in entrants.items()
+        if entrant
+    }
 
     # The test rows are predicted here, once, and decide nothing.
     target = rows.target(rows.test)
@@ -81,12 +90,10 @@ def write(study: Study, result: dict[str, Any]) -> None:
     write_text(study.folder.result, json.dumps(result, indent=2, allow_nan=False) + "\n")
 
 
-def _model(finalist: Finalist, study: Study) -> Model:
-    scaling = type(finalist.recipe.get("scaling")).__name__.lower()
-    dataset, preparers = prepare(study.rows, scaling)
+def _model(finalist: Finalist, dataset: Dataset, preparers: list[Preparer]) -> Model:
     return Model(
         finalist.recipe,
-        shape_of(preparers, study.rows.outputs),
+        shape_of(preparers, dataset.outputs),
         finalist.weights,
         finalist.statistics,
         preparers,

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from shrinkage.data.source import Table
-from shrinkage.engine import local
-from shrinkage.engine.task import Problem
+from shrinkage.engine import arrays, local
+from shrinkage.engine.task import Problem, scaling_of
 from shrinkage.errors import BadInput
 from shrinkage.files import write_text
+from shrinkage.nets.table import TableShape
 from shrinkage.recipe import Recipe, load
 from shrinkage.search import finish, rows
 from shrinkage.search.budget import Clock
@@ -115,17 +116,12 @@ def _study(
     recipe, plain = Recipe.from_toml(settings.recipe), load("plain")
     if not shape_file.exists():
         # Columns are counted once, while the arrays of trial 0 are made.
-        from shrinkage.engine import arrays
-        from shrinkage.engine.task import scaling_of
-
         scaling = scaling_of(recipe)
         dataset, preparers = rows.prepare(cut, scaling)
         arrays.write(dataset, folder.work / f"{scaling}.safetensors")
         shape = rows.shape_of(preparers, cut.outputs)
         write_text(shape_file, json.dumps([shape.numbers, shape.cardinalities, shape.outputs]))
     numbers, cardinalities, outputs = json.loads(shape_file.read_text("utf-8"))
-    from shrinkage.nets.table import TableShape
-
     shape = TableShape(numbers, tuple(cardinalities), outputs)
     problem = Problem(folder.work, len(cut.folds), shape, task, settings.metric, settings.device)
     space = Space.from_toml(settings.space)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 
 from shrinkage import scores
@@ -74,6 +75,8 @@ class Study:
     seen: list[list[float]] = field(default_factory=lambda: [[] for _ in RUNGS])
     best: float | None = None
     interrupted: bool = False
+    share: float = 1.0
+    trial_seconds: float = 0.0
 
     @property
     def searching(self) -> Search:
@@ -95,12 +98,11 @@ class Study:
     def _restore(self, trials: Iterable[Trial]) -> None:
         """Take up what the database knows; cohorts stand where their last finished rung is."""
         for trial in trials:
-            if trial.source == AGAIN and trial.status == "running":
-                continue
             recipe = Recipe.from_toml(trial.recipe, f"trial {trial.number}")
             cohort = self.cohorts.setdefault(trial.cohort, Cohort(trial.cohort, {}, set()))
             cohort.trials[trial.number] = recipe
-            if trial.status == "running":
+            # A repeat that was cut short is not taken up: another seed is as good.
+            if trial.status == "running" and trial.source != AGAIN:
                 cohort.alive.add(trial.number)
                 cohort.rung = len(trial.rungs)
             for rung, _, share, score, _ in trial.rungs:
@@ -116,26 +118,30 @@ class Study:
         if plan is None:
             self._show("timing a few steps")
             default = self._with_loss(self.recipes[0])
-            share = self._affordable_share(pool, default)
-            plan = {"epochs_share": share}
+            share, seconds = self._afford(pool, default)
+            plan = {"epochs_share": share, "trial_seconds": seconds}
             self.store.set_plan(plan)
             if share < 1:
                 log.info("epochs are cut to %.0f %% to fit the budget", 100 * share)
-        self.share = float(plan["epochs_share"])
+        self.share, self.trial_seconds = plan["epochs_share"], plan["trial_seconds"]
         self.space = Space(self._shortened(self.space.base), self.space.dimensions)
         if not self.cohorts:
             default, plain = (self._shortened(recipe) for recipe in self.recipes)
             self._begin(DEFAULT, "default", [default])
             self._begin(PLAIN, "plain", [plain])
 
-    def _affordable_share(self, pool: Executor, recipe: Recipe) -> float:
+    def _afford(self, pool: Executor, recipe: Recipe) -> tuple[float, float]:
+        """The share of its epochs that trial 0 can have, and the seconds they will take."""
         self._prepared(task.scaling_of(recipe))
         arguments = (self.problem, recipe, self.settings.seed, _TIMED_STEPS, self.clock.deadline)
         total = rung_steps(self._rows(), recipe.batch_size, recipe.epochs)[-1]
-        cost = pool.submit(task.seconds_per_step, *arguments).result() * total
+        timing = pool.submit(task.seconds_per_step, *arguments)
+        # What only the end needs is imported while the first worker starts: a second saved.
+        import_module("skops.io")
+        cost = timing.result() * total
         epochs = affordable_epochs(recipe.epochs, cost, self.clock.left)
         log.info("trial 0 would take %.1f s at %d epochs", cost, recipe.epochs)
-        return epochs / recipe.epochs
+        return epochs / recipe.epochs, cost * epochs / recipe.epochs
 
     def _shortened(self, recipe: Recipe) -> Recipe:
         epochs = max(1, round(recipe.epochs * self.share))
@@ -216,7 +222,9 @@ class Study:
     def _ask(self) -> Cohort | None:
         number = max(self.cohorts) + 1
         tried = max(max(cohort.trials) for cohort in self.cohorts.values()) + 1
-        count = cohort_size(self.problem.folds, self.problem.device)
+        left = self.clock.search_deadline - time.time()
+        first_rung = RUNGS[0] * self.trial_seconds
+        count = cohort_size(self.problem.folds, self.problem.device, first_rung, left)
         if self.settings.trials is not None:
             count = min(count, self.settings.trials - tried)
         if count <= 0 or not self.space.dimensions:
