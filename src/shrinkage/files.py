@@ -47,4 +47,4 @@ def unwritable(path: Path, error: OSError) -> BadInput:
         errno.EACCES: "no permission to write there; choose another --out",
         errno.EROFS: "the file system is read-only; choose another --out",
     }
-    return BadInput(f"cannot write {path}: {reasons.get(error.errno or 0, error.strerror)}")
+    return BadInput(f"cannot write {path}: {reasons.get(error.errno or 0, error.strerror or error)}")

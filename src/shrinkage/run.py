@@ -133,7 +133,7 @@ def opened(folder: str | Path) -> Run:
     """A finished study, read from its folder. Raises BadInput where there is no result."""
     path = Path(folder) / "result.json"
     try:
-        return Run(Path(folder), json.loads(path.read_text("utf-8")))
+        result = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         hint = (
             f"its run did not end; go on with `shrinkage resume {folder}`"
@@ -143,6 +143,12 @@ def opened(folder: str | Path) -> Run:
         raise BadInput(f"{folder} holds no result.json: {hint}") from None
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} cannot be read: {error}") from None
+    if not isinstance(result, dict) or not set(result) >= _NEEDED:
+        raise BadInput(f"{path} is damaged: write it again with `shrinkage resume {folder}`")
+    return Run(Path(folder), result)
+
+
+_NEEDED = {"task", "metric", "rows", "winner", "recipe", "scores", "notes"}
 
 
 def trials_of(folder: str | Path) -> list[Trial]:

@@ -168,6 +168,19 @@ class Space:
             for row in own
         ]
 
+    def check(self, task: str) -> None:
+        """Whether every option makes a recipe for the task; a search must not find out midway.
+
+        Raises BadInput that names the option that does not.
+        """
+        for place, dimension in enumerate(self.dimensions):
+            if isinstance(dimension.over, Range):
+                continue
+            for value in dimension.over.values:
+                point = [INACTIVE] * self.size
+                point[place] = dimension.over.encode(value)
+                self.decode(point).for_task(task)
+
     def _choose(self, recipe: Recipe, role: str, name: str) -> Recipe:
         if name == "none":
             return recipe.without(role)
@@ -185,9 +198,9 @@ class Space:
             raise BadInput(f"{name} is not valid TOML: {error}") from None
         if unknown := set(document) - {"base", "choose", "vary"}:
             raise BadInput(f"{name}: '{min(unknown)}' is not one of base, choose, vary")
-        roles = [_role(key, value, name) for key, value in document.get("choose", {}).items()]
-        fields = [_field(key, value, name) for key, value in document.get("vary", {}).items()]
-        return cls(load(document.get("base", "default")), (*roles, *fields))
+        roles = [_role(key, value, name) for key, value in _section(document, "choose", name)]
+        fields = [_field(key, value, name) for key, value in _section(document, "vary", name)]
+        return cls(_base(document.get("base", "default"), name), (*roles, *fields))
 
 
 def load_space(source: str | Path | Space) -> Space:
@@ -205,6 +218,22 @@ def load_space(source: str | Path | Space) -> Space:
     if str(source) not in names:
         raise BadInput(f"no space '{source}': it is neither a file nor one of {', '.join(names)}")
     return Space.from_toml((folder / f"{source}.toml").read_text("utf-8"), str(source))
+
+
+def _section(document: dict[str, Any], key: str, name: str) -> Any:
+    found = document.get(key, {})
+    if not isinstance(found, dict):
+        raise BadInput(f"{name}: {key} = {found!r}: write it as a table, [{key}]")
+    return found.items()
+
+
+def _base(source: Any, name: str) -> Recipe:
+    if not isinstance(source, str):
+        raise BadInput(f"{name}: base = {source!r}: expected the name of a recipe, or its file")
+    try:
+        return load(source)
+    except BadInput as error:
+        raise BadInput(f"{name}: base: {error}") from None
 
 
 def _readable(value: float, scale: Scale) -> float:
@@ -235,7 +264,8 @@ def _role(role: str, names: Any, source: str) -> Dimension:
     if not known:
         raise BadInput(f"{source}: [choose] {role}: there is no such role in a recipe")
     allowed = known if role in DEFAULTS else known | {"none"}
-    if not isinstance(names, list) or not names or not set(names) <= allowed:
+    known_names = isinstance(names, list) and all(name in sorted(allowed) for name in names)
+    if not names or not known_names:
         listed = ", ".join(sorted(allowed))
         raise BadInput(f"{source}: [choose] {role} = {names!r}: expected a list out of {listed}")
     return Dimension(role, Options(tuple(names)), any(e.structural for e in of_role(role)))
@@ -253,6 +283,11 @@ def _field(path: str, over: Any, source: str) -> Dimension:
     if isinstance(over, list) and over:
         if number is not None and not all(_allowed(number, value) for value in over):
             raise BadInput(f"{source}: [vary] {path} = {over}: expected values in {number.valid}")
+        for value in over:
+            try:
+                Recipe().set({path: value})
+            except BadInput as error:
+                raise BadInput(f"{source}: [vary] {error}") from None
         return Dimension(path, Options(tuple(over)), structural)
     if number is None or not isinstance(over, dict):
         raise BadInput(f"{source}: [vary] {path} = {over!r}: expected a list of options")
@@ -274,6 +309,6 @@ def _range(path: str, over: dict[str, Any], number: Number, integer: bool, sourc
         raise BadInput(f"{at}: expected low < high within {number.valid}, got {low} and {high}")
     if scale not in ("linear", "log", "complement") or (scale == "log" and low <= 0):
         raise BadInput(f"{at}: scale = {scale!r} does not fit a range from {low}")
-    if not 0 <= off < 1 or (off and number.neutral is None):
+    if not isinstance(off, int | float) or not 0 <= off < 1 or (off and number.neutral is None):
         raise BadInput(f"{at}: off = {off} needs a neutral value and a share in [0, 1)")
     return Range(low, high, scale, integer, off, number.neutral)

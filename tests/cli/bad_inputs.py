@@ -7,6 +7,7 @@ place knows the folder to write in and finished studies to copy and damage.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -46,10 +47,12 @@ class Bad:
         return self.name
 
 
+ASKED = ("--target", "y", "--out", "new", "--budget", "10s", "--workers", "0", "--trials", "2")
+
+
 def fit(name: str, *options: object, expects: tuple[str, ...]) -> Bad:
     """`fit` on a good table with these options."""
-    base = ["--target", "y", "--out", "new"]
-    return Bad(name, lambda p: ["fit", p.table(), *base, *options], expects)
+    return Bad(name, lambda p: ["fit", p.table(), *ASKED, *options], expects)
 
 
 def fit_with(name: str, option: str, content: str | bytes, *expects: str) -> Bad:
@@ -57,7 +60,7 @@ def fit_with(name: str, option: str, content: str | bytes, *expects: str) -> Bad
 
     def prepare(place: Place) -> list[object]:
         path = place.text("given.toml", content)
-        return ["fit", place.table(), "--target", "y", "--out", "new", option, path]
+        return ["fit", place.table(), *ASKED, option, path]
 
     return Bad(name, prepare, ("given.toml", *expects))
 
@@ -65,7 +68,7 @@ def fit_with(name: str, option: str, content: str | bytes, *expects: str) -> Bad
 def fit_test_file(name: str, content: str, *expects: str) -> Bad:
     def prepare(place: Place) -> list[object]:
         path = place.text("test.csv", content)
-        return ["fit", place.table(), "--target", "y", "--out", "new", "--test", path]
+        return ["fit", place.table(), *ASKED, "--test", path]
 
     return Bad(name, prepare, ("test.csv", *expects))
 
@@ -88,7 +91,7 @@ def damaged(name: str, damage: Callable[[Path], object], command: str, *expects:
         rows = place.text("rows.csv", ROWS)
         return {
             "predict": ["predict", run, rows],
-            "resume": ["resume", run, "--budget", "20s"],
+            "resume": ["resume", run, "--budget", "10s"],
             "show": ["show", run],
             "recipe": ["recipe", run],
         }[command]
@@ -123,6 +126,21 @@ def flip(name: str, share: float = 0.5) -> Callable[[Path], object]:
 def replaced(name: str, content: str | bytes) -> Callable[[Path], object]:
     def damage(run: Path) -> None:
         (run / name).write_bytes(content.encode() if isinstance(content, str) else content)
+
+    return damage
+
+
+def cut_off(name: str) -> Callable[[Path], object]:
+    return lambda run: os.truncate(run / name, (run / name).stat().st_size * 2 // 3)
+
+
+def overwritten(name: str) -> Callable[[Path], object]:
+    """Zeros, as a disk leaves them, from one third of the file to its end."""
+
+    def damage(run: Path) -> None:
+        size = (run / name).stat().st_size
+        os.truncate(run / name, size // 3)
+        os.truncate(run / name, size)
 
     return damage
 
@@ -176,7 +194,7 @@ def output_is_a_folder(place: Place) -> list[object]:
 COMMANDS = [
     Bad("unknown command", lambda p: ["fti", p.table()], ("fti", "--help")),
     Bad("unknown option", lambda p: ["fit", p.table(), "--tagret", "y"], ("--tagret",)),
-    Bad("no data", lambda p: ["fit"], ("Missing argument", "DATA")),
+    Bad("no data", lambda p: ["fit"], ("Missing argument", "data")),
     Bad("an option without value", lambda p: ["fit", p.table(), "--target"], ("--target",)),
     Bad("no target", lambda p: ["fit", p.table(), "--out", "new"], ("--target", "good.csv")),
     Bad("nothing to resume", lambda p: ["resume", "nowhere"], ("nowhere", "study")),
@@ -185,7 +203,7 @@ COMMANDS = [
     Bad("no such recipe", lambda p: ["recipe", "defualt"], ("defualt", "default")),
     Bad("diff to nothing", lambda p: ["recipe", "plain", "--diff", "x"], ("'x'", "plain")),
     Bad("no such ingredient", lambda p: ["ingredients", "mixpu"], ("mixpu", "mixup")),
-    Bad("show --top 0", lambda p: ["show", p.study, "--top", "0"], ("--top", "0")),
+    Bad("show --top 0", lambda p: ["show", p.study, "--top", "0"], ("--top", "equal to 1")),
 ]
 
 SETTINGS = [
@@ -200,16 +218,16 @@ SETTINGS = [
     fit("folds below zero", "--cv", "-3", expects=("--cv -3", "holdout")),
     fit("test share of 1", "--test", "1", expects=("--test 1", "between 0 and 1")),
     fit("test share below zero", "--test", "-0.2", expects=("--test -0.2",)),
-    fit("test share too small", "--test", "1e-9", expects=("1e-09", "share")),
+    fit("test share of all but nothing", "--test", "0.999", expects=("0.999", "share")),
     fit("test file not there", "--test", "tset.csv", expects=("tset.csv", "no such file")),
     fit("task unknown", "--task", "clustering", expects=("--task clustering", "regression")),
     fit("metric unknown", "--metric", "acuracy", expects=("acuracy", "'accuracy'")),
     fit("metric of the other task", "--metric", "rmse", expects=("'rmse'", "regression")),
-    fit("seed below zero", "--seed", "-1", expects=("--seed", "-1")),
+    fit("seed below zero", "--seed", "-1", expects=("--seed", "equal to 0")),
     fit("seed too large", "--seed", "99999999999", expects=("seed", "99999999999")),
-    fit("seed of words", "--seed", "lucky", expects=("--seed", "lucky")),
+    fit("seed of words", "--seed", "lucky", expects=("--seed", "integer")),
     fit("workers below zero", "--workers", "-1", expects=("--workers -1",)),
-    fit("one trial", "--trials", "1", expects=("--trials", "1")),
+    fit("one trial", "--trials", "1", expects=("--trials", "equal to 2")),
     fit("device unknown", "--device", "abacus", expects=("--device abacus", "cpu")),
     fit("device without numbers", "--device", "meta", expects=("--device meta", "cpu")),
     fit("recipe not there", "--recipe", "mine.toml", expects=("mine.toml", "default")),
@@ -248,8 +266,8 @@ FILES = [
     fit_with("space without options", "--space", "[choose]\nschedule = []\n", "schedule"),
     fit_with("space of unknown field", "--space", '[vary]\n"update.adam.rate" = {}\n', "adam.rate"),
     fit_with("space of half a path", "--space", "[vary]\nadam = {}\n", "place.ingredient.field"),
-    fit_with("space of an inverted range", "--space", INVERTED := (
-        '[vary]\n"update.adam.lr" = { low = 1.0, high = 0.1 }\n'), "low < high"),
+    fit_with("space of an inverted range", "--space", 
+             '[vary]\n"update.adam.lr" = { low = 1.0, high = 0.1 }\n', "low < high"),
     fit_with("space of a text range", "--space",
              '[vary]\n"update.adam.lr" = { low = "a" }\n', "low < high"),
     fit_with("space outside the valid", "--space",
@@ -261,7 +279,7 @@ FILES = [
     fit_with("space of half layers", "--space", '[vary]\n"network.mlp.depth" = [1, 1.5]\n', "1.5"),
     fit_with("space of text switches", "--space",
              '[vary]\n"update.sgd.nesterov" = ["yes"]\n', "nesterov"),
-    fit_with("space of another task", "--space", '[choose]\nloss = ["huber"]\n', "huber"),
+    fit("space of another task", "--space", "huber.toml", expects=("huber",)),
     fit_test_file("test file without a column", "a,y\n1,yes\n", "'b'", "missing"),
     fit_test_file("test file without the target", "a,b\n1,2\n", "'y'", "missing"),
     fit_test_file("test file of unknown class", "a,b,y\n1,2,maybe\n", "'maybe'", "line 2"),
@@ -310,7 +328,9 @@ DAMAGED = [
     damaged("study.db empty", replaced("study.db", ""), "resume", "study.db"),
     damaged("study.db is text", replaced("study.db", "hello " * 999), "resume", "study.db"),
     damaged("study.db flipped at its start", flip("study.db", 0), "resume", "study.db"),
-    damaged("study.db flipped in its tables", flip("study.db", 0.01), "resume", "study.db"),
+    damaged("study.db cut off", cut_off("study.db"), "resume", "study.db", "damaged"),
+    damaged("study.db overwritten", overwritten("study.db"), "resume", "study.db", "damaged"),
+    damaged("study.db overwritten, shown", overwritten("study.db"), "show", "study.db"),
     damaged("study.db of another program", other_database, "resume", "study.db"),
     damaged("study.db without a study", sql("delete from study"), "resume", "study.db"),
     damaged("newer study.db", sql("update study set format=2, version='9.1'"), "resume",
@@ -324,10 +344,9 @@ DAMAGED = [
     *(damaged(f"work/{f} deleted", delete(f"work/{f}"), "resume", "not a complete study")
       for f in ("train.parquet", "folds.npz", "schema.json")),
     *(damaged(f"work/{f} of no sense", replaced(f"work/{f}", "[]"), "resume", "run/work")
-      for f in ("train.parquet", "folds.npz", "schema.json", "shape.json")),
+      for f in ("train.parquet", "folds.npz", "schema.json")),
     *(damaged(f"work/{f} empty", replaced(f"work/{f}", ""), "resume", "run/work")
-      for f in ("test.parquet", "folds.npz", "schema.json", "shape.json", "robust.safetensors",
-                "trials/00000.safetensors")),
+      for f in ("test.parquet", "folds.npz", "schema.json", "trials/00000.safetensors")),
     damaged("study.db of no study, shown", other_database, "show", "study.db"),
     damaged("result cut off", replaced("result.json", '{"task'), "show", "result.json"),
     damaged("result of no sense", replaced("result.json", "[]"), "show", "result.json"),

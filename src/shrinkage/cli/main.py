@@ -5,7 +5,9 @@ Exit codes: 0 success, 1 failure, 2 bad input.
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
 
 STARTED = time.time()
@@ -42,6 +44,8 @@ def _begin(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors are one to three lines on standard error."""
+    # A batch system ends a job with SIGTERM: like Ctrl-C, the best so far is saved.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if _in_main_thread() else None
     try:
         code = app(arguments, standalone_mode=False, prog_name="shrinkage")
         return code if isinstance(code, int) else 0
@@ -51,12 +55,19 @@ def main(arguments: list[str] | None = None) -> int:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "shrinkage"
         return _fail(f"{error.format_message()}\nSee `{command} --help`.", 2)
-    except (typer.Abort, KeyboardInterrupt):
-        return _fail("interrupted", 1)
+    except (typer.Abort, KeyboardInterrupt) as error:
+        return _fail(str(error) or "interrupted", 1)
     except BrokenPipeError:
         return 1
     except (MemoryError, OSError) as error:
         return _fail(f"{type(error).__name__}: {error}", 1)
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _fail(message: str, code: int) -> int:

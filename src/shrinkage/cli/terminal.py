@@ -76,7 +76,10 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
     folds, seeds = rows["folds"], winner["seeds"]
     members = f"{folds * seeds} networks: {_count(folds, 'fold')}, {_count(seeds, 'seed')}"
     lines = [f"The winner is {what} ({'1 network' if folds * seeds == 1 else members})."]
-    if against := result.get("against_plain"):
+    if result.get("interrupted"):
+        lines.insert(0, f"Interrupted: the best so far is saved; go on with: shrinkage resume {folder}")
+    against = result.get("against_plain")
+    if against and against["standard_error"] is not None:
         gain, error = against["mean_loss_reduction"], 1.96 * against["standard_error"]
         unit = _GAIN.get(result["metric"], "mean loss")
         lines.append(

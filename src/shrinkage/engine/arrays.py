@@ -43,9 +43,20 @@ def write(dataset: Dataset, path: Path) -> None:
         save_file(tensors, temporary)
 
 
-@lru_cache(maxsize=4)
 def read(path: Path, folds: int, outputs: int, task: str, device: str = "cpu") -> Dataset:
-    """The data set at `path`; kept for the next cohort that asks."""
+    """The data set at `path`; kept for the next cohort that asks.
+
+    Another file of the same name, of another study in this process, is read anew.
+    """
+    found = path.stat()
+    version = (found.st_ino, found.st_mtime_ns, found.st_size)
+    return _read(path.resolve(), version, folds, outputs, task, device)
+
+
+@lru_cache(maxsize=4)
+def _read(
+    path: Path, version: tuple[int, ...], folds: int, outputs: int, task: str, device: str
+) -> Dataset:
     tensors = load_file(path, device=device)
 
     def sample(fold: int, part: str) -> Sample:

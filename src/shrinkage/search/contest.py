@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from shrinkage import scores
+from shrinkage.errors import BadInput
 from shrinkage.recipe import Recipe
 from shrinkage.search.choose import choose
 from shrinkage.search.folder import Folder
@@ -62,8 +64,11 @@ def _finalist(trial: Trial, folder: Folder, folds: int) -> Finalist | None:
     path = folder.trial(trial.number)
     if not path.is_file():
         return None
-    tensors = load_file(path)
-    parts = [tensors[f"prediction.{k}"].numpy() for k in range(folds)]
+    try:
+        tensors = load_file(path)
+        parts = [tensors[f"prediction.{k}"].numpy() for k in range(folds)]
+    except (SafetensorError, KeyError, OSError) as error:
+        raise BadInput(f"{path} is damaged: {error}; fit again") from None
     if not all(np.isfinite(part).all() for part in parts):
         return None
     recipe = Recipe.from_toml(trial.recipe)

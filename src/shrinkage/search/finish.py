@@ -39,6 +39,9 @@ def conclude(study: Study) -> dict[str, Any]:
     """
     rows, metric = study.rows, study.problem.metric
     found = finalists(study.store, study.folder, study.problem.folds)
+    if not found and study.interrupted:
+        way_out = f"go on with `shrinkage resume {study.folder.root}`"
+        raise KeyboardInterrupt(f"interrupted before any network was trained; {way_out}")
     if not found:
         raise BadInput(
             f"no network came to its first prediction within {study.clock.budget_s:g} s; "
@@ -87,7 +90,15 @@ def conclude(study: Study) -> dict[str, Any]:
 def write(study: Study, result: dict[str, Any]) -> None:
     """result.json, with the time of everything up to here."""
     result["wall_s"] = round(study.clock.used, 2)
+    result |= _finite(result)
     write_text(study.folder.result, json.dumps(result, indent=2, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN: a score that is not defined, such as the AUC of one class, is null."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _model(finalist: Finalist, dataset: Dataset, preparers: list[Preparer]) -> Model:

@@ -9,11 +9,16 @@ work/        the table, prepared arrays, checkpoints, finished trials
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from shrinkage.errors import BadInput
 from shrinkage.files import unwritable
+
+
+_TEMPORARY = ".*.tmp*"
+_BEFORE_BEGIN = ("work", "trials", "train.parquet", "test.parquet", "folds.npz", "schema.json")
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,16 @@ class Folder:
     def checkpoint(self, cohort: int, rung: int) -> Path:
         return self.work / f"cohort-{cohort:04d}-rung-{rung}.safetensors"
 
-    def create(self) -> None:
-        """Make the folder; one that exists must be empty.
+    def create(self) -> bool:
+        """Make the folder; one that exists must be empty, or left by a start that was killed.
 
+        Returns whether it was not there before.
         Raises BadInput where it is in use or cannot be written. Nothing is overwritten.
         """
-        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+        existed = self.root.exists()
+        if existed and self._unbegun():
+            self.discard()
+        elif existed and (not self.root.is_dir() or any(self.root.iterdir())):
             way_out = f"resume it with `shrinkage resume {self.root}`, or choose another --out"
             if not self.database.is_file():
                 way_out = "choose another --out"
@@ -64,3 +73,30 @@ class Folder:
             self.trials.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise unwritable(self.root, error) from None
+        return not existed
+
+    def discard(self, *, root: bool = False) -> None:
+        """Take away what was written before the study began; `root`: the folder, too."""
+        shutil.rmtree(self.work, ignore_errors=True)
+        for path in self.root.glob(_TEMPORARY):
+            path.unlink(missing_ok=True)
+        if root and not any(self.root.iterdir()):
+            self.root.rmdir()
+
+    def sweep(self) -> None:
+        """Take away what a killed session was writing, and put back what it had moved aside."""
+        for moved in self.root.glob(".model.*.old"):
+            if self.model.exists():
+                shutil.rmtree(moved, ignore_errors=True)
+            else:
+                moved.rename(self.model)
+        for folder in (self.root, self.work, self.trials):
+            for path in folder.glob(_TEMPORARY):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def _unbegun(self) -> bool:
+        """Whether a start was killed here before its database stood; anything else is kept."""
+        if not self.trials.is_dir() or any(self.trials.iterdir()):
+            return False
+        found = [*self.root.iterdir(), *self.work.iterdir()]
+        return all(p.name in _BEFORE_BEGIN or p.match(_TEMPORARY) for p in found)

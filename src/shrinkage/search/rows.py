@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -104,9 +105,10 @@ def load(folder: Path) -> Rows:
             count = len(arrays.files) // 2
             folds = tuple(Fold(*(arrays[f"{k}.{part}"] for part in _PARTS)) for k in range(count))
         frames = [pd.read_parquet(folder / f"{name}.parquet") for name in ("train", "test")]
-    except (OSError, ValueError, KeyError) as error:
-        raise BadInput(f"{folder} is not a complete study: {error}; fit again") from None
-    schema, notes = Schema.from_json(about["schema"]), tuple(about["notes"])
+        schema, notes = Schema.from_json(about["schema"]), tuple(about["notes"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        first = str(error).partition("\n")[0]
+        raise BadInput(f"{folder} is not a complete study: {first}; fit again") from None
     return Rows(schema, frames[0], frames[1], folds, notes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import time
@@ -15,7 +16,7 @@ from shrinkage.data.source import Table
 from shrinkage.engine import arrays, local
 from shrinkage.engine.task import Problem, scaling_of
 from shrinkage.errors import BadInput
-from shrinkage.files import write_text
+from shrinkage.files import unwritable, write_text
 from shrinkage.nets.table import TableShape
 from shrinkage.recipe import Recipe, load
 from shrinkage.search import finish, rows
@@ -51,11 +52,14 @@ def begin(
     settings = replace(settings, metric=metric_for(settings.metric, cut.schema.task))
     recipe = Recipe.from_toml(settings.recipe)
     recipe.for_task(cut.schema.task)
-    Space.from_toml(settings.space)
-    folder.create()
-    rows.save(cut, folder.work)
-    store = Store(folder.database, create=True)
-    store.begin(versions()["shrinkage"], settings.to_json())
+    Space(recipe, Space.from_toml(settings.space).dimensions).check(cut.schema.task)
+    made = folder.create()
+    try:
+        rows.save(cut, folder.work)
+        store = Store.begun(folder.database, versions()["shrinkage"], settings.to_json())
+    except BaseException:
+        folder.discard(root=made)
+        raise
     return _go(folder, store, settings, cut, clock, watch)
 
 
@@ -72,8 +76,20 @@ def resume(
     """
     folder = Folder(root)
     store = Store(folder.database)
+    try:
+        return _resume(folder, store, budget_s, started, watch)
+    finally:
+        store.close()
+
+
+def _resume(
+    folder: Folder, store: Store, budget_s: float | None, started: float | None, watch: Watch
+) -> dict[str, Any]:
     row = store.study()
-    settings = Settings(**row.settings)
+    try:
+        settings = Settings(**row.settings)
+    except TypeError as error:
+        raise BadInput(f"{folder.database} is damaged: its settings: {error}") from None
     left = budget_s if budget_s is not None else max(0.0, settings.budget_s - row.spent_s)
     if row.finished and budget_s is None:
         if folder.result.is_file():
@@ -91,6 +107,7 @@ def _go(
     pool = local.executor(settings.workers)
     with _logged(folder.log):
         try:
+            folder.sweep()
             study = _study(folder, store, settings, cut, clock, watch)
             study.run(pool)
             local.stop(pool)
@@ -114,25 +131,38 @@ def _study(
         log.info("data: %s", note)
     shape_file = folder.work / "shape.json"
     recipe, plain = Recipe.from_toml(settings.recipe), load("plain")
-    if not shape_file.exists():
+    try:
+        shape = _shape(shape_file)
+    except (OSError, ValueError, TypeError):
         # Columns are counted once, while the arrays of trial 0 are made.
         scaling = scaling_of(recipe)
         dataset, preparers = rows.prepare(cut, scaling)
         arrays.write(dataset, folder.work / f"{scaling}.safetensors")
         shape = rows.shape_of(preparers, cut.outputs)
         write_text(shape_file, json.dumps([shape.numbers, shape.cardinalities, shape.outputs]))
-    numbers, cardinalities, outputs = json.loads(shape_file.read_text("utf-8"))
-    shape = TableShape(numbers, tuple(cardinalities), outputs)
     problem = Problem(folder.work, len(cut.folds), shape, task, settings.metric, settings.device)
     space = Space.from_toml(settings.space)
     space = Space(recipe, space.dimensions)
     return Study(folder, settings, store, cut, problem, (recipe, plain), space, clock, watch)
 
 
+def _shape(path: Path) -> TableShape:
+    numbers, cardinalities, outputs = json.loads(path.read_text("utf-8"))
+    return TableShape(numbers, tuple(cardinalities), outputs)
+
+
 @contextmanager
 def _logged(path: Path) -> Iterator[None]:
-    """Everything that is logged goes to run.log as well."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    """Everything that is logged goes to run.log as well; who holds it holds the study."""
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise unwritable(path, error) from None
+    try:
+        fcntl.flock(handler.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handler.close()
+        raise BadInput(f"{path.parent} is in use by another run; wait until it ends") from None
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     level = log.level
     log.addHandler(handler)

@@ -14,6 +14,7 @@ from shrinkage import scores
 from shrinkage.errors import BadInput
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_DEVICES = ("cpu", "cuda")
 SHORTEST_S = 10.0
 """Less does not load the libraries, train two networks and write the files."""
 
@@ -118,6 +119,8 @@ def device_for(name: str) -> str:
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.partition(":")[0] not in _DEVICES:
+        raise BadInput(f"--device {name}: expected auto, {' or '.join(_DEVICES)}")
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:

@@ -98,7 +98,7 @@ class Study:
     def _restore(self, trials: Iterable[Trial]) -> None:
         """Take up what the database knows; cohorts stand where their last finished rung is."""
         for trial in trials:
-            recipe = Recipe.from_toml(trial.recipe, f"trial {trial.number}")
+            recipe = Recipe.from_toml(trial.recipe, f"{self.store.path}: the recipe of trial {trial.number}")
             cohort = self.cohorts.setdefault(trial.cohort, Cohort(trial.cohort, {}, set()))
             cohort.trials[trial.number] = recipe
             # A repeat that was cut short is not taken up: another seed is as good.

@@ -65,6 +65,7 @@ def write(artifact: Artifact, folder: Path) -> None:
             **artifact.about,
             "files": {str(p.relative_to(fresh)): _digest(p) for p in _files(fresh)},
         }
+        manifest["digest"] = _digest_of(manifest)
         (fresh / "manifest.json").write_text(json.dumps(manifest, indent=2), "utf-8")
         if folder.exists():
             folder.rename(old)
@@ -84,19 +85,25 @@ def read(folder: Path) -> Artifact:
     folder = folder if (folder / "manifest.json").is_file() else folder / "model"
     try:
         manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise BadInput(f"{folder} holds no model: there is no manifest.json") from None
     except (OSError, ValueError) as error:
         raise BadInput(f"{folder}/manifest.json cannot be read: {error}") from None
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
         raise BadInput(f"{folder}/manifest.json is not one of shrinkage")
     if manifest["format"] > FORMAT:
-        version = manifest.get("versions", {}).get("shrinkage", "a newer version")
+        versions_ = manifest.get("versions")
+        version = versions_.get("shrinkage") if isinstance(versions_, dict) else "of another age"
         raise BadInput(
             f"{folder} was written by shrinkage {version} in a newer format "
             f"({manifest['format']}; this one reads {FORMAT}); upgrade shrinkage"
         )
-    for name, digest in manifest.get("files", {}).items():
+    if manifest.pop("digest", None) != _digest_of(manifest):
+        raise BadInput(
+            f"{folder}/manifest.json is damaged or was changed: its own hash does not fit; "
+            "copy the folder again"
+        )
+    for name, digest in manifest["files"].items():
         if not (folder / name).is_file():
             raise BadInput(f"{folder} is not complete: {name} is missing; copy the folder again")
         if _digest(folder / name) != digest:
@@ -137,6 +144,10 @@ def machine() -> dict[str, Any]:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _digest_of(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(path: Path) -> str:

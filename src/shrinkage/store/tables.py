@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from shrinkage.errors import BadInput
+from shrinkage.files import replacing
 
 FORMAT = 1
 
@@ -110,15 +112,39 @@ class Store:
         if not create and not path.is_file():
             raise BadInput(f"{path} does not exist: {path.parent} does not hold a study")
         self.engine: Engine = create_engine(f"sqlite:///{path}")
-        event.listen(self.engine, "connect", _durable)
-        if create:
-            with self._errors():
-                Base.metadata.create_all(self.engine)
-        else:
-            self._check()
+        event.listen(self.engine, "connect", _patient)
+        try:
+            if create:
+                self._make()
+            else:
+                self._check()
+        except BadInput:
+            self.close()
+            raise
+
+    @classmethod
+    def begun(cls, path: Path, version: str, settings: dict[str, Any]) -> Store:
+        """A new study's database; the file appears with the study in it, or not at all."""
+        with replacing(path) as temporary:
+            store = cls(temporary, create=True)
+            try:
+                store.begin(version, settings)
+            finally:
+                store.close()
+        return cls(path)
+
+    def _make(self) -> None:
+        """Write-ahead logging: commits survive a kill and do not wait for readers."""
+        with self._errors(), self.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            connection.rollback()
+            Base.metadata.create_all(connection)
+            connection.commit()
 
     def _check(self) -> None:
         with self._errors(), Session(self.engine) as session:
+            if session.connection().exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
+                raise BadInput(f"{self.path} is damaged; restore it from a copy, or fit again")
             row = session.get(StudyRow, 1)
         if row is None:
             raise BadInput(f"{self.path} holds no study: its run ended before it began; fit again")
@@ -141,6 +167,8 @@ class Store:
             raise BadInput(f"{self.path}: {text}") from None
         except DatabaseError as error:
             raise BadInput(f"{self.path} is not a study's database: {error.orig}") from None
+        except JSONDecodeError as error:
+            raise BadInput(f"{self.path} is damaged: {error}; fit again") from None
 
     @contextmanager
     def session(self):
@@ -216,10 +244,9 @@ class Store:
         self.engine.dispose()
 
 
-def _durable(connection, _record) -> None:
-    """Write-ahead logging: commits survive a kill and do not wait for readers."""
+def _patient(connection, _record) -> None:
+    """Wait for another's commit; leave the flushing of each to the log's checkpoints."""
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA busy_timeout=10000")
     cursor.close()
