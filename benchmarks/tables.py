@@ -57,7 +57,11 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     wanted = set(filter(None, given.only.split(",")))
 
-    print("| set | metric | " + " | ".join(ROWS) + " | gain on plain ± s.e. | trial, seeds | s |")
+    print(
+        "| set | metric | "
+        + " | ".join(ROWS)
+        + " | gain on plain ± s.e. | trial, networks on all rows | s |"
+    )
     print("|---" * (len(ROWS) + 5) + "|")
     ranks = []
     for table in sorted(given.data.glob("*.csv*")):
@@ -80,7 +84,7 @@ def main() -> None:
         wall = (folder / "wall.txt").read_text() if (folder / "wall.txt").is_file() else "-"
         print(
             f"| {name} | {metric} | " + " | ".join(cells),
-            f"{gain} | {winner['trial']}, {winner['seeds']} | {wall} |",
+            f"{gain} | {winner['trial']}, {winner['networks_on_all_rows']} | {wall} |",
             sep=" | ",
             flush=True,
         )

@@ -75,7 +75,6 @@ class Entry:
         text = inspect.getdoc(module if alone else self.kind)
         return inspect.cleandoc(text or "")
 
-
     def describe(self) -> dict[str, Any]:
         """The entry as plain values, for machines."""
         return {

@@ -9,5 +9,9 @@ class BadInput(ValueError):
     """
 
 
+class Unwritable(BadInput):
+    """A file cannot be written: a full disk, no permission. What was written before is whole."""
+
+
 class NoEffectWarning(UserWarning):
     """An ingredient was asked for and changed nothing."""

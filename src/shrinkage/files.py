@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shrinkage.errors import BadInput
+from shrinkage.errors import Unwritable
 
 
 @contextmanager
@@ -27,8 +28,10 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
             with open(temporary, "rb+") as file:
                 os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        raise unwritable(path, error) from None
+    except Exception as error:
+        if isinstance(error, Unwritable) or (cause := system_error(error)) is None:
+            raise
+        raise unwritable(path, cause) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -39,7 +42,15 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, "utf-8")
 
 
-def unwritable(path: Path, error: OSError) -> BadInput:
+def system_error(error: BaseException) -> OSError | None:
+    """The operating system's error, also where a library written in Rust words it itself."""
+    if isinstance(error, OSError):
+        return error
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1]))) if found else None
+
+
+def unwritable(path: Path, error: OSError) -> Unwritable:
     """The reason why a file could not be written, and the way out."""
     reasons = {
         errno.ENOSPC: "the disk is full; free some space, or choose another --out",
@@ -47,4 +58,6 @@ def unwritable(path: Path, error: OSError) -> BadInput:
         errno.EACCES: "no permission to write there; choose another --out",
         errno.EROFS: "the file system is read-only; choose another --out",
     }
-    return BadInput(f"cannot write {path}: {reasons.get(error.errno or 0, error.strerror or error)}")
+    return Unwritable(
+        f"cannot write {path}: {reasons.get(error.errno or 0, error.strerror or error)}"
+    )

@@ -3,8 +3,8 @@
     Model.load("run").predict(frame)
     Model.load("run").predict_proba(frame)
 
-Its members (one a fold and seed, trained by one recipe) predict together: probabilities, or
-numbers, are averaged.
+Its members, trained by one recipe on the folds and on all rows, predict together:
+probabilities, or numbers, are averaged.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from shrinkage.store import artifact
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """weights: [M, P]; statistics: [M, Q]. preparers and units: one a fold.
+    """weights: [M, P]; statistics: [M, Q]. preparers and units: one a part of the rows.
 
-    Member i belongs to fold i % K: the folds of one seed stand together.
+    parts: [M], which part each member was trained on: a fold, or all rows.
     """
 
     recipe: Recipe
@@ -45,6 +45,7 @@ class Model:
     statistics: Tensor
     preparers: list[Preparer]
     units: list[Units]
+    parts: list[int]
 
     @property
     def schema(self) -> Schema:
@@ -53,9 +54,9 @@ class Model:
     def outputs(self, frame: pd.DataFrame) -> np.ndarray:
         """Probabilities [n, C], or numbers [n], of a frame that conforms to the schema."""
         network = network_of(self.recipe, self.shape)
-        folds = [self._sample(preparer, frame) for preparer in self.preparers]
-        rounds = len(self.weights) // len(folds)
-        samples, units = folds * rounds, self.units * rounds
+        prepared = [self._sample(preparer, frame) for preparer in self.preparers]
+        samples = [prepared[part] for part in self.parts]
+        units = [self.units[part] for part in self.parts]
         # In float64 a prediction does not depend on which rows stand beside it.
         found = forward(network, self.weights.double(), self.statistics.double(), samples)
         task = self.schema.task
@@ -111,6 +112,7 @@ class Model:
                 "outputs": self.shape.outputs,
             },
             "units": [vars(units) for units in self.units],
+            "parts": self.parts,
         }
         toml = self.recipe.to_toml()
         artifact.write(
@@ -129,4 +131,5 @@ class Model:
             found.statistics,
             list(found.preparers),
             [Units(**units) for units in found.about["units"]],
+            found.about["parts"],
         )

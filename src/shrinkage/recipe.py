@@ -169,9 +169,7 @@ class Recipe:
             for key, values in section.items():
                 entry = _found(key, name)
                 if entry.place != place:
-                    raise BadInput(
-                        f"{name}: {key} belongs to [{entry.place}], not to [{place}]"
-                    )
+                    raise BadInput(f"{name}: {key} belongs to [{entry.place}], not to [{place}]")
                 if not isinstance(values, dict):
                     raise BadInput(
                         f"{name}: write {key} as a table, [{place}.{key}], with its fields below"

@@ -110,7 +110,7 @@ def fit(
         trials=trials,
         keep_all=keep_all,
         # A number of trials asks for a study that time does not decide.
-        again=trials is None,
+        refit=trials is None,
     )
     folder = Path(out) if out is not None else _fresh_folder()
     result = session.begin(table, settings, folder, started=started, watch=watch)

@@ -328,7 +328,7 @@ DAMAGED = [
     damaged("study.db empty", replaced("study.db", ""), "resume", "study.db"),
     damaged("study.db is text", replaced("study.db", "hello " * 999), "resume", "study.db"),
     damaged("study.db flipped at its start", flip("study.db", 0), "resume", "study.db"),
-    damaged("study.db cut off", cut_off("study.db"), "resume", "study.db", "damaged"),
+    damaged("study.db cut off", cut_off("study.db"), "resume", "study.db", "malformed"),
     damaged("study.db overwritten", overwritten("study.db"), "resume", "study.db", "damaged"),
     damaged("study.db overwritten, shown", overwritten("study.db"), "show", "study.db"),
     damaged("study.db of another program", other_database, "resume", "study.db"),

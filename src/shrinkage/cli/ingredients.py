@@ -28,7 +28,7 @@ def ingredients(
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     place = None
     for column in ("place", "ingredient", "field", "default", "neutral", "search range", "unit"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column in ("ingredient", "field"))
     if name is not None:
         print(f"{chosen[0].card}\n")
     for entry in chosen:

@@ -45,7 +45,9 @@ def _begin(
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors are one to three lines on standard error."""
     # A batch system ends a job with SIGTERM: like Ctrl-C, the best so far is saved.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if _in_main_thread() else None
+    before = (
+        signal.signal(signal.SIGTERM, signal.default_int_handler) if _in_main_thread() else None
+    )
     try:
         code = app(arguments, standalone_mode=False, prog_name="shrinkage")
         return code if isinstance(code, int) else 0

@@ -54,7 +54,9 @@ def show(
         terminal.console.print(f"and {len(trials) - top} more; see --top", style="dim")
     if result is None:
         terminal.console.print(
-            f"\nThis run did not end; go on with: shrinkage resume {folder}", markup=False
+            f"\nThis run did not end; go on with: shrinkage resume {folder}",
+            markup=False,
+            soft_wrap=True,
         )
     else:
         terminal.console.print()

@@ -69,15 +69,18 @@ def score_table(result: dict[str, Any]) -> Table:
 
 def summary(result: dict[str, Any], folder: str) -> list[str]:
     """What a person should take from the table, in a few lines."""
-    winner, rows = result["winner"], result["rows"]
+    winner = result["winner"]
     what = {0: "the default recipe itself", 1: "the plain network"}.get(
         winner["trial"], f"trial {winner['trial']}"
     )
-    folds, seeds = rows["folds"], winner["seeds"]
-    members = f"{folds * seeds} networks: {_count(folds, 'fold')}, {_count(seeds, 'seed')}"
-    lines = [f"The winner is {what} ({'1 network' if folds * seeds == 1 else members})."]
+    members = _count(winner["networks_on_folds"], "network") + " on folds"
+    if winner["networks_on_all_rows"]:
+        members += f" and {winner['networks_on_all_rows']} on all training rows"
+    lines = [f"The winner is {what}: {members}."]
     if result.get("interrupted"):
-        lines.insert(0, f"Interrupted: the best so far is saved; go on with: shrinkage resume {folder}")
+        lines.insert(
+            0, f"Interrupted: the best so far is saved; go on with: shrinkage resume {folder}"
+        )
     against = result.get("against_plain")
     if against and against["standard_error"] is not None:
         gain, error = against["mean_loss_reduction"], 1.96 * against["standard_error"]
@@ -118,7 +121,7 @@ def print_result(result: dict[str, Any], folder: str) -> None:
     console.print(score_table(result))
     console.print()
     for line in summary(result, folder):
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)  # commands are copied whole
 
 
 @contextmanager

@@ -24,9 +24,7 @@ from shrinkage.ingredient import Member, ingredient
 class Huber:
     """delta: where the loss turns from squared to absolute, in standard deviations of y."""
 
-    delta: Annotated[
-        float, Member("(0, inf)", 0.3, 3.0, "log", unit="standard deviations")
-    ] = 1.0
+    delta: Annotated[float, Member("(0, inf)", 0.3, 3.0, "log", unit="standard deviations")] = 1.0
 
 
 def huber(output: Tensor, target: Tensor, delta: Tensor) -> Tensor:

@@ -87,5 +87,3 @@ def adopt(module: nn.Module, *, reset: bool = True) -> Network:
         return {name: array.clone() for name, array in floating.items()}
 
     return Network(arrays, running, apply, start, measure)
-
-

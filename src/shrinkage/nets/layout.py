@@ -73,7 +73,5 @@ class Layout:
 
     def mask(self, roles: tuple[Role, ...]) -> Tensor:
         """[P], 1 where the entry has one of these roles."""
-        parts = [
-            torch.full((entry.size,), float(entry.role in roles)) for entry in self.entries
-        ]
+        parts = [torch.full((entry.size,), float(entry.role in roles)) for entry in self.entries]
         return torch.cat(parts) if parts else torch.empty(0)

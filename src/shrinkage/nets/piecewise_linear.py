@@ -33,9 +33,7 @@ class PiecewiseLinear:
     dim: Annotated[int, Structural("[1, 1024]", 2, 16, "log")] = 8
 
 
-def piecewise_linear_entries(
-    columns: int, bins: int, dim: int
-) -> tuple[list[Entry], list[Entry]]:
+def piecewise_linear_entries(columns: int, bins: int, dim: int) -> tuple[list[Entry], list[Entry]]:
     """(weights, statistics)."""
     weights = [
         Entry("numbers.weight", (columns, bins, dim), "weight", fan=(bins, dim)),

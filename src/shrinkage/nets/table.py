@@ -1,8 +1,8 @@
 """The network of a recipe for a table: embeddings of columns, then an architecture.
 
-    numbers [M, B, Dn] --(plain, periodic or piecewise linear)--+
-                                                                +-> architecture -> [M, B, C]
-    categories [M, B, Dc] --(learned embeddings)----------------+
+numbers [M, B, Dn] --(plain, periodic or piecewise linear)--+
+                                                            +-> architecture -> [M, B, C]
+categories [M, B, Dc] --(learned embeddings)----------------+
 """
 
 from __future__ import annotations

@@ -193,5 +193,3 @@ def by_signature(members: list[Member]) -> list[list[int]]:
     for i, member in enumerate(members):
         groups.setdefault(member.recipe.signature, []).append(i)
     return list(groups.values())
-
-

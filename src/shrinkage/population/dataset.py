@@ -7,7 +7,6 @@ knows the mean and deviation of its training numbers, and training sees (y - cen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 

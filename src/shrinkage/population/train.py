@@ -177,9 +177,7 @@ def _leave(training: Training, cohort: Cohort, epoch: int) -> Training:
     return training.drop(set(outcomes), outcomes) if outcomes else training
 
 
-def validation_scores(
-    cohort: Cohort, weights: Tensor, statistics: Tensor, score: Score
-) -> Tensor:
+def validation_scores(cohort: Cohort, weights: Tensor, statistics: Tensor, score: Score) -> Tensor:
     """The score of each member on the validation rows of its fold, float64 [M]; larger is better."""
     samples = [cohort.dataset.folds[member.fold].validation for member in cohort.members]
     predictions = predict(cohort, weights, statistics, samples)

@@ -22,9 +22,7 @@ from shrinkage.ingredient import Member, ingredient
 class Warmup:
     """share: part of the steps over which the rate rises; 0 is the identity."""
 
-    share: Annotated[
-        float, Member("[0, 1]", 0.0, 0.2, neutral=0.0, unit="share of steps")
-    ] = 0.0
+    share: Annotated[float, Member("[0, 1]", 0.0, 0.2, neutral=0.0, unit="share of steps")] = 0.0
 
 
 def warmup(step: Tensor, total: int, share: float) -> Tensor:

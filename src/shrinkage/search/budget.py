@@ -14,8 +14,8 @@ DEFAULT_SHARE = 0.22
 """Part of the time left that trial 0 may take: enough remains to try something better."""
 
 SEARCH_SHARE = 0.78
-"""Part of the budget in which recipes are tried; in the rest the winner is trained again with
-other seeds, whose networks predict together with it."""
+"""Part of the budget in which recipes are tried; in the rest the winner is trained on all
+training rows with several seeds."""
 
 COHORT_SHARE = 0.12
 """Part of the search time left that the first rung of one cohort may take."""

@@ -1,12 +1,8 @@
-"""Who can win: trials that were trained to their end, and their out-of-fold losses.
-
-A recipe may have been trained again with other seeds; its networks then predict together.
-"""
+"""Who can win: trials that were trained to their end, and their out-of-fold losses."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,15 +21,12 @@ from shrinkage.store.tables import Store, Trial
 DEFAULT, PLAIN = 0, 1
 """The first two trials of every study."""
 
-AGAIN = "again"
-"""The source of a trial that repeats another's recipe with a new seed."""
-
 
 @dataclass(frozen=True, eq=False)
 class Finalist:
-    """weights: [S*K, P], statistics: [S*K, Q]: S seeds by K folds, seed after seed.
+    """weights: [K, P], statistics: [K, Q], one network a fold.
 
-    parts: predictions on the validation rows of each fold, averaged over seeds.
+    parts: predictions on the validation rows of each fold.
     """
 
     trial: Trial
@@ -41,8 +34,6 @@ class Finalist:
     weights: Tensor
     statistics: Tensor
     parts: list[np.ndarray]
-    seeds: int = 1
-    seconds: float = 0.0
 
 
 def finalists(store: Store, folder: Folder, folds: int) -> dict[int, Finalist]:
@@ -73,39 +64,14 @@ def _finalist(trial: Trial, folder: Folder, folds: int) -> Finalist | None:
         return None
     recipe = Recipe.from_toml(trial.recipe)
     weights, statistics = tensors["weights"], tensors["statistics"]
-    return Finalist(trial, recipe, weights, statistics, parts, 1, trial.seconds)
+    return Finalist(trial, recipe, weights, statistics, parts)
 
 
 def leading(found: dict[int, Finalist], rows: Rows, metric: str) -> int:
-    """The number of the winner among single trainings; repeats only join it."""
-    losses = {
-        number: row_losses(finalist, rows, metric)
-        for number, finalist in found.items()
-        if finalist.trial.source != AGAIN
-    }
+    """The number of the winner."""
+    losses = {number: row_losses(finalist, rows, metric) for number, finalist in found.items()}
     default = DEFAULT if DEFAULT in losses else min(losses)
     return choose(losses, default, PLAIN if PLAIN in losses else None)
-
-
-def repeats(found: dict[int, Finalist], winner: Finalist) -> list[Finalist]:
-    """Finished repeats of the winner's recipe."""
-    return [f for f in found.values() if f.trial.source == AGAIN and f.recipe == winner.recipe]
-
-
-def together(group: Sequence[Finalist]) -> Finalist:
-    """One finalist whose networks are those of the group, all of one recipe."""
-    parts = [
-        np.mean([finalist.parts[k] for finalist in group], axis=0)
-        for k in range(len(group[0].parts))
-    ]
-    return replace(
-        group[0],
-        weights=torch.cat([finalist.weights for finalist in group]),
-        statistics=torch.cat([finalist.statistics for finalist in group]),
-        parts=parts,
-        seeds=sum(finalist.seeds for finalist in group),
-        seconds=sum(finalist.seconds for finalist in group),
-    )
 
 
 def row_losses(finalist: Finalist, rows: Rows, metric: str) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput
 from shrinkage.files import write_text
 from shrinkage.model import Model
+from shrinkage.nets.table import TableShape
 from shrinkage.population.dataset import Dataset
-from shrinkage.search import baseline
+from shrinkage.search import baseline, refit
 from shrinkage.search.choose import difference
 from shrinkage.search.contest import (
     DEFAULT,
@@ -24,10 +26,8 @@ from shrinkage.search.contest import (
     Finalist,
     finalists,
     leading,
-    repeats,
-    together,
 )
-from shrinkage.search.rows import prepare, shape_of
+from shrinkage.search.rows import Rows, prepare, prepare_all
 from shrinkage.search.study import Study
 from shrinkage.store.artifact import versions
 
@@ -48,15 +48,18 @@ def conclude(study: Study) -> dict[str, Any]:
             f"give it more time: `shrinkage resume {study.folder.root} --budget 5m`"
         )
     number = leading(found, rows, metric)
-    winner = together([found[number], *repeats(found, found[number])])
+    winner = found[number]
     entrants = {"plain": found.get(PLAIN), "default": found.get(DEFAULT), "winner": winner}
     scalings = {scaling_of(entrant.recipe) for entrant in entrants.values() if entrant}
     prepared = {scaling: prepare(rows, scaling) for scaling in scalings}
     models = {
-        name: _model(entrant, *prepared[scaling_of(entrant.recipe)])
+        name: _model(entrant, *prepared[scaling_of(entrant.recipe)], study.problem.shape)
         for name, entrant in entrants.items()
         if entrant
     }
+    more = refit.networks(study.folder, winner.recipe)
+    if more is not None:
+        models["winner"] = _with_all_rows(models["winner"], more, rows)
 
     # The test rows are predicted here, once, and decide nothing.
     target = rows.target(rows.test)
@@ -66,14 +69,16 @@ def conclude(study: Study) -> dict[str, Any]:
         and {
             "validation": baseline.out_of_fold(entrant.parts, rows),
             "test": baseline.scored(outputs[name], target, rows),
-            "seconds": round(entrant.seconds, 2),
+            "seconds": round(entrant.trial.seconds, 2),
         }
         for name, entrant in entrants.items()
     }
+    if more is not None:
+        table["winner"]["seconds"] = round(winner.trial.seconds + more.seconds, 2)
     done = study.store.baselines()
     table |= {name: done.get(name) for name in baseline.NAMES}
 
-    result = _result(study, winner, table)
+    result = _result(study, winner, len(models["winner"].weights), table)
     if "plain" in outputs:
         result["against_plain"] = _against(outputs["plain"], outputs["winner"], target, metric)
     provenance = {
@@ -101,14 +106,30 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _model(finalist: Finalist, dataset: Dataset, preparers: list[Preparer]) -> Model:
+def _model(
+    finalist: Finalist, dataset: Dataset, preparers: list[Preparer], shape: TableShape
+) -> Model:
     return Model(
         finalist.recipe,
-        shape_of(preparers, dataset.outputs),
+        shape,
         finalist.weights,
         finalist.statistics,
         preparers,
         [fold.units for fold in dataset.folds],
+        list(range(len(preparers))),
+    )
+
+
+def _with_all_rows(model: Model, found: refit.Networks, rows: Rows) -> Model:
+    """The model with the networks that were trained on all rows."""
+    dataset, preparer = prepare_all(rows, scaling_of(model.recipe))
+    return replace(
+        model,
+        weights=torch.cat([model.weights, found.weights]),
+        statistics=torch.cat([model.statistics, found.statistics]),
+        preparers=[*model.preparers, preparer],
+        units=[*model.units, dataset.folds[0].units],
+        parts=[*model.parts, *[len(model.preparers)] * len(found.weights)],
     )
 
 
@@ -120,7 +141,7 @@ def _against(plain: np.ndarray, winner: np.ndarray, target: np.ndarray, metric: 
     return {"mean_loss_reduction": found.mean, "standard_error": found.error, "rows": found.rows}
 
 
-def _result(study: Study, winner: Finalist, table: dict[str, Any]) -> dict[str, Any]:
+def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]) -> dict[str, Any]:
     rows, trials = study.rows, study.store.trials()
     rounds = len(baseline.repeats_of(rows))
     return {
@@ -141,8 +162,8 @@ def _result(study: Study, winner: Finalist, table: dict[str, Any]) -> dict[str, 
         "winner": {
             "trial": winner.trial.number,
             "source": winner.trial.source,
-            "seeds": winner.seeds,
-            "networks": len(winner.weights),
+            "networks_on_folds": len(winner.weights),
+            "networks_on_all_rows": networks - len(winner.weights),
         },
         "recipe": winner.recipe.to_toml(),
         "recipe_hash": winner.recipe.hash,

@@ -16,7 +16,6 @@ from pathlib import Path
 from shrinkage.errors import BadInput
 from shrinkage.files import unwritable
 
-
 _TEMPORARY = ".*.tmp*"
 _BEFORE_BEGIN = ("work", "trials", "train.parquet", "test.parquet", "folds.npz", "schema.json")
 
@@ -48,6 +47,10 @@ class Folder:
     @property
     def trials(self) -> Path:
         return self.work / "trials"
+
+    @property
+    def refits(self) -> Path:
+        return self.work / "refit"
 
     def trial(self, number: int) -> Path:
         return self.trials / f"{number:05d}.safetensors"
@@ -90,7 +93,7 @@ class Folder:
                 shutil.rmtree(moved, ignore_errors=True)
             else:
                 moved.rename(self.model)
-        for folder in (self.root, self.work, self.trials):
+        for folder in (self.root, self.work, self.trials, self.refits):
             for path in folder.glob(_TEMPORARY):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 

@@ -112,33 +112,42 @@ def load(folder: Path) -> Rows:
     return Rows(schema, frames[0], frames[1], folds, notes)
 
 
-def prepare(rows: Rows, scaling: Any) -> tuple[dataset.Dataset, list[Preparer]]:
+def prepare(
+    rows: Rows, scaling: Any, folds: Sequence[Fold] | None = None
+) -> tuple[dataset.Dataset, list[Preparer]]:
     """Arrays of every fold, each prepared by what was fitted on its own training rows."""
     target = rows.target(rows.train)
     if rows.schema.task != "classification":
         target = target.astype(np.float32)
     features = rows.train.drop(columns=rows.schema.target)
-    preparers, parts = [], []
-    for fold in rows.folds:
+    found, preparers = [], []
+    for fold in folds or rows.folds:
         preparer = Preparer.fit(features.iloc[fold.train], rows.schema, scaling)
         prepared = preparer.transform(features)
         preparers.append(preparer)
-        parts.append((prepared.numbers, prepared.categories))
-    width = max(numbers.shape[1] for numbers, _ in parts)
-    folds = [
+        found.append((fold, prepared.numbers, prepared.categories))
+    width = max(numbers.shape[1] for _, numbers, _ in found)
+    parts = [
         dataset.Fold(
             *(
                 sample_of(padded(numbers, width)[at], categories[at], target[at])
                 for at in (fold.train, fold.validation)
             )
         )
-        for fold, (numbers, categories) in zip(rows.folds, parts, strict=True)
+        for fold, numbers, categories in found
     ]
-    return dataset.Dataset(tuple(folds), rows.outputs, rows.schema.task), preparers
+    return dataset.Dataset(tuple(parts), rows.outputs, rows.schema.task), preparers
+
+
+def prepare_all(rows: Rows, scaling: Any) -> tuple[dataset.Dataset, Preparer]:
+    """All training rows as one fold that trains on all of them; its validation is one row."""
+    everyone = np.arange(len(rows.train))
+    prepared, (preparer,) = prepare(rows, scaling, [Fold(everyone, everyone[:1])])
+    return prepared, preparer
 
 
 def shape_of(preparers: Sequence[Preparer], outputs: int) -> TableShape:
-    """One shape for the networks of all folds."""
+    """One shape that fits what each of these prepares."""
     numbers = max(len(preparer.number_names) for preparer in preparers)
     cardinalities = zip(*(preparer.cardinalities for preparer in preparers), strict=True)
     return TableShape(numbers, tuple(max(column) for column in cardinalities), outputs)

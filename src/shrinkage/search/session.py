@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from shrinkage.data.source import Table
 from shrinkage.engine import arrays, local
@@ -19,7 +19,7 @@ from shrinkage.errors import BadInput
 from shrinkage.files import unwritable, write_text
 from shrinkage.nets.table import TableShape
 from shrinkage.recipe import Recipe, load
-from shrinkage.search import finish, rows
+from shrinkage.search import finish, refit, rows
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch, nobody
 from shrinkage.search.folder import Folder
@@ -109,7 +109,12 @@ def _go(
         try:
             folder.sweep()
             study = _study(folder, store, settings, cut, clock, watch)
-            study.run(pool)
+            try:
+                study.run(pool)
+                refit.train(study, pool)
+            except KeyboardInterrupt:
+                study.interrupted = True
+                log.warning("interrupted: keeping the best so far")
             local.stop(pool)
             watch(Progress("scoring", settings.metric, budget_s=clock.budget_s))
             result = finish.conclude(study)
@@ -138,7 +143,8 @@ def _study(
         scaling = scaling_of(recipe)
         dataset, preparers = rows.prepare(cut, scaling)
         arrays.write(dataset, folder.work / f"{scaling}.safetensors")
-        shape = rows.shape_of(preparers, cut.outputs)
+        _, whole = rows.prepare_all(cut, scaling)
+        shape = rows.shape_of([*preparers, whole], cut.outputs)
         write_text(shape_file, json.dumps([shape.numbers, shape.cardinalities, shape.outputs]))
     problem = Problem(folder.work, len(cut.folds), shape, task, settings.metric, settings.device)
     space = Space.from_toml(settings.space)
@@ -159,7 +165,7 @@ def _logged(path: Path) -> Iterator[None]:
     except OSError as error:
         raise unwritable(path, error) from None
     try:
-        fcntl.flock(handler.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(cast(TextIO, handler.stream), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         handler.close()
         raise BadInput(f"{path.parent} is in use by another run; wait until it ends") from None

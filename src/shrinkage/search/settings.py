@@ -27,7 +27,7 @@ class Settings:
     recipe, base, space: TOML texts of trial 0 and of the space around it.
     workers: processes; 0 runs everything in this one. trials: at most so many; None: no limit.
     keep_all: use columns that look like identifiers too, and accept few rows.
-    again: train the winner with more seeds in the time that is left.
+    refit: train the winner on all training rows in the time that is left.
     """
 
     source: str
@@ -44,7 +44,7 @@ class Settings:
     device: str = "cpu"
     trials: int | None = None
     keep_all: bool = False
-    again: bool = True
+    refit: bool = True
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

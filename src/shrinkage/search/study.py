@@ -10,18 +10,17 @@ import logging
 import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
 from shrinkage import scores
 from shrinkage.engine import arrays, task
-from shrinkage.errors import BadInput
-from shrinkage.randomness import derive
+from shrinkage.errors import BadInput, Unwritable
 from shrinkage.recipe import Recipe
 from shrinkage.search import baseline, rows
 from shrinkage.search.budget import Clock, affordable_epochs, cohort_size
-from shrinkage.search.contest import AGAIN, DEFAULT, PLAIN, finalists, leading, repeats
+from shrinkage.search.contest import DEFAULT, PLAIN
 from shrinkage.search.events import Progress, Watch, nobody
 from shrinkage.search.folder import Folder
 from shrinkage.search.halving import RUNGS, passing, rung_steps
@@ -34,8 +33,6 @@ log = logging.getLogger("shrinkage")
 
 _TIMED_STEPS = 10
 _TICK_S = 0.25
-_SAFETY = 1.15
-"""A repeat begins only where the time left exceeds the winner's own time by this factor."""
 
 
 @dataclass
@@ -82,27 +79,27 @@ class Study:
     def searching(self) -> Search:
         return RandomSearch(self.space, self.settings.seed)
 
+    @property
+    def grace(self) -> float:
+        """Tasks watch the deadline themselves; these seconds they may take to write."""
+        return max(0.5, 0.02 * self.settings.budget_s)
+
     def run(self, pool: Executor) -> None:
-        """Search until the time is used up, the trials are all done, or Ctrl-C."""
-        try:
-            self._restore(self.store.trials())
-            self._plan(pool)
-            self._loop(pool)
-            self._again(pool)
-        except KeyboardInterrupt:
-            self.interrupted = True
-            log.warning("interrupted: keeping the best so far")
+        """Search until the time for it is used up or the trials are all done."""
+        self._restore(self.store.trials())
+        self._plan(pool)
+        self._loop(pool)
 
     # -- before the search ---------------------------------------------------------------
 
     def _restore(self, trials: Iterable[Trial]) -> None:
         """Take up what the database knows; cohorts stand where their last finished rung is."""
         for trial in trials:
-            recipe = Recipe.from_toml(trial.recipe, f"{self.store.path}: the recipe of trial {trial.number}")
+            name = f"{self.store.path}: the recipe of trial {trial.number}"
+            recipe = Recipe.from_toml(trial.recipe, name)
             cohort = self.cohorts.setdefault(trial.cohort, Cohort(trial.cohort, {}, set()))
             cohort.trials[trial.number] = recipe
-            # A repeat that was cut short is not taken up: another seed is as good.
-            if trial.status == "running" and trial.source != AGAIN:
+            if trial.status == "running":
                 cohort.alive.add(trial.number)
                 cohort.rung = len(trial.rungs)
             for rung, _, share, score, _ in trial.rungs:
@@ -116,7 +113,7 @@ class Study:
         """Decide once how many epochs fit; write trials 0 and 1."""
         plan = self.store.study().plan
         if plan is None:
-            self._show("timing a few steps")
+            self.show("timing a few steps")
             default = self._with_loss(self.recipes[0])
             share, seconds = self._afford(pool, default)
             plan = {"epochs_share": share, "trial_seconds": seconds}
@@ -165,16 +162,14 @@ class Study:
                 running[future] = what
                 if future.done():
                     break
-            self._show("searching")
+            self.show("searching")
             if not running:
                 break
             done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
             for future in done:
                 self._finish(running.pop(future), future)
-        # Tasks watch the deadline themselves; give them the moment they need to write.
-        until = time.time() + max(0.5, 0.02 * self.settings.budget_s)
-        while running and time.time() < until:
-            done, _ = wait(running, timeout=max(0.0, until - time.time()))
+        while running and self.clock.left > -self.grace:
+            done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
             for future in done:
                 self._finish(running.pop(future), future)
 
@@ -191,33 +186,6 @@ class Study:
         if waiting:
             return max(waiting, key=lambda cohort: cohort.rung)
         return self._ask()
-
-    def _again(self, pool: Executor) -> None:
-        """Train the winner with more seeds, as many as the time that is left allows."""
-        folder, folds = self.folder, self.problem.folds
-        found = finalists(self.store, folder, folds)
-        if not found or not self.settings.again:
-            return
-        winner = found[leading(found, self.rows, self.problem.metric)]
-        slots = max(1, self.settings.workers)
-        steps = rung_steps(self._rows(), winner.recipe.batch_size, winner.recipe.epochs)[-1]
-        running: dict[Future, Cohort] = {}
-        seeds = len(repeats(found, winner)) + 1
-        while self.clock.left > _SAFETY * winner.trial.seconds or running:
-            while len(running) < slots and self.clock.left > _SAFETY * winner.trial.seconds:
-                number = max(max(c.trials) for c in self.cohorts.values()) + 1
-                cohort = self._begin(number, AGAIN, [winner.recipe])
-                cohort.rung, cohort.busy = len(RUNGS) - 1, True
-                work = self._task(cohort, steps, None, None, self.clock.deadline)
-                work = replace(work, seed=derive(self.settings.seed, AGAIN, seeds))
-                running[pool.submit(task.run, work)] = cohort
-                seeds += 1
-            self._show("more seeds")
-            done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
-            for future in done:
-                self._finish(running.pop(future), future)
-            if self.clock.left < -max(0.5, 0.02 * self.settings.budget_s):
-                break
 
     def _ask(self) -> Cohort | None:
         number = max(self.cohorts) + 1
@@ -290,6 +258,8 @@ class Study:
                 "a worker process was killed, perhaps for lack of memory; "
                 f"go on with `shrinkage resume {self.folder.root}`"
             ) from None
+        except Unwritable:
+            raise
         except Exception as error:
             # One recipe that cannot run must not end a study; without trial 0 there is none.
             log.exception("%s failed", what if isinstance(what, str) else f"cohort {what.number}")
@@ -371,10 +341,13 @@ class Study:
     def _improve(self, score: float) -> None:
         self.best = score if self.best is None else max(self.best, score)
 
-    def _show(self, phase: str) -> None:
+    def show(self, phase: str, alive: int | None = None) -> None:
+        """Tell whoever watches."""
         finished = sum(1 for c in self.cohorts.values() if c.rung >= len(RUNGS))
         best = None if self.best is None else scores.goodness(self.problem.metric, self.best)
-        alive = sum(len(c.alive) for c in self.cohorts.values() if c.busy) * self.problem.folds
+        if alive is None:
+            busy = sum(len(c.alive) for c in self.cohorts.values() if c.busy)
+            alive = busy * self.problem.folds
         tried = sum(len(c.trials) for c in self.cohorts.values())
         self.watch(
             Progress(

@@ -1,7 +1,7 @@
 """The model folder: everything that predicting needs, with versions and hashes; no pickle.
 
     weights.safetensors      weights [M, P] and statistics [M, Q] of the members
-    preparation/k.skops      how the columns are prepared for the members of fold k
+    preparation/k.skops      how the columns are prepared for the members of part k
     recipe.toml              how the members were trained
     manifest.json            format, versions, task, shape, provenance, and a hash of each file
 
@@ -28,14 +28,14 @@ from torch import Tensor
 
 from shrinkage.data.tabular import Preparer
 from shrinkage.errors import BadInput
-from shrinkage.files import unwritable
+from shrinkage.files import system_error, unwritable
 
 FORMAT = 1
 
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """What a model folder holds. about: task, shape, units of each fold, provenance."""
+    """What a model folder holds. about: task, shape, units of each part of the rows, provenance."""
 
     weights: Tensor
     statistics: Tensor
@@ -70,8 +70,10 @@ def write(artifact: Artifact, folder: Path) -> None:
         if folder.exists():
             folder.rename(old)
         fresh.rename(folder)
-    except OSError as error:
-        raise unwritable(folder, error) from None
+    except (OSError, SafetensorError) as error:
+        if (cause := system_error(error)) is None:
+            raise
+        raise unwritable(folder, cause) from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

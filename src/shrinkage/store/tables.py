@@ -17,7 +17,7 @@ from sqlalchemy import JSON, Engine, Float, ForeignKey, String, create_engine, e
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from shrinkage.errors import BadInput
+from shrinkage.errors import BadInput, Unwritable
 from shrinkage.files import replacing
 
 FORMAT = 1
@@ -160,9 +160,11 @@ class Store:
             yield
         except OperationalError as error:
             text = str(error.orig)
-            if "full" in text:
-                text = "the disk is full; free some space and resume"
-            elif "readonly" in text or "unable to open" in text:
+            if "full" in text or "disk I/O" in text:
+                raise Unwritable(
+                    f"{self.path}: the disk is full or failing ({text}); free some space and resume"
+                ) from None
+            if "readonly" in text or "unable to open" in text:
                 text = "it cannot be written; check the folder's permissions"
             raise BadInput(f"{self.path}: {text}") from None
         except DatabaseError as error:

@@ -1,0 +1,83 @@
+"""Train a recipe once more on all training rows, with several seeds at once.
+
+The networks of the folds have each missed some rows. A refit misses none, so it has no
+validation rows either: it is trained to its last step, without early stopping, and is kept only
+if it predicts the rows it was trained on better than the folds' networks predicted them unseen.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from shrinkage import scores
+from shrinkage.engine import arrays
+from shrinkage.engine.task import Problem, scaling_of, score_of
+from shrinkage.files import replacing
+from shrinkage.nets.table import TableShape
+from shrinkage.population.cohort import Cohort, Member, network_of
+from shrinkage.population.predict import predict
+from shrinkage.population.train import Training, advance
+from shrinkage.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Refit:
+    """seeds: one network each. bar: the mean loss a row that a network must stay below.
+
+    Files of all rows lie beside those of the folds; `after` is written when training is done.
+    """
+
+    problem: Problem
+    recipe: Recipe
+    seeds: tuple[int, ...]
+    bar: float
+    after: Path
+    deadline: float
+
+
+def arrays_of(folder: Path, recipe: Recipe) -> Path:
+    """Where the prepared arrays of all training rows lie: one fold that trains on all."""
+    return folder / f"{scaling_of(recipe)}.all.safetensors"
+
+
+def run(work: Refit) -> int:
+    """Do it; returns how many networks were kept. Nothing is written where time ran out."""
+    began = time.perf_counter()
+    problem, shape = work.problem, work.problem.shape
+    recipe = work.recipe.without("early_stopping")
+    path = arrays_of(problem.folder, recipe)
+    dataset = arrays.read(path, 1, shape.outputs, problem.task, problem.device)
+    members = tuple(Member(recipe, seed) for seed in work.seeds)
+    cohort = Cohort(members, dataset, _builder(shape), problem.device)
+    training = Training.begin(cohort)
+    score = score_of(problem.metric)
+    training = advance(training, cohort.total_steps, score, lambda: time.time() > work.deadline)
+    if not training.done:
+        return 0
+    outcomes = [training.outcome(row) for row in range(len(members))]
+    weights = torch.stack([outcome.weights for outcome in outcomes])
+    statistics = torch.stack([outcome.statistics for outcome in outcomes])
+    sample = dataset.folds[0].train
+    assert sample.target is not None
+    kept = []
+    for row, prediction in enumerate(predict(cohort, weights, statistics, [sample] * len(members))):
+        losses = scores.row_losses(problem.metric, prediction.cpu(), sample.target.cpu())
+        # A network that is not a number compares as False.
+        if outcomes[row].reason is None and float(losses.mean()) <= work.bar:
+            kept.append(row)
+    if kept:
+        seconds = torch.tensor(time.perf_counter() - began)
+        tensors = {"weights": weights[kept].cpu(), "statistics": statistics[kept].cpu()}
+        tensors["seconds"] = seconds
+        with replacing(work.after, sync=False) as temporary:
+            save_file(tensors, temporary)
+    return len(kept)
+
+
+def _builder(shape: TableShape):
+    return lambda recipe: network_of(recipe, shape)

@@ -1,0 +1,96 @@
+"""Train the winner on all training rows, with as many seeds as the time that is left allows.
+
+What comes of it lies in work/refit, one file a task, and joins the folds' networks in the model.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, Future, wait
+from dataclasses import dataclass
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from shrinkage.engine import arrays, refit
+from shrinkage.randomness import derive
+from shrinkage.recipe import Recipe
+from shrinkage.search import rows
+from shrinkage.search.contest import finalists, leading, row_losses
+from shrinkage.search.folder import Folder
+from shrinkage.search.study import Study, log
+
+MOST_SEEDS = 8
+"""More networks make the model larger and slower, and gain little."""
+
+_USE = 0.75
+"""Part of the time left that is planned with: a step may cost more than it did in its cohort."""
+
+_TICK_S = 0.25
+
+
+def train(study: Study, pool: Executor) -> None:
+    """Choose the recipe that wins, and train it on all rows. Without enough time: nothing."""
+    folder, problem, settings = study.folder, study.problem, study.settings
+    found = finalists(study.store, folder, problem.folds)
+    if not found or not settings.refit:
+        return
+    winner = found[leading(found, study.rows, problem.metric)]
+    if winner.trial.status != "finished":
+        return
+    smallest = min(len(fold.train) for fold in study.rows.folds)
+    seconds = winner.trial.seconds / problem.folds * len(study.rows.train) / smallest
+    slots = max(1, settings.workers)
+    each = min(int(_USE * study.clock.left / max(seconds, 1e-9)), MOST_SEEDS // slots)
+    before = _count(folder, winner.recipe)
+    if each < 1 or before >= MOST_SEEDS:
+        return
+    path = refit.arrays_of(folder.work, winner.recipe)
+    if not path.exists():
+        arrays.write(rows.prepare_all(study.rows, refit.scaling_of(winner.recipe))[0], path)
+    bar = float(row_losses(winner, study.rows, problem.metric).mean())
+    folder.refits.mkdir(exist_ok=True)
+    log.info("training %d networks on all rows, about %.1f s each", slots * each, seconds)
+    running: set[Future] = set()
+    for slot in range(slots):
+        first = before + slot * each
+        seeds = tuple(_seed(settings.seed, i) for i in range(first, first + each))
+        after = folder.refits / f"{winner.recipe.hash}-{first:04d}.safetensors"
+        task = refit.Refit(problem, winner.recipe, seeds, bar, after, study.clock.deadline)
+        running.add(pool.submit(refit.run, task))
+    while running and study.clock.left > -study.grace:
+        study.show("all rows", alive=len(running) * each)
+        done, running = wait(running, timeout=_TICK_S)
+        for future in done:
+            log.info("%d networks on all rows are kept", future.result())
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """A recipe's networks on all rows: weights [S, P], statistics [S, Q], seconds in all."""
+
+    weights: Tensor
+    statistics: Tensor
+    seconds: float
+
+
+def networks(folder: Folder, recipe: Recipe) -> Networks | None:
+    """What refits of a recipe have left, or None."""
+    paths = sorted(folder.refits.glob(f"{recipe.hash}-*.safetensors"))
+    files = [load_file(path) for path in paths]
+    if not files:
+        return None
+    weights, statistics = (
+        torch.cat([f[name] for f in files]) for name in ("weights", "statistics")
+    )
+    return Networks(weights, statistics, float(sum(f["seconds"] for f in files)))
+
+
+def _count(folder: Folder, recipe: Recipe) -> int:
+    found = networks(folder, recipe)
+    return 0 if found is None else len(found.weights)
+
+
+def _seed(seed: int, index: int) -> int:
+    """The study's own seed first, so that one refit is the recipe as it was searched."""
+    return seed if index == 0 else derive(seed, "refit", index)

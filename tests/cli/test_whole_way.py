@@ -1,0 +1,283 @@
+"""From a table to predictions, through the commands a person types."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import mixed
+from sklearn import metrics
+from sklearn.model_selection import train_test_split
+
+from shrinkage.model import Model
+
+ROWS = ("plain", "default", "winner", "linear", "gradient_boosting")
+FIELDS = {"task", "metric", "rows", "budget_s", "wall_s", "n_trials", "n_members_diverged",
+          "recipe", "scores"}  # fmt: skip
+CLASSIFICATION = {"accuracy", "balanced_accuracy", "log_loss", "roc_auc"}
+
+
+def result_of(run: Path) -> dict:
+    return json.loads((run / "result.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> tuple[Path, str]:
+    """A built-in set, with processes; its folder and what was printed."""
+    import contextlib
+    import io
+    import time
+
+    from shrinkage.cli import main
+
+    out, text = tmp_path_factory.mktemp("whole") / "run", io.StringIO()
+    main.STARTED = time.time()
+    with contextlib.redirect_stdout(text):
+        arguments = ["fit", "breast_cancer", "--recipe", str(tiny), "--trials", "6", "--workers",
+                     "2", "--cv", "3", "--budget", "60s", "--out", str(out)]  # fmt: skip
+        assert main.main(arguments) == 0
+    return out, text.getvalue()
+
+
+def test_the_folder_holds_what_is_promised(fitted) -> None:
+    run, _ = fitted
+    names = {str(path.relative_to(run)) for path in run.rglob("*")}
+    assert names >= {"model/weights.safetensors", "model/recipe.toml", "model/manifest.json",
+                     "model/preparation/0.skops", "study.db", "result.json", "run.log"}  # fmt: skip
+    assert not [name for name in names if Path(name).name.startswith(".")]
+    assert not list(run.rglob("cohort-*"))
+    assert not list(run.rglob("*.pkl"))
+
+
+def test_the_result_holds_what_is_promised(fitted) -> None:
+    result = result_of(fitted[0])
+    assert set(result) >= FIELDS
+    assert tuple(result["scores"]) == ROWS
+    assert result["n_trials"] == 6
+    assert result["rows"]["training"] + result["rows"]["test"] == 569
+    assert result["wall_s"] < result["budget_s"] == 60
+    for row in result["scores"].values():
+        assert set(row["validation"]) == set(row["test"]) == CLASSIFICATION
+        assert row["seconds"] > 0
+        assert all(np.isfinite(v) for part in ("validation", "test") for v in row[part].values())
+
+
+def test_the_table_names_every_row(fitted) -> None:
+    run, text = fitted
+    for words in ("plain network", "default recipe", "winner", "linear model", "gradient boosting"):
+        assert words in text
+    assert f"shrinkage predict {run} DATA" in text
+    winner = result_of(run)["scores"]["winner"]["test"]["accuracy"]
+    assert f"{winner:.4f}" in text
+
+
+def test_the_winners_test_score_is_recomputed_from_the_folder(fitted) -> None:
+    run, _ = fitted
+    from shrinkage.data.builtin import load
+
+    frame = load("breast_cancer")
+    y = frame["target"]
+    test = train_test_split(np.arange(len(y)), test_size=0.2, random_state=0, stratify=y)[1]
+    model = Model.load(run)
+    rows, found = frame.iloc[test], result_of(run)["scores"]["winner"]["test"]
+    probability = model.predict_proba(rows)
+    assert found["accuracy"] == np.mean(model.predict(rows) == y.iloc[test])
+    positive = y.iloc[test] == model.schema.classes[1]
+    assert found["roc_auc"] == pytest.approx(
+        metrics.roc_auc_score(positive, probability[:, 1]), 1e-12
+    )
+    assert found["log_loss"] == pytest.approx(metrics.log_loss(positive, probability), 1e-6)
+
+
+def test_a_regressions_test_score_is_recomputed_from_the_folder(regression: Path) -> None:
+    from shrinkage.data.builtin import load
+
+    frame = load("diabetes")[:120]
+    test = train_test_split(np.arange(120), test_size=0.2, random_state=0)[1]
+    predicted = Model.load(regression).predict(frame.iloc[test])
+    y, result = frame["target"].iloc[test], result_of(regression)
+    assert (result["task"], result["metric"]) == ("regression", "rmse")
+    found = result["scores"]["winner"]["test"]
+    assert found["rmse"] == pytest.approx(np.sqrt(np.mean((y - predicted) ** 2)), 1e-12)
+    assert found["mae"] == pytest.approx(metrics.mean_absolute_error(y, predicted), 1e-12)
+    assert found["r2"] == pytest.approx(metrics.r2_score(y, predicted), 1e-12)
+    assert found["rmse"] < y.std() * 1.3
+
+
+def test_predictions_are_the_models(study: Path, tmp_path: Path, command) -> None:
+    frame = mixed(30, seed=5)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    done = command("predict", study, tmp_path / "rows.csv", "-o", tmp_path / "p.csv")
+    assert (done.code, done.out) == (0, "")
+    assert "30 predictions" in done.err
+    model = Model.load(study)
+    expected = model.predict(frame)
+    assert list(pd.read_csv(tmp_path / "p.csv")["y"]) == list(expected)
+    printed = command("predict", study, tmp_path / "rows.csv").out
+    assert printed.split() == ["y", *expected]
+    listed = json.loads(command("predict", study, tmp_path / "rows.csv", "--json").out)
+    assert listed == {"y": list(expected)}
+
+
+def test_probabilities_sum_to_one(study: Path, tmp_path: Path, command) -> None:
+    frame = mixed(30, seed=5)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    done = command("predict", study, tmp_path / "rows.csv", "--proba", "-o", tmp_path / "p.csv")
+    assert done.code == 0
+    found = pd.read_csv(tmp_path / "p.csv")
+    assert list(found) == ["no", "yes"]
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-12)
+    np.testing.assert_allclose(found, Model.load(study).predict_proba(frame), atol=1e-15)
+
+
+def test_a_prediction_does_not_depend_on_its_neighbours(study: Path) -> None:
+    model, frame = Model.load(study), mixed(40, seed=5)
+    whole = model.predict_proba(frame)
+    alone = np.concatenate([model.predict_proba(frame[i : i + 1]) for i in range(40)])
+    np.testing.assert_allclose(alone, whole, atol=1e-12)
+
+
+def test_unseen_categories_and_extra_columns_are_noted(
+    study: Path, tmp_path: Path, command
+) -> None:
+    frame = mixed(5, seed=2).drop(columns="y")[["when", "colour", "b", "a"]]  # another order
+    frame.loc[2, "colour"] = "ochre"
+    frame["extra"] = 1
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    done = command("predict", study, tmp_path / "rows.csv")
+    assert done.code == 0
+    assert len(done.out.split()) == 6
+    for words in ("extra", "ignored", "colour", "ochre", "not seen"):
+        assert words in done.err
+
+
+def test_show_lists_the_trials_and_the_winner(fitted, command) -> None:
+    run, _ = fitted
+    done = command("show", run)
+    assert done.code == 0
+    for words in ("default", "plain", "random", "accuracy (validation)", "gradient boosting"):
+        assert words in done.out
+    found = json.loads(command("show", run, "--json").out)
+    assert found["result"] == result_of(run)
+    assert [trial["number"] for trial in found["trials"]] == list(range(6))
+    assert "more; see --top" in command("show", run, "--top", 2).out
+
+
+def test_recipes_are_printed_and_compared(fitted, tiny: Path, command, tmp_path: Path) -> None:
+    run, _ = fitted
+    printed = command("recipe", run)
+    assert printed.code == 0
+    (tmp_path / "again.toml").write_text(printed.out)
+    same = command("recipe", run, "--diff", tmp_path / "again.toml")
+    assert same.out.strip() == "no difference"
+    assert json.loads(command("recipe", run, "--json").out)["hash"] == result_of(run)["recipe_hash"]
+    differing = command("recipe", "plain", "--diff", tiny).out
+    for words in ("network.mlp.width", "128", "8", "update.adam.lr", "0.001", "0.01"):
+        assert words in differing
+    rows = json.loads(command("recipe", "plain", "--diff", tiny, "--json").out)
+    assert {"path": "network.mlp.width", "plain": 128, str(tiny): 8} in rows
+
+
+def test_ingredients_are_listed_and_explained(command) -> None:
+    listed = command("ingredients").out
+    for words in ("mixup", "dropout", "adam", "cosine", "weight_decay", "early_stopping"):
+        assert words in listed
+    card = command("ingredients", "mixup").out
+    assert "Zhang" in card
+    described = json.loads(command("ingredients", "mixup", "--json").out)
+    assert described["name"] == "mixup"
+    assert [field["name"] for field in described["fields"]] == ["alpha"]
+    assert len(json.loads(command("ingredients", "--json").out)) > 30
+
+
+COMMANDS = ["fit", "resume", "predict", "show", "recipe", "ingredients"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example(name: str, command) -> None:
+    done = command(name, "--help")
+    assert done.code == 0
+    assert f"Example: shrinkage {name}" in " ".join(done.out.replace("│", " ").split())
+    assert "--json" in done.out
+
+
+def test_help_and_version(command) -> None:
+    import shrinkage
+
+    assert all(name in command().out for name in COMMANDS)
+    assert command("--version").out.strip() == shrinkage.__version__
+
+
+def test_fit_prints_its_result_as_json(study: Path, tiny: Path, tmp_path: Path, command) -> None:
+    done = command(
+        *("fit", study.parent / "table.csv", "--target", "y", "--out", tmp_path / "run"),
+        *("--recipe", tiny, "--trials", 2, "--workers", 0, "--cv", "holdout", "--json"),
+        *("--metric", "log_loss", "--seed", 3),
+    )
+    assert done.code == 0
+    assert json.loads(done.out) == result_of(tmp_path / "run")
+    result = result_of(tmp_path / "run")
+    assert (result["metric"], result["seed"], result["rows"]["folds"]) == ("log_loss", 3, 1)
+
+
+def test_a_test_file_is_used_as_it_is(study: Path, tiny: Path, tmp_path: Path, command) -> None:
+    test = mixed(50, seed=9)
+    test.to_csv(tmp_path / "test.csv", index=False)
+    done = command(
+        *("fit", study.parent / "table.csv", "--target", "y", "--out", tmp_path / "run"),
+        *("--recipe", tiny, "--trials", 2, "--workers", 0, "--cv", 3, "--test"),
+        tmp_path / "test.csv",
+    )
+    assert done.code == 0, done.err
+    result = result_of(tmp_path / "run")
+    assert (result["rows"]["training"], result["rows"]["test"]) == (120, 50)
+    predicted = Model.load(tmp_path / "run").predict(test)
+    found = result["scores"]["winner"]["test"]["accuracy"]
+    assert found == np.mean(predicted == test["y"].to_numpy())
+
+
+def test_scores_that_are_not_defined_are_null(
+    study: Path, tiny: Path, tmp_path: Path, command
+) -> None:
+    done = command(
+        *("fit", study.parent / "table.csv", "--target", "y", "--out", tmp_path / "run"),
+        *("--recipe", tiny, "--trials", 2, "--workers", 0, "--cv", 3, "--test", 1e-9),
+    )
+    assert done.code == 0, done.err
+    result = result_of(tmp_path / "run")
+    assert result["rows"]["test"] == 1
+    assert result["scores"]["winner"]["test"]["roc_auc"] is None
+    assert command("show", tmp_path / "run").code == 0
+
+
+def test_a_study_in_the_same_place_reads_its_own_rows(tiny: Path, tmp_path, monkeypatch) -> None:
+    """Arrays are cached by file: another study of that name in this process has others."""
+    from conftest import tiny_fit
+
+    for place, rows in (("one", 60), ("two", 90)):
+        (tmp_path / place).mkdir()
+        monkeypatch.chdir(tmp_path / place)
+        run = tiny_fit(mixed(rows), "y", Path("run"), tiny, trials=2)
+        assert result_of(run)["rows"]["training"] == rows * 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_budget_is_honoured(workers: int, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+    import time
+
+    began = time.time()
+    done = subprocess.run(
+        [sys.executable, "-m", "shrinkage.cli.main", "fit", "digits", "--budget", "20s",
+         "--workers", str(workers), "--out", str(tmp_path / "run")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    wall = time.time() - began
+    assert done.returncode == 0, done.stderr
+    assert wall <= 25
+    assert wall - 3 <= result_of(tmp_path / "run")["wall_s"] <= wall
