@@ -76,6 +76,8 @@ def write(artifact: Artifact, folder: Path) -> None:
         raise unwritable(folder, cause) from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            old.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
 
 

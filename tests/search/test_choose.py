@@ -1,0 +1,65 @@
+"""The choice: noise wins nothing, and nothing worse than the plain network is returned."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shrinkage.search.choose import choose, difference
+
+ROWS = 400
+RANDOM = np.random.default_rng(0)
+BASE = RANDOM.normal(1.0, 0.5, ROWS)
+
+
+def shifted(mean: float, noise: float = 0.01) -> np.ndarray:
+    """Losses that differ from BASE by exactly this mean, and by noise from row to row."""
+    noises = RANDOM.normal(0, noise, ROWS)
+    return BASE + mean + noises - noises.mean()
+
+
+CASES = [
+    # trial: losses; who wins. 0 is the default, 1 plain
+    ("default alone", {0: BASE}, 0),
+    ("a clear gain", {0: BASE, 1: shifted(0.1), 2: shifted(-0.1)}, 2),
+    ("a gain within its noise", {0: BASE, 1: shifted(0.1), 2: shifted(-0.02, 1.0)}, 0),
+    ("the surer of two gains", {0: BASE, 2: shifted(-0.12, 2.0), 3: shifted(-0.1)}, 3),
+    ("the larger of two sure gains", {0: BASE, 2: shifted(-0.2), 3: shifted(-0.1)}, 2),
+    ("a loss", {0: BASE, 1: shifted(0.3), 2: shifted(0.1)}, 0),
+    ("plain is better than the default", {0: BASE, 1: shifted(-0.1)}, 1),
+    ("plain is a little better, within noise", {0: BASE, 1: shifted(-0.005, 1.0)}, 1),
+    ("plain is worse", {0: BASE, 1: shifted(0.005, 1.0)}, 0),
+    ("plain beats the challenger", {0: BASE, 1: shifted(-0.3, 9.0), 2: shifted(-0.1)}, 1),
+    ("no plain network", {0: BASE, 2: shifted(-0.1)}, 2),
+]
+
+
+@pytest.mark.parametrize(("name", "losses", "winner"), CASES, ids=[c[0] for c in CASES])
+def test_the_winner(name: str, losses: dict, winner: int) -> None:
+    assert choose(losses, 0, 1 if 1 in losses else None) == winner
+
+
+def test_a_difference_is_paired() -> None:
+    gains = RANDOM.normal(0.2, 0.1, ROWS)
+    found = difference(BASE, BASE - gains)
+    assert found.mean == pytest.approx(gains.mean())
+    assert found.error == pytest.approx(gains.std(ddof=1) / 20)
+    assert found.rows == ROWS
+    unpaired = difference(BASE, RANDOM.permutation(BASE - gains))
+    assert unpaired.error > 5 * found.error
+
+
+def test_one_row_says_nothing() -> None:
+    assert difference(np.ones(1), np.zeros(1)).error == float("inf")
+    assert choose({0: np.ones(1), 2: np.zeros(1)}, 0, None) == 0
+
+
+def test_noise_alone_rarely_wins() -> None:
+    """60 recipes that are the default plus noise: the best of them must not be believed often."""
+    won = 0
+    for _ in range(50):
+        noise = RANDOM.normal(0, 0.3, (20, ROWS))
+        losses = {0: BASE} | {2 + k: BASE + noise[k] for k in range(20)}
+        number = choose(losses, 0, None)
+        won += number != 0 and float(losses[number].mean()) > float(BASE.mean())
+    assert won == 0  # whoever wins is at least better on these rows

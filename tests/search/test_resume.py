@@ -1,0 +1,192 @@
+"""A study that stopped goes on as if it had not: the same trials, rungs, scores, winner."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import mixed, tiny_fit
+
+from shrinkage import run
+from shrinkage.errors import BadInput, Unwritable
+from shrinkage.model import Model
+from shrinkage.search.study import Study
+from shrinkage.store.tables import Store
+
+
+class Killed(BaseException):
+    """Ends the process as far as the study can tell."""
+
+
+SAME = ("n_trials", "n_trials_finished", "winner", "recipe_hash", "rows")
+
+
+def scores_of(result: dict) -> dict:
+    """Every score of the networks; baselines are not of interest here."""
+    return {
+        name: {part: row[part] for part in ("validation", "test")}
+        for name, row in result["scores"].items()
+    }
+
+
+def rungs_of(folder: Path) -> dict:
+    return {
+        trial.number: (trial.recipe, trial.status,
+                       [rung[:4] for rung in trial.rungs])
+        for trial in run.trials_of(folder)
+    }  # fmt: skip
+
+
+MOMENTS = range(0, 9, 2)
+
+
+@pytest.mark.parametrize("commit", MOMENTS)
+def test_a_stop_between_checkpoint_and_commit_costs_nothing(
+    commit: int, study: Path, tiny: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """Killed after a worker wrote its files and before the database knew."""
+    whole = run.opened(study).result
+    calls, real = [], Study._commit
+
+    def killed(self: Study, *arguments: object) -> None:
+        calls.append(1)
+        if len(calls) > commit:
+            raise Killed
+        real(self, *arguments)  # pyright: ignore
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Study, "_commit", killed)
+        with pytest.raises(Killed):
+            tiny_fit(str(study.parent / "table.csv"), "y", tmp_path / "run", tiny)
+    before = rungs_of(tmp_path / "run")
+    (tmp_path / "run" / "work" / ".half.123.tmp").write_text("left by a killed worker")
+    result = run.resume(tmp_path / "run").result
+    after = rungs_of(tmp_path / "run")
+    for number, (_, _, rungs) in before.items():
+        assert after[number][2][: len(rungs)] == rungs
+    assert after == rungs_of(study)
+    assert scores_of(result) == scores_of(whole)
+    assert {k: result[k] for k in SAME} == {k: whole[k] for k in SAME}
+    assert not list((tmp_path / "run").rglob(".*"))
+
+
+def test_a_stop_before_the_study_began_leaves_room_for_another(
+    study: Path, tiny: Path, tmp_path: Path, monkeypatch
+) -> None:
+    table, out = str(study.parent / "table.csv"), tmp_path / "run"
+
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shrinkage.search.folder.Folder.discard", lambda *_, **__: None)
+        patch.setattr(Store, "begun", killed)
+        with pytest.raises(Killed):
+            tiny_fit(table, "y", out, tiny, trials=2)
+    assert (out / "work" / "train.parquet").is_file()
+    with pytest.raises(BadInput, match="does not hold a study"):
+        run.resume(out)
+    assert tiny_fit(table, "y", out, tiny, trials=2) == out
+
+
+@pytest.mark.parametrize("name", ["run/work/trials/mine.txt", "run/notes.txt", "run/work/mine.csv"])
+def test_a_folder_with_anything_else_in_it_is_left_alone(
+    name: str, study: Path, tiny: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run" / "work" / "trials").mkdir(parents=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(BadInput, match="not an empty folder"):
+        tiny_fit(str(study.parent / "table.csv"), "y", tmp_path / "run", tiny)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_finished_study_is_returned_as_it_is(study: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(study, tmp_path / "run"))
+    assert run.resume(folder).result == run.opened(study).result
+
+
+def test_a_finished_study_takes_more_time(study: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(study, tmp_path / "run"))
+    result, first = run.resume(folder, "10s").result, run.opened(study).result
+    assert scores_of(result) == scores_of(first)
+    assert first["wall_s"] < result["wall_s"] < result["budget_s"]
+
+
+def test_time_that_ran_out_goes_on_where_it_stopped(tiny: Path, tmp_path: Path) -> None:
+    """Halted in the middle of a rung, by the clock; later given more time."""
+    slow = tmp_path / "slow.toml"
+    slow.write_text(tiny.read_text().replace("epochs = 9", "epochs = 200"))
+    folder = tiny_fit(
+        mixed(400), "y", tmp_path / "run", slow, budget="10s", trials=None, cv="holdout"
+    )
+    before = rungs_of(folder)
+    result = run.resume(folder, "10s").result
+    after = rungs_of(folder)
+    for number, (_, _, rungs) in before.items():
+        assert after[number][2][: len(rungs)] == rungs
+    assert result["n_trials"] >= len(before)
+    assert result["n_members_diverged"] == 0
+    assert not [t for t in run.trials_of(folder) if t.reason]
+
+
+def test_what_a_killed_save_moved_aside_comes_back(study: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(study, tmp_path / "run"))
+    (folder / "model").rename(folder / ".model.77.old")
+    (folder / ".model.77.tmp").mkdir()
+    run.resume(folder, "10s")
+    assert Model.load(folder).recipe.hash == run.opened(study).result["recipe_hash"]
+    assert not list(folder.rglob(".*"))
+
+
+def test_derived_files_are_made_again(study: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(study, tmp_path / "run"))
+    (folder / "work" / "shape.json").write_text("[")
+    (folder / "model" / "weights.safetensors").write_bytes(b"")
+    (folder / "result.json").unlink()
+    result = run.resume(folder, "10s").result
+    assert scores_of(result) == scores_of(run.opened(study).result)
+    frame = mixed(20, seed=8)
+    np.testing.assert_array_equal(Model.load(folder).predict(frame), Model.load(study).predict(frame))
+
+
+def test_two_runs_do_not_share_a_folder(study: Path, tmp_path: Path) -> None:
+    import fcntl
+
+    folder = Path(shutil.copytree(study, tmp_path / "run"))
+    with open(folder / "run.log", "a") as log:
+        fcntl.flock(log, fcntl.LOCK_EX)
+        with pytest.raises(BadInput, match="in use by another run"):
+            run.resume(folder, "10s")
+    assert run.resume(folder, "10s").result
+
+
+def test_a_disk_that_fills_in_the_middle_blames_no_recipe(
+    study: Path, tiny: Path, tmp_path: Path, monkeypatch
+) -> None:
+    from shrinkage.engine import task
+
+    calls, real = [], task.save_file
+
+    def full(*arguments: object, **named: object) -> None:
+        calls.append(1)
+        if len(calls) > 3:
+            raise OSError(28, "No space left on device")
+        real(*arguments, **named)  # pyright: ignore
+
+    with monkeypatch.context() as patch:
+        patch.setattr(task, "save_file", full)
+        with pytest.raises(Unwritable, match="disk is full"):
+            tiny_fit(str(study.parent / "table.csv"), "y", tmp_path / "run", tiny)
+    assert {trial.status for trial in run.trials_of(tmp_path / "run")} <= {
+        "running", "finished", "dropped"}  # fmt: skip
+    assert scores_of(run.resume(tmp_path / "run").result) == scores_of(run.opened(study).result)
+
+
+def test_a_result_is_json_without_nan(study: Path) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    json.loads((study / "result.json").read_text(), parse_constant=refuse)

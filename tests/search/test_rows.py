@@ -1,0 +1,131 @@
+"""The cut: the test part is scikit-learn's, and nothing outside the training rows is fitted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import mixed
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+
+from shrinkage.data.source import Table, read
+from shrinkage.errors import BadInput
+from shrinkage.search import rows
+from shrinkage.search.baseline import repeats_of
+from shrinkage.search.settings import Settings
+
+CLASSES = Settings("t", "y", cv="4", test=0.25, seed=0)
+NUMBERS = Settings("t", "b2", cv="4", test=0.2, seed=0)
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    frame = mixed(120)
+    frame["b2"] = frame["a"] * 2 + frame["b"].fillna(0) + 0.125
+    return frame
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_the_test_part_is_scikit_learns_on_the_rows_of_the_file(
+    seed: int, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    table = read(tmp_path / "t.csv")
+    for settings, stratify in ((CLASSES, frame["y"]), (NUMBERS, None)):
+        settings = replace(settings, seed=seed)
+        cut = rows.cut(table, settings)
+        share = {"test_size": settings.test, "random_state": seed, "stratify": stratify}
+        train, test = train_test_split(frame, **share)
+        assert list(cut.test["a"]) == list(test["a"])
+        assert list(cut.train["a"]) == list(train["a"])
+
+
+def test_folds_are_scikit_learns_within_the_training_rows(frame: pd.DataFrame) -> None:
+    for settings, cutter in ((CLASSES, StratifiedKFold), (NUMBERS, KFold)):
+        cut = rows.cut(Table(frame, "t"), settings)
+        y = cut.train[settings.target]
+        expected = cutter(4, shuffle=True, random_state=0).split(np.zeros(len(y)), y)
+        for fold, (train, validation) in zip(cut.folds, expected, strict=True):
+            np.testing.assert_array_equal(fold.train, train)
+            np.testing.assert_array_equal(fold.validation, validation)
+
+
+def test_rows_without_a_target_are_cut_away_before_the_split(frame: pd.DataFrame) -> None:
+    frame.loc[[3, 50], "y"] = np.nan
+    cut = rows.cut(Table(frame, "t"), CLASSES)
+    kept = frame.dropna(subset="y")
+    train, test = train_test_split(kept, test_size=0.25, random_state=0, stratify=kept["y"])
+    assert list(cut.test["a"]) == list(test["a"])
+
+
+@pytest.mark.parametrize("scaling", ["robust", "standard", "quantile"])
+@pytest.mark.parametrize("settings", [CLASSES, NUMBERS], ids=["classes", "numbers"])
+def test_validation_and_test_rows_change_nothing_that_is_fitted(
+    settings: Settings, scaling: str, frame: pd.DataFrame
+) -> None:
+    """Other values in the rows of fold 0's validation, and in the test rows."""
+    cut = rows.cut(Table(frame, "t"), settings)
+    dataset, preparers = rows.prepare(cut, scaling)
+    train, test = cut.train.copy(), cut.test.copy()
+    at = cut.folds[0].validation
+    number = train.columns.get_loc("a")
+    train.iloc[at, number] = 1e6
+    train.iloc[at, train.columns.get_loc("colour")] = "ochre"
+    if settings is NUMBERS:
+        train.iloc[at, train.columns.get_loc("b2")] = 1e6
+    test["a"] = -1e6
+    other, others = rows.prepare(replace(cut, train=train, test=test), scaling)
+    one, two = dataset.folds[0], other.folds[0]
+    for name, values in one.train.inputs.items():
+        np.testing.assert_array_equal(values, two.train.inputs[name])
+    np.testing.assert_array_equal(one.train.target, two.train.target)
+    assert vars(one.units) == vars(two.units)
+    assert preparers[0].vocabulary == others[0].vocabulary
+    probe = cut.test.drop(columns=settings.target)
+    np.testing.assert_array_equal(
+        preparers[0].transform(probe).numbers, others[0].transform(probe).numbers
+    )
+    # and the oracle can fail: fold 1 trains on those rows
+    assert not np.array_equal(dataset.folds[1].train.inputs["numbers"],
+                              other.folds[1].train.inputs["numbers"])  # fmt: skip
+
+
+def test_parts_survive_the_disk(frame: pd.DataFrame, tmp_path: Path) -> None:
+    for settings in (CLASSES, NUMBERS):
+        cut = rows.cut(Table(frame, "t"), settings)
+        rows.save(cut, tmp_path)
+        again = rows.load(tmp_path)
+        pd.testing.assert_frame_equal(again.train, cut.train)
+        pd.testing.assert_frame_equal(again.test, cut.test)
+        assert (again.schema, again.notes) == (cut.schema, cut.notes)
+        np.testing.assert_array_equal(again.target(again.test), cut.target(cut.test))
+        for one, two in zip(again.folds, cut.folds, strict=True):
+            np.testing.assert_array_equal(one.validation, two.validation)
+
+
+REPEATS = [("4", 1, 4), ("4x3", 3, 4), ("holdout", 1, 1), ("2x5", 5, 2), ("auto", 2, 5)]
+
+
+@pytest.mark.parametrize(("cv", "rounds", "folds"), REPEATS)
+def test_repeats_are_told_apart(cv: str, rounds: int, folds: int, frame: pd.DataFrame) -> None:
+    cut = rows.cut(Table(frame, "t"), replace(CLASSES, cv=cv))
+    groups = repeats_of(cut)
+    assert [len(group) for group in groups] == [folds] * rounds
+    assert sorted(k for group in groups for k in group) == list(range(rounds * folds))
+    for group in groups:
+        validated = np.concatenate([cut.folds[k].validation for k in group])
+        assert len(set(validated)) == len(validated)
+        assert cv == "holdout" or len(validated) == len(cut.train)
+
+
+def test_a_test_file_must_fit(frame: pd.DataFrame, tmp_path: Path) -> None:
+    mixed(20, seed=4).assign(b2=1.0).to_csv(tmp_path / "test.csv", index=False)
+    settings = replace(CLASSES, test=str(tmp_path / "test.csv"))
+    cut = rows.cut(Table(frame, "t"), settings)
+    assert (len(cut.train), len(cut.test)) == (120, 20)
+    mixed(20).to_csv(tmp_path / "test.csv", index=False)  # b2 is missing
+    with pytest.raises(BadInput, match="b2"):
+        rows.cut(Table(frame, "t"), settings)
