@@ -112,17 +112,22 @@ def test_a_cohort_shares_a_signature_and_differs_in_numbers(index: int) -> None:
     cohort = TABULAR.sample(0, index, 8)
     assert len({recipe.signature for recipe in cohort}) == 1
     assert len({recipe.hash for recipe in cohort}) == 8
-    assert len({recipe.values["update.adam.lr"] for recipe in cohort}) == 8
+    assert len({recipe.values["update.adam.lr"] for recipe in cohort}) >= 7  # three digits each
 
 
 def test_samples_spread_over_the_space() -> None:
-    recipes = [recipe for k in range(150) for recipe in TABULAR.sample(0, k, 2)]
+    space = Space.from_toml(
+        '[choose]\nactivation = ["relu", "gelu", "mish"]\n'
+        '[vary]\n"update.adam.lr" = { low = 5e-4, high = 1e-2 }\n'
+        '"network.dropout.rate" = { off = 0.2 }\n"network.mlp.width" = [8, 16, 32]\n'
+    )
+    recipes = [recipe for k in range(150) for recipe in space.sample(0, k, 2)]
     rates = [recipe.values.get("network.dropout.rate", 0.0) for recipe in recipes]
     assert sum(rate == 0 for rate in rates) / len(rates) == pytest.approx(0.2, abs=0.07)
     logs = [math.log(recipe.values["update.adam.lr"]) for recipe in recipes]
     middle = (math.log(5e-4) + math.log(1e-2)) / 2
     assert sum(log < middle for log in logs) / len(logs) == pytest.approx(0.5, abs=0.09)
-    assert len({recipe.signature for recipe in recipes}) > 40
+    assert len({recipe.signature for recipe in recipes}) >= 9
 
 
 def test_the_base_gives_what_is_not_varied() -> None:

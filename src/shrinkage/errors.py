@@ -13,5 +13,9 @@ class Unwritable(BadInput):
     """A file cannot be written: a full disk, no permission. What was written before is whole."""
 
 
+class Interrupted(Exception):
+    """A person ended a run before there was anything to save; the message says how to go on."""
+
+
 class NoEffectWarning(UserWarning):
     """An ingredient was asked for and changed nothing."""

@@ -53,6 +53,8 @@ class Model:
 
     def outputs(self, frame: pd.DataFrame) -> np.ndarray:
         """Probabilities [n, C], or numbers [n], of a frame that conforms to the schema."""
+        if not len(frame):
+            return np.zeros((0, self.shape.outputs) if self.schema.classes else 0)
         network = network_of(self.recipe, self.shape)
         prepared = [self._sample(preparer, frame) for preparer in self.preparers]
         samples = [prepared[part] for part in self.parts]

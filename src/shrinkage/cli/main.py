@@ -16,7 +16,10 @@ STARTED = time.time()
 import typer  # noqa: E402
 
 from shrinkage.cli import fit, ingredients, predict, recipe, resume, show  # noqa: E402
-from shrinkage.errors import BadInput  # noqa: E402
+from shrinkage.errors import BadInput, Interrupted  # noqa: E402
+
+_INTERRUPTED = 130
+"""What typer makes of Ctrl-C."""
 
 app = typer.Typer(
     help="Find the training recipe under which a neural network generalizes on your data.",
@@ -50,6 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         code = app(arguments, standalone_mode=False, prog_name="shrinkage")
+        if code == _INTERRUPTED:
+            return _fail("interrupted", 1)
         return code if isinstance(code, int) else 0
     except BadInput as error:
         return _fail(str(error), 2)
@@ -57,8 +62,10 @@ def main(arguments: list[str] | None = None) -> int:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "shrinkage"
         return _fail(f"{error.format_message()}\nSee `{command} --help`.", 2)
-    except (typer.Abort, KeyboardInterrupt) as error:
-        return _fail(str(error) or "interrupted", 1)
+    except Interrupted as error:
+        return _fail(str(error), 1)
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail("interrupted", 1)
     except BrokenPipeError:
         return 1
     except (MemoryError, OSError) as error:

@@ -13,7 +13,7 @@ import torch
 from shrinkage import scores
 from shrinkage.data.tabular import Preparer
 from shrinkage.engine.task import scaling_of
-from shrinkage.errors import BadInput
+from shrinkage.errors import BadInput, Interrupted
 from shrinkage.files import write_text
 from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
@@ -41,7 +41,7 @@ def conclude(study: Study) -> dict[str, Any]:
     found = finalists(study.store, study.folder, study.problem.folds)
     if not found and study.interrupted:
         way_out = f"go on with `shrinkage resume {study.folder.root}`"
-        raise KeyboardInterrupt(f"interrupted before any network was trained; {way_out}")
+        raise Interrupted(f"interrupted before any network was trained; {way_out}")
     if not found:
         raise BadInput(
             f"no network came to its first prediction within {study.clock.budget_s:g} s; "

@@ -29,6 +29,8 @@ def passing(cohort: Mapping[int, float], seen: Sequence[float]) -> set[int]:
 
     cohort: score by trial. seen: all scores of this rung so far, the cohort's own included.
     """
+    if not cohort:
+        return set()  # all of it diverged
     place = max(1, len(seen) // ETA)
     bar = sorted(seen, reverse=True)[place - 1]
     return {number for number, score in cohort.items() if score >= bar}

@@ -15,7 +15,7 @@ from typing import Any, TextIO, cast
 from shrinkage.data.source import Table
 from shrinkage.engine import arrays, local
 from shrinkage.engine.task import Problem, scaling_of
-from shrinkage.errors import BadInput
+from shrinkage.errors import BadInput, Interrupted
 from shrinkage.files import unwritable, write_text
 from shrinkage.nets.table import TableShape
 from shrinkage.recipe import Recipe, load
@@ -102,6 +102,16 @@ def _resume(
 
 
 def _go(
+    folder: Folder, store: Store, settings: Settings, cut: rows.Rows, clock: Clock, watch: Watch
+) -> dict[str, Any]:
+    try:
+        return _search(folder, store, settings, cut, clock, watch)
+    except KeyboardInterrupt:
+        way_out = f"go on with `shrinkage resume {folder.root}`"
+        raise Interrupted(f"interrupted; what was finished is kept; {way_out}") from None
+
+
+def _search(
     folder: Folder, store: Store, settings: Settings, cut: rows.Rows, clock: Clock, watch: Watch
 ) -> dict[str, Any]:
     pool = local.executor(settings.workers)

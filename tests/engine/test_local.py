@@ -1,0 +1,84 @@
+"""Where tasks run: a pool that ends with its parent, one thread a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from shrinkage.engine import local
+
+
+def test_inline_runs_at_once_and_keeps_errors() -> None:
+    pool = local.executor(0)
+    assert pool.submit(divmod, 7, 2).result() == (3, 1)
+    failed = pool.submit(divmod, 7, 0)
+    assert isinstance(failed.exception(), ZeroDivisionError)
+    local.stop(pool)
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+def test_processes_have_one_thread_each() -> None:
+    pool = local.executor(2)
+    try:
+        found = [pool.submit(_threads) for _ in range(4)]
+        assert [future.result(60) for future in found] == [1] * 4
+        assert pool.submit(os.getpid).result() != os.getpid()
+    finally:
+        local.stop(pool)
+
+
+def test_stop_kills_what_runs() -> None:
+    pool = local.executor(1)
+    pid = pool.submit(os.getpid).result(60)
+    pool.submit(time.sleep, 60)
+    time.sleep(0.2)
+    local.stop(pool)
+    assert gone([pid], within=3)
+
+
+def alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+def gone(pids: list[int], within: float) -> bool:
+    until = time.time() + within
+    while any(map(alive, pids)) and time.time() < until:
+        time.sleep(0.05)
+    return not any(map(alive, pids))
+
+
+PARENT = """
+import os, time
+from shrinkage.engine import local
+pool = local.executor(2)
+print(*{pool.submit(os.getpid).result() for _ in range(6)}, flush=True)
+pool.submit(time.sleep, 600), pool.submit(time.sleep, 600)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
+def test_workers_end_with_a_parent_that_is_killed() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    workers = [int(pid) for pid in parent.stdout.readline().split()]
+    assert workers
+    assert all(map(alive, workers))
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    assert gone(workers, within=2)
+    parent.stdout.close()

@@ -1,0 +1,89 @@
+"""A task does the same whenever it is done; arrays are read as they stand on the disk."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import mixed
+from safetensors.torch import load_file
+
+from shrinkage.data.source import Table
+from shrinkage.engine import arrays, task
+from shrinkage.recipe import load
+from shrinkage.search import rows
+from shrinkage.search.settings import Settings
+
+
+@pytest.fixture
+def work(tmp_path: Path, tiny: Path) -> tuple[task.Task, Path]:
+    cut = rows.cut(Table(mixed(100), "t"), Settings("t", "y", cv="2"))
+    dataset, preparers = rows.prepare(cut, "standard")
+    arrays.write(dataset, tmp_path / "standard.safetensors")
+    shape = rows.shape_of(preparers, 2)
+    problem = task.Problem(tmp_path, 2, shape, "classification", "accuracy")
+    recipe = load(tiny).for_task("classification")
+    trials = tuple((n, recipe.set({"update.adam.lr": 0.01 * (n + 1)})) for n in range(3))
+    (tmp_path / "trials").mkdir()
+    after = tmp_path / "half.safetensors"
+    alive = frozenset(range(3))
+    asked = task.Task(
+        problem, trials, alive, 0, 9, None, after, tmp_path / "trials", float("inf")
+    )
+    return asked, tmp_path
+
+
+def test_a_task_done_twice_writes_the_same(work: tuple[task.Task, Path]) -> None:
+    asked, folder = work
+    first = task.run(asked)
+    content = (folder / "half.safetensors").read_bytes()
+    second = task.run(asked)
+    assert (first.scores, first.step, first.halted) == (second.scores, second.step, False)
+    assert (folder / "half.safetensors").read_bytes() == content
+
+
+def test_two_rungs_are_one_training(work: tuple[task.Task, Path]) -> None:
+    asked, folder = work
+    whole = task.run(replace(asked, until=18, after=None))
+    expected = {n: load_file(folder / "trials" / f"{n:05d}.safetensors") for n in range(3)}
+    task.run(asked)
+    halves = task.run(replace(asked, until=18, before=folder / "half.safetensors", after=None))
+    assert halves.scores == whole.scores
+    for n, tensors in expected.items():
+        found = load_file(folder / "trials" / f"{n:05d}.safetensors")
+        assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+
+
+def test_a_trial_alone_is_the_trial_among_others(work: tuple[task.Task, Path]) -> None:
+    asked, folder = work
+    task.run(replace(asked, until=18, after=None))
+    together = load_file(folder / "trials" / "00001.safetensors")
+    task.run(replace(asked, until=18, after=None, trials=asked.trials[1:2], alive=frozenset([1])))
+    alone = load_file(folder / "trials" / "00001.safetensors")
+    torch.testing.assert_close(alone["weights"], together["weights"], rtol=1e-4, atol=1e-5)
+
+
+def test_a_task_past_its_deadline_halts_and_keeps_what_there_is(work) -> None:
+    asked, folder = work
+    found = task.run(replace(asked, deadline=0.0))
+    assert found.halted
+    assert found.step < 9
+    assert not (folder / "half.safetensors").exists()
+
+
+def test_a_file_of_the_same_name_is_read_anew(work) -> None:
+    asked, folder = work
+    path, read = folder / "standard.safetensors", lambda p: arrays.read(p, 2, 2, "classification")
+    one = read(path)
+    assert read(path) is one
+    cut = rows.cut(Table(mixed(60), "t"), Settings("t", "y", cv="2"))
+    arrays.write(rows.prepare(cut, "standard")[0], path)
+    two = read(path)
+    assert len(two.folds[0].train.target) == 24
+    os.chdir(folder)
+    assert read(Path(path.name)) is two
+    np.testing.assert_array_equal(len(one.folds[0].train.target), 40)

@@ -1,0 +1,165 @@
+"""The estimators are scikit-learn's in every respect that its own checks know of."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import mixed
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_wine
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_checks
+
+from shrinkage import Classifier, Recipe, Regressor
+from shrinkage.recipe import load
+
+RECIPE = load("default").set(
+    {
+        "data.minibatch.epochs": 30,
+        "data.minibatch.batch_size": 32,
+        "network.mlp.width": 32,
+        "network.mlp.depth": 1,
+        "update.adam.lr": 0.01,
+    }
+)
+ASKED = {"budget": 120, "trials": 2, "workers": 0, "cv": "holdout", "recipe": RECIPE}
+
+
+def classifier(**more: object) -> Classifier:
+    return Classifier(**{**ASKED, **more})  # pyright: ignore[reportArgumentType]
+
+
+def regressor(**more: object) -> Regressor:
+    return Regressor(**{**ASKED, **more})  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("estimator", [classifier(), regressor()], ids=["classes", "numbers"])
+def test_every_check_of_scikit_learn_passes(estimator) -> None:
+    found = estimator_checks.check_estimator(estimator, on_fail=None, on_skip=None)
+    failed = {r["check_name"]: r["exception"] for r in found if r["status"] == "failed"}
+    assert not failed
+    assert sum(r["status"] == "passed" for r in found) > 40
+
+
+TELLING = [
+    ("check_estimators_dtypes", regressor()),
+    ("check_fit_idempotent", classifier()),
+    ("check_estimators_pickle", classifier()),
+    ("check_classifiers_train", classifier()),
+    ("check_n_features_in_after_fitting", regressor()),
+    ("check_dict_unchanged", classifier()),
+    ("check_supervised_y_no_nan", regressor()),
+    ("check_dataframe_column_names_consistency", regressor()),
+    ("check_parameters_default_constructible", classifier()),
+    ("check_methods_subset_invariance", classifier()),
+]
+
+
+@pytest.mark.parametrize(("name", "estimator"), TELLING, ids=[name for name, _ in TELLING])
+def test_telling_checks_of_scikit_learn(name: str, estimator) -> None:
+    check = getattr(estimator_checks, name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check(type(estimator).__name__, clone(estimator))
+
+
+WINE, DIABETES = load_wine(return_X_y=True), load_diabetes(return_X_y=True)
+
+
+def test_it_learns_within_a_pipeline_and_cross_validation() -> None:
+    pipeline = make_pipeline(StandardScaler(), classifier())
+    assert cross_val_score(pipeline, *WINE, cv=3).mean() > 0.93
+    assert cross_val_score(regressor(), *DIABETES, cv=2).mean() > 0.3
+
+
+LABELS = [
+    ("text", ["ruby", "amber", "white"]),
+    ("bools", [False, True, True]),
+    ("numbers out of order", [30, -10, 20]),
+    ("objects", np.array(["a", "b", "c"], dtype=object)),
+    ("categories", pd.Categorical(["low", "mid", "high"])),
+]
+
+
+@pytest.mark.parametrize(("name", "labels"), LABELS, ids=[name for name, _ in LABELS])
+def test_labels_come_back_as_they_were(name: str, labels) -> None:
+    X, codes = WINE
+    y = np.asarray(labels)[codes]
+    model = classifier().fit(X, y)
+    np.testing.assert_array_equal(model.classes_, np.unique(y))
+    found = model.predict(X)
+    assert found.dtype == model.classes_.dtype
+    assert np.mean(found == y) > 0.9
+    np.testing.assert_allclose(model.predict_proba(X).sum(1), 1, atol=1e-9)
+
+
+def test_frames_with_text_dates_and_holes() -> None:
+    frame = mixed(200)
+    X, y = frame.drop(columns="y"), frame["y"]
+    X["kind"] = pd.Categorical(["x", "y"] * 100)
+    X["flag"] = [True, False] * 100
+    model = classifier().fit(X, y)
+    assert list(model.feature_names_in_) == list(X)
+    assert np.mean(model.predict(X) == y) > 0.75
+    other = mixed(20, seed=9).drop(columns="y").assign(kind="z", flag=True)
+    other.loc[0, "colour"] = "ochre"
+    assert model.predict(other).shape == (20,)
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(other.rename(columns={"colour": "color"}))
+
+
+def test_a_rare_class_keeps_its_column() -> None:
+    X, y = WINE[0], WINE[1].copy()
+    y[0] = 3  # one row of it
+    model = classifier().fit(X, y)
+    assert model.predict_proba(X).shape == (len(X), 4)
+
+
+def test_a_fitted_estimator_is_saved_and_cloned(tmp_path: Path) -> None:
+    model = classifier().fit(*WINE)
+    joblib.dump(model, tmp_path / "model.joblib")
+    again = joblib.load(tmp_path / "model.joblib")
+    np.testing.assert_array_equal(again.predict_proba(WINE[0]), model.predict_proba(WINE[0]))
+    assert again.result_ == model.result_
+    fresh = clone(model)
+    assert fresh.get_params()["recipe"] == RECIPE
+    with pytest.raises(NotFittedError):
+        fresh.predict(WINE[0])
+
+
+def test_what_was_found_is_told(tmp_path: Path) -> None:
+    model = regressor(out=tmp_path / "run").fit(*DIABETES)
+    assert isinstance(model.recipe_, Recipe)
+    assert model.result_["scores"]["winner"]["test"]["rmse"] < 75
+    assert (tmp_path / "run" / "model" / "manifest.json").is_file()
+
+
+def test_the_folder_of_a_fit_without_out_is_gone(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    classifier().fit(*WINE)
+    assert list(tmp_path.iterdir()) == []
+
+
+ERRORS = [
+    (classifier, {"budget": "soon"}, "budget"),
+    (classifier, {"metric": "rmse"}, "rmse"),
+    (regressor, {"metric": "accuracy"}, "accuracy"),
+    (classifier, {"cv": "many"}, "cv"),
+    (classifier, {"recipe": "defualt"}, "defualt"),
+]
+
+
+@pytest.mark.parametrize(("kind", "more", "words"), ERRORS, ids=str)
+def test_bad_parameters_are_named_when_fitting(kind, more: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        kind(**more).fit(*(WINE if kind is classifier else DIABETES))

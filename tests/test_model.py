@@ -1,0 +1,99 @@
+"""A saved model: text, dates and holes in, labels of the training data out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import mixed, tiny_fit
+
+from shrinkage.data.source import Table, read
+from shrinkage.errors import BadInput
+from shrinkage.model import Model
+
+LABELS = [
+    ("text", lambda y: y, ["no", "yes"]),
+    ("bools", lambda y: y == "yes", [False, True]),
+    ("integers", lambda y: np.where(y == "yes", 7, -2), [-2, 7]),
+    ("fractions of whole numbers", lambda y: np.where(y == "yes", 1.0, 0.0), [0, 1]),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "expected"), LABELS, ids=[c[0] for c in LABELS])
+def test_labels_are_those_of_the_training_data(
+    name: str, change, expected: list, tiny: Path, tmp_path: Path
+) -> None:
+    frame = mixed(80)
+    frame["y"] = change(frame["y"])
+    run = tiny_fit(frame, "y", tmp_path / "run", tiny, trials=2, task="classification")
+    model = Model.load(run)
+    found = model.predict(frame.drop(columns="y"))
+    assert set(found.tolist()) <= set(expected)
+    assert np.mean(found == frame["y"].to_numpy()) > 0.6
+    probability = model.predict_proba(frame.drop(columns="y"))
+    np.testing.assert_array_equal(
+        found, np.array(model.schema.classes, dtype=found.dtype)[probability.argmax(1)]
+    )
+
+
+def test_files_and_frames_predict_alike(study: Path, tmp_path: Path) -> None:
+    frame, model = mixed(30, seed=4).drop(columns="y"), Model.load(study)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    expected = model.predict_proba(frame)
+    for name in ("t.csv", "t.parquet"):
+        np.testing.assert_allclose(
+            model.predict_proba(read(tmp_path / name)), expected, atol=1e-12
+        )
+
+
+def test_the_order_of_rows_and_columns_does_not_matter(study: Path) -> None:
+    frame, model = mixed(30, seed=4), Model.load(study)
+    expected = model.predict_proba(frame)
+    shuffled = frame[frame.columns[::-1]].sample(frac=1, random_state=0)
+    np.testing.assert_allclose(
+        model.predict_proba(shuffled), expected[shuffled.index.to_numpy()], atol=1e-12
+    )
+
+
+def test_missing_and_unseen_cells_are_predicted(study: Path) -> None:
+    frame = mixed(6, seed=4)
+    frame.loc[0, ["a", "b", "colour", "when"]] = None
+    frame.loc[1, "colour"] = "ochre"
+    probability = Model.load(study).predict_proba(frame)
+    assert np.isfinite(probability).all()
+
+
+def test_no_rows_give_no_predictions(study: Path) -> None:
+    model = Model.load(study)
+    assert model.predict(mixed(5)[:0]).shape == (0,)
+    assert model.predict_proba(mixed(5)[:0]).shape == (0, 2)
+
+
+def test_a_missing_column_is_named(study: Path) -> None:
+    with pytest.raises(BadInput, match="'colour'"):
+        Model.load(study).predict(mixed(5).drop(columns="colour"))
+
+
+def test_a_regression_predicts_in_the_targets_unit(regression: Path) -> None:
+    from shrinkage.data.builtin import load
+
+    frame = load("diabetes")[:120]
+    model = Model.load(regression)
+    predicted = model.predict(frame)
+    assert 60 < predicted.mean() < 250
+    table, notes = model.table(Table(frame, "t"))
+    assert list(table) == ["target"]
+    assert notes == ()
+    with pytest.raises(BadInput, match="--proba"):
+        model.table(Table(frame, "t"), proba=True)
+
+
+def test_the_model_depends_on_what_it_reads(study: Path) -> None:
+    model, frame = Model.load(study), mixed(50, seed=6)
+    base = model.predict_proba(frame)
+    for column, value in (("a", 3.0), ("colour", "red"), ("when", pd.Timestamp("2024-10-01"))):
+        changed = model.predict_proba(frame.assign(**{column: value}))
+        assert np.abs(changed - base).max() > 1e-4, column

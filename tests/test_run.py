@@ -1,0 +1,128 @@
+"""The whole way from Python."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import mixed, tiny_fit
+
+import shrinkage
+from shrinkage import run
+from shrinkage.errors import BadInput
+
+
+def test_the_public_names() -> None:
+    for name in ("Classifier", "Regressor", "fit", "Recipe", "Space", "Model", "resume"):
+        assert name in dir(shrinkage)
+        assert getattr(shrinkage, name).__module__.startswith("shrinkage.")
+    with pytest.raises(AttributeError, match="'fti'"):
+        _ = shrinkage.fti  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_arrays_and_frames_are_fitted(tiny: Path, tmp_path: Path) -> None:
+    frame = mixed(80)
+    X, y = frame[["a"]].to_numpy(), frame["y"].to_numpy()
+    found = shrinkage.fit(
+        (X, y), budget="30s", recipe=tiny, trials=2, workers=0, cv=2, out=tmp_path / "run"
+    )
+    assert found.folder == tmp_path / "run"
+    assert found.recipe.to_toml() == found.result["recipe"]
+    assert found.model.predict(frame.rename(columns={"a": "x0"})).shape == (80,)
+
+
+def test_the_same_seed_finds_the_same_and_another_does_not(
+    study: Path, tiny: Path, tmp_path: Path
+) -> None:
+    table = str(study.parent / "table.csv")
+    again = run.opened(tiny_fit(table, "y", tmp_path / "again", tiny)).result
+    first = run.opened(study).result
+    for name in ("plain", "default", "winner"):
+        for part in ("validation", "test"):
+            assert again["scores"][name][part] == first["scores"][name][part]
+    assert again["recipe"] == first["recipe"]
+    other = run.opened(tiny_fit(table, "y", tmp_path / "other", tiny, seed=1)).result
+    assert other["scores"]["plain"] != first["scores"]["plain"]
+
+
+def test_processes_find_what_one_process_finds(study: Path, tiny: Path, tmp_path: Path) -> None:
+    """Two trials, so that no rung depends on which cohort came first."""
+    table = str(study.parent / "table.csv")
+    one, two = (
+        run.opened(tiny_fit(table, "y", tmp_path / str(n), tiny, trials=2, workers=n)).result
+        for n in (0, 2)
+    )
+    for name in ("plain", "default", "winner", "linear", "gradient_boosting"):
+        for part in ("validation", "test"):
+            for metric, value in one["scores"][name][part].items():
+                assert two["scores"][name][part][metric] == pytest.approx(value, abs=1e-6)
+
+
+def test_the_winner_is_not_below_the_plain_network_on_validation(study: Path) -> None:
+    scores = run.opened(study).result["scores"]
+    assert scores["winner"]["validation"]["accuracy"] >= scores["plain"]["validation"]["accuracy"]
+
+
+def test_trials_are_bounded_and_recorded(study: Path) -> None:
+    trials = run.trials_of(study)
+    assert [trial.number for trial in trials] == list(range(6))
+    assert [trial.source for trial in trials] == ["default", "plain", *["random"] * 4]
+    assert all(trial.status in ("finished", "dropped", "diverged") for trial in trials)
+    assert all(trial.share == 1 for trial in trials if trial.status == "finished")
+
+
+def test_fresh_folders_never_collide(tmp_path: Path, monkeypatch, tiny: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [
+        shrinkage.fit(
+            mixed(40), "y", budget="20s", recipe=tiny, trials=2, workers=0, cv="holdout"
+        ).folder.name
+        for _ in range(2)
+    ]
+    assert names == ["shrinkage-run", "shrinkage-run-2"]
+
+
+def test_watchers_hear_every_phase(tiny: Path, tmp_path: Path) -> None:
+    heard = []
+    tiny_fit(mixed(60), "y", tmp_path / "run", tiny, trials=2, watch=heard.append)
+    phases = list(dict.fromkeys(progress.phase for progress in heard))
+    assert phases[:3] == ["reading", "timing a few steps", "searching"]
+    assert phases[-1] == "scoring"
+    assert max(progress.tried for progress in heard) == 2
+    assert any(progress.best is not None for progress in heard)
+
+
+def test_a_divergent_recipe_is_recorded_and_harms_nobody(tiny: Path, tmp_path: Path) -> None:
+    space = tmp_path / "wild.toml"
+    space.write_text('[vary]\n"update.sgd.lr" = [1e6, 0.01]\n')
+    wild = tmp_path / "sgd.toml"
+    wild.write_text("[update.sgd]\nlr = 0.01\n[network.mlp]\nwidth = 8\n[data.minibatch]\nepochs=9")
+    folder = tiny_fit(mixed(100), "y", tmp_path / "run", wild, space=space, trials=10)
+    found = run.opened(folder).result
+    diverged = [trial for trial in run.trials_of(folder) if trial.status == "diverged"]
+    assert found["n_members_diverged"] == len(diverged) > 0
+    assert all(trial.reason for trial in diverged)
+    assert np.isfinite(list(found["scores"]["winner"]["test"].values())).all()
+
+
+def test_a_study_that_did_not_end_says_so(study: Path, tmp_path: Path) -> None:
+    import shutil
+
+    folder = Path(shutil.copytree(study, tmp_path / "run"))
+    (folder / "result.json").unlink()
+    with pytest.raises(BadInput, match="shrinkage resume"):
+        run.opened(folder)
+    with pytest.raises(BadInput, match="not a study"):
+        run.opened(tmp_path)
+
+
+def test_the_log_is_left_as_it_was(tiny: Path, tmp_path: Path) -> None:
+    log = logging.getLogger("shrinkage")
+    before = log.level, list(log.handlers)
+    folder = tiny_fit(mixed(60), "y", tmp_path / "run", tiny, trials=2)
+    assert (log.level, log.handlers) == before
+    text = (folder / "run.log").read_text()
+    for words in ("training rows", "cohort 0 rung 2", "baseline linear ended", "done after"):
+        assert words in text
