@@ -25,7 +25,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from cli.processes import command, database, kill, leftovers, start, wait_for
-
 from shrinkage.data.builtin import load
 from shrinkage.data.split import test_split
 from shrinkage.model import Model

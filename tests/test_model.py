@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import mixed, tiny_fit
 
+from conftest import mixed, tiny_fit
 from shrinkage.data.source import Table, read
 from shrinkage.errors import BadInput
 from shrinkage.model import Model
@@ -44,9 +45,7 @@ def test_files_and_frames_predict_alike(study: Path, tmp_path: Path) -> None:
     frame.to_parquet(tmp_path / "t.parquet")
     expected = model.predict_proba(frame)
     for name in ("t.csv", "t.parquet"):
-        np.testing.assert_allclose(
-            model.predict_proba(read(tmp_path / name)), expected, atol=1e-12
-        )
+        np.testing.assert_allclose(model.predict_proba(read(tmp_path / name)), expected, atol=1e-12)
 
 
 def test_the_order_of_rows_and_columns_does_not_matter(study: Path) -> None:
@@ -97,3 +96,24 @@ def test_the_model_depends_on_what_it_reads(study: Path) -> None:
     for column, value in (("a", 3.0), ("colour", "red"), ("when", pd.Timestamp("2024-10-01"))):
         changed = model.predict_proba(frame.assign(**{column: value}))
         assert np.abs(changed - base).max() > 1e-4, column
+
+
+@pytest.mark.parametrize("name", ["study", "regression"])
+def test_members_predict_together_and_each_in_its_own_preparation(name: str, request) -> None:
+    model, frame = Model.load(request.getfixturevalue(name)), mixed(25, seed=7)
+    if name == "regression":
+        from shrinkage.data.builtin import load
+
+        frame = load("diabetes")[200:225]
+    alone = [
+        replace(
+            model,
+            weights=model.weights[i : i + 1],
+            statistics=model.statistics[i : i + 1],
+            parts=[part],
+        ).outputs(frame)
+        for i, part in enumerate(model.parts)
+    ]
+    assert len(alone) >= 3
+    assert not np.allclose(alone[0], alone[1], rtol=1e-3)
+    np.testing.assert_allclose(model.outputs(frame), np.mean(alone, axis=0), rtol=1e-10)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import mixed, tiny_fit
 
 import shrinkage
+from conftest import mixed, tiny_fit
 from shrinkage import run
 from shrinkage.errors import BadInput
 

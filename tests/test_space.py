@@ -92,7 +92,9 @@ def test_every_dimension_is_used(dimension) -> None:
     place = TABULAR.dimensions.index(dimension)
     for index in range(60):
         point = TABULAR.encode(TABULAR.sample(1, index)[0])
-        found = {TABULAR.decode([*point[:place], u, *point[place + 1 :]]).hash for u in (0.01, 0.99)}
+        found = {
+            TABULAR.decode([*point[:place], u, *point[place + 1 :]]).hash for u in (0.01, 0.99)
+        }
         if len(found) == 2:
             return
     pytest.fail(f"{dimension.path} changes nothing")

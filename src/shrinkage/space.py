@@ -113,8 +113,8 @@ class Space:
     def size(self) -> int:
         return len(self.dimensions)
 
-    def decode(self, point: Sequence[float]) -> Recipe:
-        """The recipe at a point of [0, 1]^d.
+    def decode(self, point: Sequence[float | None]) -> Recipe:
+        """The recipe at a point of [0, 1]^d; a coordinate None leaves the base as it is.
 
         Raises ValueError for a point of another size.
         """
@@ -123,12 +123,12 @@ class Space:
         recipe = self.base
         pairs = list(zip(self.dimensions, point, strict=True))
         for dimension, u in pairs:
-            if dimension.is_role:
+            if dimension.is_role and u is not None:
                 recipe = self._choose(recipe, dimension.path, dimension.over.decode(u))
         values = {
             dimension.path: dimension.over.decode(u)
             for dimension, u in pairs
-            if not dimension.is_role and _counts(dimension.path, recipe)
+            if u is not None and not dimension.is_role and _counts(dimension.path, recipe)
         }
         return recipe.set(values)
 
@@ -154,14 +154,23 @@ class Space:
                 raise BadInput(f"{dimension.path} = {value!r} is not in this space") from None
         return point
 
-    def sample(self, seed: int, index: int, count: int = 1) -> list[Recipe]:
+    def sample(self, seed: int, index: int, count: int = 1, *, keep: float = 0.0) -> list[Recipe]:
         """`count` random recipes of one signature; a pure function of its arguments.
 
         The structural coordinates are drawn once for all of them, the others for each.
+        keep: the chance that a coordinate stays as it is in the base.
         """
         draws = Draws((seed,), index)
-        shared = draws.uniform("space.structural", (self.size,))[0].tolist()
-        own = draws.uniform("space.members", (count, self.size))[0].tolist()
+
+        def coordinates(stream: str, rows: int) -> list[list[float | None]]:
+            u = draws.uniform(f"space.{stream}", (rows, self.size))[0]
+            kept = draws.uniform(f"space.{stream}.keep", (rows, self.size))[0] < keep
+            return [
+                [None if k else value for value, k in zip(*pair, strict=True)]
+                for pair in zip(u.tolist(), kept.tolist(), strict=True)
+            ]
+
+        (shared,), own = coordinates("structural", 1), coordinates("members", count)
         fixed = [dimension.structural for dimension in self.dimensions]
         return [
             self.decode([s if f else o for s, o, f in zip(shared, row, fixed, strict=True)])

@@ -262,23 +262,46 @@ FILES = [
     fit_with("space from nothing", "--space", 'base = "defualt"\n', "defualt"),
     fit_with("space of unknown role", "--space", '[choose]\nlayers = ["mlp"]\n', "layers"),
     fit_with("space of unknown option", "--space", '[choose]\nschedule = ["cos"]\n', "cosine"),
-    fit_with("space of nested options", "--space", '[choose]\nschedule = [["cosine"]]\n', "schedul"),
+    fit_with(
+        "space of nested options", "--space", '[choose]\nschedule = [["cosine"]]\n', "schedul"
+    ),
     fit_with("space without options", "--space", "[choose]\nschedule = []\n", "schedule"),
     fit_with("space of unknown field", "--space", '[vary]\n"update.adam.rate" = {}\n', "adam.rate"),
     fit_with("space of half a path", "--space", "[vary]\nadam = {}\n", "place.ingredient.field"),
-    fit_with("space of an inverted range", "--space", 
-             '[vary]\n"update.adam.lr" = { low = 1.0, high = 0.1 }\n', "low < high"),
-    fit_with("space of a text range", "--space",
-             '[vary]\n"update.adam.lr" = { low = "a" }\n', "low < high"),
-    fit_with("space outside the valid", "--space",
-             '[vary]\n"network.dropout.rate" = { high = 2.0 }\n', "[0, 1)"),
-    fit_with("space of a text share", "--space",
-             '[vary]\n"network.dropout.rate" = { off = "x" }\n', "off"),
-    fit_with("space of a strange scale", "--space",
-             '[vary]\n"update.adam.lr" = { scale = "cubic" }\n', "cubic"),
+    fit_with(
+        "space of an inverted range",
+        "--space",
+        '[vary]\n"update.adam.lr" = { low = 1.0, high = 0.1 }\n',
+        "low < high",
+    ),
+    fit_with(
+        "space of a text range",
+        "--space",
+        '[vary]\n"update.adam.lr" = { low = "a" }\n',
+        "low < high",
+    ),
+    fit_with(
+        "space outside the valid",
+        "--space",
+        '[vary]\n"network.dropout.rate" = { high = 2.0 }\n',
+        "[0, 1)",
+    ),
+    fit_with(
+        "space of a text share",
+        "--space",
+        '[vary]\n"network.dropout.rate" = { off = "x" }\n',
+        "off",
+    ),
+    fit_with(
+        "space of a strange scale",
+        "--space",
+        '[vary]\n"update.adam.lr" = { scale = "cubic" }\n',
+        "cubic",
+    ),
     fit_with("space of half layers", "--space", '[vary]\n"network.mlp.depth" = [1, 1.5]\n', "1.5"),
-    fit_with("space of text switches", "--space",
-             '[vary]\n"update.sgd.nesterov" = ["yes"]\n', "nesterov"),
+    fit_with(
+        "space of text switches", "--space", '[vary]\n"update.sgd.nesterov" = ["yes"]\n', "nesterov"
+    ),
     fit("space of another task", "--space", "huber.toml", expects=("huber",)),
     fit_test_file("test file without a column", "a,y\n1,yes\n", "'b'", "missing"),
     fit_test_file("test file without the target", "a,b\n1,2\n", "'y'", "missing"),
@@ -298,15 +321,23 @@ PREDICT = [
     predict("output in no folder", ROWS, "no/p.csv", options=("-o", "no/p.csv")),
     predict("output in a place without files", ROWS, "/proc/p", options=("-o", "/proc/p.csv")),
     Bad("output is a folder", output_is_a_folder, ("out", "cannot write")),
-    Bad("classes of numbers", lambda p: ["predict", p.regression, p.table(), "--proba"],
-        ("--proba", "numbers")),
+    Bad(
+        "classes of numbers",
+        lambda p: ["predict", p.regression, p.table(), "--proba"],
+        ("--proba", "numbers"),
+    ),
     Bad("rows not there", lambda p: ["predict", p.study, "x.csv"], ("x.csv", "no such file")),
     Bad("a table as the model", lambda p: ["predict", p.table(), p.table()], ("no model",)),
     Bad("an empty folder as the model", lambda p: ["predict", p.folder, p.table()], ("no model",)),
 ]
 
-MODEL_FILES = ("weights.safetensors", "recipe.toml", "manifest.json", "preparation/0.skops",
-               "preparation/2.skops")
+MODEL_FILES = (
+    "weights.safetensors",
+    "recipe.toml",
+    "manifest.json",
+    "preparation/0.skops",
+    "preparation/2.skops",
+)
 
 DAMAGED = [
     *(damaged(f"{f} deleted", delete(f"model/{f}"), "predict", f) for f in MODEL_FILES),

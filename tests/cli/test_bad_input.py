@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from data.malformed import CASES as TABLES
 from data.malformed import Malformed
 

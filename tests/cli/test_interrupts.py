@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import mixed
 from sklearn.model_selection import train_test_split
 
+from conftest import mixed
 from shrinkage.model import Model
 
 from .processes import command, database, group, kill, leftovers, start, wait_for
@@ -68,7 +68,7 @@ def test_an_interrupt_before_any_network_says_how_to_go_on(table: Path, tmp_path
                     "--workers", 0, "--recipe", slow)  # fmt: skip
     assert wait_for(lambda: (run / "run.log").is_file(), 60)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
     assert len(err.splitlines()) == 1
     assert "interrupted" in err

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import mixed
 from sklearn import metrics
 from sklearn.model_selection import train_test_split
 
+from conftest import mixed
 from shrinkage.model import Model
 
 ROWS = ("plain", "default", "winner", "linear", "gradient_boosting")

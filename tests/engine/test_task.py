@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import mixed
 from safetensors.torch import load_file
 
+from conftest import mixed
 from shrinkage.data.source import Table
 from shrinkage.engine import arrays, task
 from shrinkage.recipe import load
@@ -31,9 +31,7 @@ def work(tmp_path: Path, tiny: Path) -> tuple[task.Task, Path]:
     (tmp_path / "trials").mkdir()
     after = tmp_path / "half.safetensors"
     alive = frozenset(range(3))
-    asked = task.Task(
-        problem, trials, alive, 0, 9, None, after, tmp_path / "trials", float("inf")
-    )
+    asked = task.Task(problem, trials, alive, 0, 9, None, after, tmp_path / "trials", float("inf"))
     return asked, tmp_path
 
 
@@ -76,7 +74,7 @@ def test_a_task_past_its_deadline_halts_and_keeps_what_there_is(work) -> None:
 
 
 def test_a_file_of_the_same_name_is_read_anew(work) -> None:
-    asked, folder = work
+    _, folder = work
     path, read = folder / "standard.safetensors", lambda p: arrays.read(p, 2, 2, "classification")
     one = read(path)
     assert read(path) is one

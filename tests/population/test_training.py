@@ -313,7 +313,7 @@ SCRIPTS = [
     Scores((3, 2, 9, 9, 9, 9), 1, stops=2, keeps=1),
     Scores((1, 3, 2, 2, 9, 9), 2, stops=4, keeps=2),
     Scores((1, 3, 2, 4, 2, 2), 2, stops=6, keeps=4),
-    Scores((3, 3, 3, 9, 9, 9), 2, stops=3, keeps=1),  # equal is not better: the first is kept
+    Scores((3, 3, 3, 1, 1, 9), 2, stops=5, keeps=3),  # of equals the last is kept
     Scores((5, 4, 3, 2, 1, 0), 100, stops=6, keeps=1),
     Scores((5, 4, 3, 2, 1, 6), 100, stops=6, keeps=6),
     Scores((5, 4, 3, 2, 1, 0), inf, stops=6, keeps=6),  # off: the last weights
@@ -335,7 +335,8 @@ def test_patience_stops_at_its_epoch_and_the_best_epoch_is_restored(
     cohort = cohort_of([Member(stopping)], table(rows=50, folds=1))
     training = advance(Training.begin(cohort), 19, lambda p, y: torch.tensor([next(seen)]))
     outcome = training.outcome(0)
-    assert outcome.step == ENDS[script.stops - 1]
+    assert training.state.step == ENDS[script.stops - 1]
+    assert outcome.step == ENDS[script.keeps - 1]
     assert outcome.reason is None
 
     plain = cohort_of([Member(recipe)], table(rows=50, folds=1))
@@ -365,10 +366,10 @@ def test_early_stopping_keeps_the_best_of_all_epochs_by_real_scores() -> None:
     scores, weights, training = [], [], Training.begin(plain)
     for end in ends:
         training = advance(training, end, fit_quality)
-        shown = presented(plain, training.state)
+        *shown, _ = presented(plain, training.state)
         scores.append(validation_scores(plain, *shown, fit_quality))
         weights.append(shown[0].clone())
-    best = torch.stack(scores).argmax(0)
+    best = len(ends) - 1 - torch.stack(scores).flip(0).argmax(0)  # the last of equals
     assert best.max() < 15  # the score falls later
     stopping = EarlyStopping(patience=1000)
     stopped = [Member(m.recipe.using(stopping), m.seed, m.fold) for m in plain.members]

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import mixed, tiny_fit
 
+from conftest import mixed, tiny_fit
 from shrinkage import run
 from shrinkage.errors import BadInput, Unwritable
 from shrinkage.model import Model
+from shrinkage.search.settings import Settings
 from shrinkage.search.study import Study
 from shrinkage.store.tables import Store
 
@@ -40,7 +41,7 @@ def rungs_of(folder: Path) -> dict:
     }  # fmt: skip
 
 
-MOMENTS = range(0, 9, 2)
+MOMENTS = (0, 2, 4, 6, 7)
 
 
 @pytest.mark.parametrize("commit", MOMENTS)
@@ -152,7 +153,9 @@ def test_derived_files_are_made_again(study: Path, tmp_path: Path) -> None:
     result = run.resume(folder, "10s").result
     assert scores_of(result) == scores_of(run.opened(study).result)
     frame = mixed(20, seed=8)
-    np.testing.assert_array_equal(Model.load(folder).predict(frame), Model.load(study).predict(frame))
+    np.testing.assert_array_equal(
+        Model.load(folder).predict(frame), Model.load(study).predict(frame)
+    )
 
 
 def test_two_runs_do_not_share_a_folder(study: Path, tmp_path: Path) -> None:
@@ -193,3 +196,32 @@ def test_a_result_is_json_without_nan(study: Path) -> None:
         raise AssertionError(name)
 
     json.loads((study / "result.json").read_text(), parse_constant=refuse)
+
+
+def with_refit(**asked: object) -> Settings:
+    return Settings(**{**asked, "refit": True})  # pyright: ignore
+
+
+def test_a_refit_that_fails_costs_no_study(tiny: Path, tmp_path: Path, monkeypatch) -> None:
+    """The winner is trained on all rows at the end; without that, the folds' networks stand."""
+    from shrinkage.engine import refit
+
+    def fail(_: object) -> int:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(refit, "run", fail)
+    monkeypatch.setattr(run, "Settings", with_refit)
+    folder = tiny_fit(mixed(100), "y", tmp_path / "run", tiny, trials=2, cv="holdout")
+    result = run.opened(folder).result
+    assert result["scores"]["winner"]["test"]["accuracy"] > 0.5
+    assert "training on all rows failed" in (folder / "run.log").read_text()
+
+
+def test_a_damaged_refit_is_named(tiny: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(run, "Settings", with_refit)
+    folder = tiny_fit(mixed(100), "y", tmp_path / "run", tiny, trials=2, cv="holdout")
+    found = sorted((folder / "work" / "refit").glob("*.safetensors"))
+    assert found
+    found[0].write_bytes(b"")
+    with pytest.raises(BadInput, match="is damaged"):
+        run.resume(folder, "10s")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import mixed
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
+from conftest import mixed
 from shrinkage.data.source import Table, read
 from shrinkage.errors import BadInput
 from shrinkage.search import rows
@@ -57,7 +57,7 @@ def test_rows_without_a_target_are_cut_away_before_the_split(frame: pd.DataFrame
     frame.loc[[3, 50], "y"] = np.nan
     cut = rows.cut(Table(frame, "t"), CLASSES)
     kept = frame.dropna(subset="y")
-    train, test = train_test_split(kept, test_size=0.25, random_state=0, stratify=kept["y"])
+    _, test = train_test_split(kept, test_size=0.25, random_state=0, stratify=kept["y"])
     assert list(cut.test["a"]) == list(test["a"])
 
 
@@ -129,3 +129,19 @@ def test_a_test_file_must_fit(frame: pd.DataFrame, tmp_path: Path) -> None:
     mixed(20).to_csv(tmp_path / "test.csv", index=False)  # b2 is missing
     with pytest.raises(BadInput, match="b2"):
         rows.cut(Table(frame, "t"), settings)
+
+
+def test_marks_that_only_validation_rows_need_fit_the_shape(frame: pd.DataFrame) -> None:
+    """One hole, in the rows that the only fold is validated on."""
+    settings = replace(CLASSES, cv="holdout")
+    whole = rows.cut(Table(frame, "t"), settings)
+    train = whole.train.assign(b=0.5)
+    train.loc[whole.folds[0].validation[0], "b"] = np.nan
+    cut = rows.Rows(whole.schema, train, whole.test, whole.folds, ())
+    dataset, preparers = rows.prepare(cut, "robust")
+    everyone, preparer = rows.prepare_all(cut, "robust")
+    shape = rows.shape_of([*preparers, preparer], 2)
+    assert len(preparers[0].number_names) < shape.numbers
+    for fold in (*dataset.folds, *everyone.folds):
+        assert fold.train.inputs["numbers"].shape[1] == shape.numbers
+        assert fold.validation.inputs["numbers"].shape[1] == shape.numbers

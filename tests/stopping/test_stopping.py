@@ -32,10 +32,10 @@ def test_a_divergence_has_a_reason(loss: float, first: float, words: str | None)
     assert reason is None or "step 7" in reason
 
 
-def test_equal_is_not_better_and_not_a_number_never_is() -> None:
-    score = torch.tensor([1.0, 2.0, nan, 3.0])
-    best = torch.tensor([1.0, 1.0, -inf, inf])
-    assert improved(score, best).tolist() == [False, True, False, False]
+def test_the_last_of_equals_counts_and_what_is_no_number_never_does() -> None:
+    score = torch.tensor([1.0, 2.0, nan, 3.0, -inf])
+    best = torch.tensor([1.0, 1.0, -inf, inf, -inf])
+    assert improved(score, best).tolist() == [True, True, False, False, False]
 
 
 def test_patience_is_counted_from_the_best_epoch() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import mixed
 
+from conftest import mixed
 from shrinkage.errors import BadInput
 from shrinkage.model import Model
 from shrinkage.store import artifact

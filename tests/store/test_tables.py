@@ -128,7 +128,7 @@ def test_looking_changes_no_foreign_database(tmp_path: Path) -> None:
     connection.commit()
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(BadInput, match="cats.db"):
+    with pytest.raises(BadInput, match=r"cats\.db"):
         Store(path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["cats.db"]

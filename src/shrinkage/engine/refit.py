@@ -1,8 +1,8 @@
 """Train a recipe once more on all training rows, with several seeds at once.
 
 The networks of the folds have each missed some rows. A refit misses none, so it has no
-validation rows either: it is trained to its last step, without early stopping, and is kept only
-if it predicts the rows it was trained on better than the folds' networks predicted them unseen.
+validation rows either: it stops where the folds' networks stopped on average, and is kept only
+if it predicts the rows it was trained on better than they predicted them unseen.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from shrinkage.recipe import Recipe
 
 @dataclass(frozen=True)
 class Refit:
-    """seeds: one network each. bar: the mean loss a row that a network must stay below.
+    """seeds: one network each. share: of the whole training that the folds' networks have had.
+
+    bar: the mean loss a row that a network must stay below.
 
     Files of all rows lie beside those of the folds; `after` is written when training is done.
     """
@@ -35,6 +37,7 @@ class Refit:
     problem: Problem
     recipe: Recipe
     seeds: tuple[int, ...]
+    share: float
     bar: float
     after: Path
     deadline: float
@@ -56,8 +59,9 @@ def run(work: Refit) -> int:
     cohort = Cohort(members, dataset, _builder(shape), problem.device)
     training = Training.begin(cohort)
     score = score_of(problem.metric)
-    training = advance(training, cohort.total_steps, score, lambda: time.time() > work.deadline)
-    if not training.done:
+    until = max(1, round(work.share * cohort.total_steps))
+    training = advance(training, until, score, lambda: time.time() > work.deadline)
+    if training.alive and training.state.step < until:
         return 0
     outcomes = [training.outcome(row) for row in range(len(members))]
     weights = torch.stack([outcome.weights for outcome in outcomes])

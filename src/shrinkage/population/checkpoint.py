@@ -31,10 +31,8 @@ def key(cohort: Cohort) -> str:
 
 def save(training: Training, path: Path) -> None:
     """Write the training to `path`, atomically: a killed write leaves the old file."""
-    state, tensors = training.state, {}
-    for name, value in vars(state).items():
-        if isinstance(value, Tensor):
-            tensors[name] = value
+    state = training.state
+    tensors = {name: value for name, value in vars(state).items() if isinstance(value, Tensor)}
     tensors |= {f"slots.{name}": value for name, value in state.slots.items()}
     for position, outcome in training.left.items():
         tensors[f"left.{position}.weights"] = outcome.weights

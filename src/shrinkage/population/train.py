@@ -29,7 +29,11 @@ _SERVED_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a member was when it left training: reason is None unless it diverged."""
+    """What a member was when it left training.
+
+    step: of these weights; where early stopping keeps the best, before the last step.
+    reason: None unless it diverged.
+    """
 
     weights: Tensor
     statistics: Tensor
@@ -77,20 +81,32 @@ class Training:
         if position in self.left:
             return self.left[position]
         row = self.alive.index(position)
-        weights, statistics = presented(self.living, self.state)
-        return Outcome(weights[row], statistics[row], self.state.step)
+        weights, statistics, steps = presented(self.living, self.state)
+        return Outcome(weights[row], statistics[row], steps[row])
 
 
-def presented(cohort: Cohort, state: State) -> tuple[Tensor, Tensor]:
-    """Weights [M, P] and statistics [M, Q] that count: best, else averaged, else the last."""
+def presented(cohort: Cohort, state: State) -> tuple[Tensor, Tensor, list[int]]:
+    """Weights [M, P] and statistics [M, Q] that count, and the step each is from.
+
+    The best where a member stops early and has been validated, else averaged, else the last.
+    """
     weights = state.weights if state.average is None else state.average
     if state.best_weights is None or state.best_statistics is None:
-        return weights, state.statistics
-    kept = (torch.isfinite(cohort.patience) & torch.isfinite(state.best_score)).to(weights.device)
+        return weights, state.statistics, [state.step] * len(weights)
+    kept = torch.isfinite(cohort.patience) & torch.isfinite(state.best_score)
+    ends = [_end_of(cohort, epoch) for epoch in state.best_epoch.tolist()]
+    steps = [end if k else state.step for end, k in zip(ends, kept.tolist(), strict=True)]
+    on_device = kept.to(weights.device)[:, None]
     return (
-        torch.where(kept[:, None], state.best_weights, weights),
-        torch.where(kept[:, None], state.best_statistics, state.statistics),
+        torch.where(on_device, state.best_weights, weights),
+        torch.where(on_device, state.best_statistics, state.statistics),
+        steps,
     )
+
+
+def _end_of(cohort: Cohort, epoch: int) -> int:
+    """The first step at which all rows were seen `epoch` times."""
+    return -(-epoch * cohort.dataset.rows // cohort.batch_size)
 
 
 def advance(
@@ -167,18 +183,18 @@ def _leave(training: Training, cohort: Cohort, epoch: int) -> Training:
     state, outcomes = training.state, {}
     worst, first = state.worst_loss.tolist(), state.first_loss.tolist()
     stopped = exhausted(epoch, state.best_epoch, cohort.patience).tolist()
-    weights, statistics = presented(cohort, state)
+    weights, statistics, steps = presented(cohort, state)
     for row, position in enumerate(training.alive):
         reason = divergence(worst[row], first[row], state.step)
         if reason or stopped[row]:
             outcomes[position] = Outcome(
-                weights[row].clone(), statistics[row].clone(), state.step, reason
+                weights[row].clone(), statistics[row].clone(), steps[row], reason
             )
     return training.drop(set(outcomes), outcomes) if outcomes else training
 
 
 def validation_scores(cohort: Cohort, weights: Tensor, statistics: Tensor, score: Score) -> Tensor:
-    """The score of each member on the validation rows of its fold, float64 [M]; larger is better."""
+    """Each member's score on the validation rows of its fold, float64 [M]; larger is better."""
     samples = [cohort.dataset.folds[member.fold].validation for member in cohort.members]
     predictions = predict(cohort, weights, statistics, samples)
     scores = torch.full((len(predictions),), -torch.inf, dtype=torch.float64)

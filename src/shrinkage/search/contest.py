@@ -27,6 +27,7 @@ class Finalist:
     """weights: [K, P], statistics: [K, Q], one network a fold.
 
     parts: predictions on the validation rows of each fold.
+    share: of the whole training that the networks have had; below 1 where they stopped early.
     """
 
     trial: Trial
@@ -34,6 +35,7 @@ class Finalist:
     weights: Tensor
     statistics: Tensor
     parts: list[np.ndarray]
+    share: float = 1.0
 
 
 def finalists(store: Store, folder: Folder, folds: int) -> dict[int, Finalist]:
@@ -57,6 +59,7 @@ def _finalist(trial: Trial, folder: Folder, folds: int) -> Finalist | None:
         return None
     try:
         tensors = load_file(path)
+        share = float(tensors["shares"].mean())
         parts = [tensors[f"prediction.{k}"].numpy() for k in range(folds)]
     except (SafetensorError, KeyError, OSError) as error:
         raise BadInput(f"{path} is damaged: {error}; fit again") from None
@@ -64,7 +67,7 @@ def _finalist(trial: Trial, folder: Folder, folds: int) -> Finalist | None:
         return None
     recipe = Recipe.from_toml(trial.recipe)
     weights, statistics = tensors["weights"], tensors["statistics"]
-    return Finalist(trial, recipe, weights, statistics, parts)
+    return Finalist(trial, recipe, weights, statistics, parts, share)
 
 
 def leading(found: dict[int, Finalist], rows: Rows, metric: str) -> int:

@@ -1,7 +1,9 @@
 """Random search: recipes drawn from the space, a cohort of one signature at a time.
 
 Bergstra & Bengio 2012, "Random Search for Hyper-Parameter Optimization". Within a cohort the
-structural choices are drawn once and the numbers for each recipe, so a cohort is full.
+structural choices are drawn once and the numbers for each recipe, so a cohort is full. Half of
+the coordinates stay as they are in the base, a strong recipe: a draw that changes everything at
+once is rarely better, and small budgets see few draws.
 
 Ask and tell is the seam between a study and any search: `ask(k, count)` gives the recipes of
 the k-th cohort, `tell` hears every rung of every trial. A resumed study tells again all that
@@ -15,6 +17,9 @@ from typing import Protocol
 
 from shrinkage.recipe import Recipe
 from shrinkage.space import Space
+
+KEEP = 0.5
+"""The chance that a coordinate stays as it is in the base."""
 
 
 class Search(Protocol):
@@ -35,7 +40,7 @@ class RandomSearch:
     seed: int
 
     def ask(self, cohort: int, count: int) -> list[Recipe]:
-        return self.space.sample(self.seed, cohort, count)
+        return self.space.sample(self.seed, cohort, count, keep=KEEP)
 
     def tell(self, recipe: Recipe, share: float, score: float | None) -> None:
         """Random search does not learn."""

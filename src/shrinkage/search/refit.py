@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from shrinkage.engine import arrays, refit
+from shrinkage.errors import BadInput, Unwritable
 from shrinkage.randomness import derive
 from shrinkage.recipe import Recipe
 from shrinkage.search import rows
@@ -40,6 +43,7 @@ def train(study: Study, pool: Executor) -> None:
         return
     smallest = min(len(fold.train) for fold in study.rows.folds)
     seconds = winner.trial.seconds / problem.folds * len(study.rows.train) / smallest
+    seconds *= winner.share
     slots = max(1, settings.workers)
     each = min(int(_USE * study.clock.left / max(seconds, 1e-9)), MOST_SEEDS // slots)
     before = _count(folder, winner.recipe)
@@ -56,13 +60,25 @@ def train(study: Study, pool: Executor) -> None:
         first = before + slot * each
         seeds = tuple(_seed(settings.seed, i) for i in range(first, first + each))
         after = folder.refits / f"{winner.recipe.hash}-{first:04d}.safetensors"
-        task = refit.Refit(problem, winner.recipe, seeds, bar, after, study.clock.deadline)
+        task = refit.Refit(
+            problem, winner.recipe, seeds, winner.share, bar, after, study.clock.deadline
+        )
         running.add(pool.submit(refit.run, task))
     while running and study.clock.left > -study.grace:
         study.show("all rows", alive=len(running) * each)
         done, running = wait(running, timeout=_TICK_S)
         for future in done:
-            log.info("%d networks on all rows are kept", future.result())
+            _finish(future)
+
+
+def _finish(future: Future) -> None:
+    """The winner stands already: what fails here costs the refit, not the study."""
+    try:
+        log.info("%d networks on all rows are kept", future.result())
+    except Unwritable:
+        raise
+    except Exception:
+        log.exception("training on all rows failed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +93,20 @@ class Networks:
 def networks(folder: Folder, recipe: Recipe) -> Networks | None:
     """What refits of a recipe have left, or None."""
     paths = sorted(folder.refits.glob(f"{recipe.hash}-*.safetensors"))
-    files = [load_file(path) for path in paths]
+    files = [_read(path) for path in paths]
     if not files:
         return None
     weights, statistics = (
         torch.cat([f[name] for f in files]) for name in ("weights", "statistics")
     )
     return Networks(weights, statistics, float(sum(f["seconds"] for f in files)))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise BadInput(f"{path} is damaged: {error}; remove it and resume") from None
 
 
 def _count(folder: Folder, recipe: Recipe) -> int:

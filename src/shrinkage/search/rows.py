@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -50,6 +51,12 @@ class Rows:
         if self.schema.classes is not None:
             return encode_classes(y, self.schema.classes)
         return y.to_numpy(np.float64, copy=True)  # pandas gives read-only views
+
+    @cached_property
+    def width(self) -> int:
+        """Number columns with all training rows: a fold may lack the marks of missing cells."""
+        features = self.train.drop(columns=self.schema.target)
+        return len(Preparer.fit(features, self.schema, "standard").number_names)
 
     @property
     def outputs(self) -> int:
@@ -126,11 +133,10 @@ def prepare(
         prepared = preparer.transform(features)
         preparers.append(preparer)
         found.append((fold, prepared.numbers, prepared.categories))
-    width = max(numbers.shape[1] for _, numbers, _ in found)
     parts = [
         dataset.Fold(
             *(
-                sample_of(padded(numbers, width)[at], categories[at], target[at])
+                sample_of(padded(numbers, rows.width)[at], categories[at], target[at])
                 for at in (fold.train, fold.validation)
             )
         )

@@ -109,7 +109,14 @@ def workers_for(workers: int | None, device: str) -> int:
         raise BadInput(f"--workers {workers}: expected 0 (this process only) or more")
     if device != "cpu":
         return 0
-    return workers if workers is not None else len(os.sched_getaffinity(0))
+    return workers if workers is not None else _cores()
+
+
+def _cores() -> int:
+    """Cores this process may use, which in a container are fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def device_for(name: str) -> str:

@@ -33,6 +33,9 @@ log = logging.getLogger("shrinkage")
 
 _TIMED_STEPS = 10
 _TICK_S = 0.25
+_TRIES = 100
+"""Cohorts asked for in a row without a new recipe: after that the space is used up."""
+_GRACE_FOR_FIRST_S = 4.0
 
 
 @dataclass
@@ -74,6 +77,7 @@ class Study:
     interrupted: bool = False
     share: float = 1.0
     trial_seconds: float = 0.0
+    asked: int = 0
 
     @property
     def searching(self) -> Search:
@@ -81,8 +85,12 @@ class Study:
 
     @property
     def grace(self) -> float:
-        """Tasks watch the deadline themselves; these seconds they may take to write."""
-        return max(0.5, 0.02 * self.settings.budget_s)
+        """Tasks watch the deadline themselves; these seconds they may take to write.
+
+        Longer where nothing is there yet: a few seconds late beats no network at all.
+        """
+        nothing = not any(self.folder.trials.glob("*.safetensors"))
+        return max(_GRACE_FOR_FIRST_S if nothing else 0.5, 0.02 * self.settings.budget_s)
 
     def run(self, pool: Executor) -> None:
         """Search until the time for it is used up or the trials are all done."""
@@ -104,10 +112,12 @@ class Study:
                 cohort.rung = len(trial.rungs)
             for rung, _, share, score, _ in trial.rungs:
                 self.searching.tell(recipe, share, score)
-                if score is not None and trial.source == "random":
+                if score is not None:
                     self.seen[rung].append(score)
             if trial.status == "finished" and trial.score is not None:
                 self._improve(trial.score)
+
+        self.asked = max(self.cohorts, default=1) + 1
 
     def _plan(self, pool: Executor) -> None:
         """Decide once how many epochs fit; write trials 0 and 1."""
@@ -188,17 +198,23 @@ class Study:
         return self._ask()
 
     def _ask(self) -> Cohort | None:
-        number = max(self.cohorts) + 1
-        tried = max(max(cohort.trials) for cohort in self.cohorts.values()) + 1
+        """A new cohort of recipes that were not tried yet; None where there are none."""
+        known = {recipe for cohort in self.cohorts.values() for recipe in cohort.trials.values()}
+        first = max(max(cohort.trials) for cohort in self.cohorts.values()) + 1
         left = self.clock.search_deadline - time.time()
         first_rung = RUNGS[0] * self.trial_seconds
         count = cohort_size(self.problem.folds, self.problem.device, first_rung, left)
         if self.settings.trials is not None:
-            count = min(count, self.settings.trials - tried)
+            count = min(count, self.settings.trials - first)
         if count <= 0 or not self.space.dimensions:
             return None
-        asked = [self._with_loss(recipe) for recipe in self.searching.ask(number, count)]
-        return self._begin(tried, "random", list(dict.fromkeys(asked)))
+        for _ in range(_TRIES):
+            asked = self.searching.ask(self.asked, count)
+            self.asked += 1
+            fresh = dict.fromkeys(self._with_loss(recipe) for recipe in asked)
+            if recipes := [recipe for recipe in fresh if recipe not in known]:
+                return self._begin(first, "random", recipes)
+        return None
 
     def _begin(self, first: int, source: str, recipes: list[Recipe]) -> Cohort:
         number = max(self.cohorts, default=-1) + 1
@@ -290,10 +306,11 @@ class Study:
             cohort.alive.clear()
             log.info("cohort %d rung %d: the time was used up", cohort.number, rung)
             return
+        # The default and the plain network set the bar, too.
+        self.seen[rung] += found.scores.values()
         if last:
             changes |= dict.fromkeys(found.scores, ("finished", None))
         elif not cohort.reference:
-            self.seen[rung] += found.scores.values()
             kept = passing(found.scores, self.seen[rung])
             changes |= {n: ("dropped", None) for n in found.scores if n not in kept}
         everyone = dict.fromkeys([*found.scores, *changes])

@@ -1,6 +1,6 @@
 """Early stopping: keep the weights with the best validation score, stop when it stays worse.
 
-    best <- weights at the epoch of the best score;  stop after `patience` epochs without one
+    best <- weights at the last epoch of the best score;  stop after `patience` epochs without one
 
 Prechelt 1998, "Early Stopping - But When?". For gradient descent on least squares it filters
 the same directions as ridge regression, with 1/(lr * t) in the role of the penalty
@@ -17,6 +17,7 @@ from __future__ import annotations
 from math import inf
 from typing import Annotated
 
+import torch
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
@@ -32,8 +33,12 @@ class EarlyStopping:
 
 
 def improved(score: Tensor, best: Tensor) -> Tensor:
-    """Whether each member's score [M] (larger is better) beats its best so far; bool [M]."""
-    return score > best
+    """Whether each member's score [M] (larger is better) is as good as its best so far; bool [M].
+
+    Of equally good epochs the last counts: on few validation rows scores tie often, and more
+    training is the better guess. A score of minus infinity is never good.
+    """
+    return (score >= best) & (score > -torch.inf)
 
 
 def exhausted(epoch: int, best_epoch: Tensor, patience: Tensor) -> Tensor:
