@@ -96,7 +96,7 @@ def test_watchers_hear_every_phase(tiny: Path, tmp_path: Path) -> None:
 
 def test_a_divergent_recipe_is_recorded_and_harms_nobody(tiny: Path, tmp_path: Path) -> None:
     space = tmp_path / "wild.toml"
-    space.write_text('[vary]\n"update.sgd.lr" = [1e6, 0.01]\n')
+    space.write_text('[vary]\n"update.sgd.lr" = { low = 1e5, high = 1e9 }\n')
     wild = tmp_path / "sgd.toml"
     wild.write_text("[update.sgd]\nlr = 0.01\n[network.mlp]\nwidth = 8\n[data.minibatch]\nepochs=9")
     folder = tiny_fit(mixed(100), "y", tmp_path / "run", wild, space=space, trials=10)

@@ -114,7 +114,10 @@ def test_the_deadline_leaves_time_to_write(budget_s: float) -> None:
     clock = budget.Clock(1000.0, budget_s)
     reserve = 1000 + budget_s - clock.deadline
     assert 1.5 <= reserve <= max(budget_s / 3, 1.5)
-    assert 1000 < clock.search_deadline < clock.deadline
+    assert 1000 < clock.search_deadline(0.0) < clock.deadline
+    early, late = clock.search_deadline(1e9), clock.search_deadline(0.0)
+    assert 1000 < early < late  # a dear refit is given more time, but not all
+    assert clock.search_deadline(1.0) <= late
 
 
 def test_the_clock_counts_all_sessions() -> None:

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 DEFAULT_SHARE = 0.22
 """Part of the time left that trial 0 may take: enough remains to try something better."""
 
-SEARCH_SHARE = 0.78
-"""Part of the budget in which recipes are tried; in the rest the winner is trained on all
-training rows with several seeds."""
+REFIT_SHARE, REFIT_MOST = 0.2, 0.4
+"""Part of the budget in which the winner is trained on all training rows with several seeds;
+more, up to the second number, where one such network needs it. In the rest recipes are tried."""
+REFIT_SAFETY = 1.4
+"""A step may cost more than it did in its cohort: so many times the expected time is kept."""
 
 COHORT_SHARE = 0.12
 """Part of the search time left that the first rung of one cohort may take."""
@@ -42,10 +44,11 @@ class Clock:
         """Seconds until training must halt, so that scoring and writing fit in."""
         return self.deadline - time.time()
 
-    @property
-    def search_deadline(self) -> float:
-        """When no new recipe is tried any more."""
-        return self.started + SEARCH_SHARE * (self.deadline - self.started)
+    def search_deadline(self, refit_s: float) -> float:
+        """When no new recipe is tried any more. refit_s: one network on all rows, in seconds."""
+        whole = self.deadline - self.started
+        kept = max(REFIT_SHARE * whole, min(REFIT_SAFETY * refit_s, REFIT_MOST * whole))
+        return self.deadline - kept
 
     @property
     def deadline(self) -> float:

@@ -19,15 +19,13 @@ from shrinkage.errors import BadInput, Unwritable
 from shrinkage.randomness import derive
 from shrinkage.recipe import Recipe
 from shrinkage.search import rows
+from shrinkage.search.budget import REFIT_SAFETY
 from shrinkage.search.contest import finalists, leading, row_losses
 from shrinkage.search.folder import Folder
 from shrinkage.search.study import Study, log
 
 MOST_SEEDS = 8
 """More networks make the model larger and slower, and gain little."""
-
-_USE = 0.75
-"""Part of the time left that is planned with: a step may cost more than it did in its cohort."""
 
 _TICK_S = 0.25
 
@@ -43,9 +41,10 @@ def train(study: Study, pool: Executor) -> None:
         return
     smallest = min(len(fold.train) for fold in study.rows.folds)
     seconds = winner.trial.seconds / problem.folds * len(study.rows.train) / smallest
+    # What validated each epoch took is not subtracted: the guess stays on the safe side.
     seconds *= winner.share
     slots = max(1, settings.workers)
-    each = min(int(_USE * study.clock.left / max(seconds, 1e-9)), MOST_SEEDS // slots)
+    each = min(int(study.clock.left / (REFIT_SAFETY * max(seconds, 1e-9))), MOST_SEEDS // slots)
     before = _count(folder, winner.recipe)
     if each < 1 or before >= MOST_SEEDS:
         return

@@ -47,6 +47,7 @@ class Cohort:
     alive: set[int]
     rung: int = 0
     busy: bool = False
+    seconds: float = 0.0
 
     @property
     def done(self) -> bool:
@@ -82,6 +83,12 @@ class Study:
     @property
     def searching(self) -> Search:
         return RandomSearch(self.space, self.settings.seed)
+
+    @property
+    def search_deadline(self) -> float:
+        """When no new recipe is tried any more, in seconds of time.time()."""
+        most = max(len(self.rows.train) / len(fold.train) for fold in self.rows.folds)
+        return self.clock.search_deadline(self.trial_seconds / self.problem.folds * most)
 
     @property
     def grace(self) -> float:
@@ -191,7 +198,7 @@ class Study:
             return references[0]
         if baselines:
             return baselines.pop(0)
-        if time.time() > self.clock.search_deadline:
+        if time.time() > self.search_deadline:
             return None
         if waiting:
             return max(waiting, key=lambda cohort: cohort.rung)
@@ -201,7 +208,7 @@ class Study:
         """A new cohort of recipes that were not tried yet; None where there are none."""
         known = {recipe for cohort in self.cohorts.values() for recipe in cohort.trials.values()}
         first = max(max(cohort.trials) for cohort in self.cohorts.values()) + 1
-        left = self.clock.search_deadline - time.time()
+        left = self.search_deadline - time.time()
         first_rung = RUNGS[0] * self.trial_seconds
         count = cohort_size(self.problem.folds, self.problem.device, first_rung, left)
         if self.settings.trials is not None:
@@ -237,7 +244,7 @@ class Study:
         before = self.folder.checkpoint(job.number, job.rung - 1) if job.rung else None
         last = job.rung == len(RUNGS) - 1
         after = None if last else self.folder.checkpoint(job.number, job.rung)
-        deadline = self.clock.deadline if job.reference else self.clock.search_deadline
+        deadline = self.clock.deadline if job.reference else self.search_deadline
         work = self._task(job, steps[job.rung], before, after, deadline)
         return pool.submit(task.run, work), job
 
@@ -350,6 +357,9 @@ class Study:
                 log.info("trial %d diverged: %s", number, reason)
         cohort.alive -= set(changes)
         cohort.rung += 1
+        cohort.seconds += found.seconds
+        if last and DEFAULT in found.scores:
+            self.trial_seconds = cohort.seconds
         if rung:
             self.folder.checkpoint(cohort.number, rung - 1).unlink(missing_ok=True)
         if cohort.done:

@@ -1,0 +1,72 @@
+"""Networks on all rows: the recipe trained alone, kept only where they are any good."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from conftest import mixed
+from shrinkage.data.source import Table
+from shrinkage.engine import arrays, refit, task
+from shrinkage.population.cohort import Cohort, Member, network_of
+from shrinkage.population.train import Training, advance
+from shrinkage.recipe import load
+from shrinkage.search import rows
+from shrinkage.search.settings import Settings
+
+
+@pytest.fixture
+def work(tmp_path: Path, tiny: Path) -> refit.Refit:
+    cut = rows.cut(Table(mixed(100), "t"), Settings("t", "y", cv="2"))
+    recipe = load(tiny).for_task("classification")
+    dataset, preparer = rows.prepare_all(cut, task.scaling_of(recipe))
+    arrays.write(dataset, refit.arrays_of(tmp_path, recipe))
+    shape = rows.shape_of([preparer], 2)
+    problem = task.Problem(tmp_path, 2, shape, "classification", "accuracy")
+    after = tmp_path / "refit.safetensors"
+    return refit.Refit(problem, recipe, (0, 7), 0.5, 1.0, after, float("inf"))
+
+
+def alone(work: refit.Refit, seed: int) -> torch.Tensor:
+    """The weights of the recipe trained by hand on all rows, to the same share."""
+    shape = work.problem.shape
+    path = refit.arrays_of(work.problem.folder, work.recipe)
+    dataset = arrays.read(path, 1, shape.outputs, "classification")
+    recipe = work.recipe.without("early_stopping")
+    cohort = Cohort((Member(recipe, seed),), dataset, lambda r: network_of(r, shape))
+    until = max(1, round(work.share * cohort.total_steps))
+    training = advance(Training.begin(cohort), until, lambda p, y: torch.zeros(len(p)))
+    return training.outcome(0).weights
+
+
+def test_each_seed_is_the_recipe_trained_alone_on_all_rows(work: refit.Refit) -> None:
+    assert refit.run(work) == 2
+    found = load_file(work.after)["weights"]
+    for row, seed in enumerate(work.seeds):
+        torch.testing.assert_close(found[row], alone(work, seed), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(found[0], found[1])
+
+
+def test_all_training_rows_are_trained_on_and_none_of_the_test_rows() -> None:
+    cut = rows.cut(Table(mixed(100), "t"), Settings("t", "y", cv="2"))
+    dataset, _ = rows.prepare_all(cut, "standard")
+    assert dataset.folds[0].train.rows == len(cut.train) == 80
+
+
+@pytest.mark.parametrize(
+    "change", [{"bar": -1.0}, {"deadline": 0.0}], ids=["worse than the bar", "no time"]
+)
+def test_what_is_no_good_or_not_done_is_not_kept(work: refit.Refit, change: dict) -> None:
+    assert refit.run(replace(work, **change)) == 0
+    assert not work.after.exists()
+
+
+def test_a_longer_share_trains_on(work: refit.Refit) -> None:
+    assert refit.run(work) == 2
+    half = load_file(work.after)["weights"]
+    assert refit.run(replace(work, share=1.0)) == 2
+    assert not torch.allclose(half, load_file(work.after)["weights"])
