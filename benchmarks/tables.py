@@ -3,7 +3,8 @@
     python benchmarks/tables.py DATA --budget 120s --out runs [--only phoneme,car] [--seed 0]
 
 Runs `shrinkage fit` on each table as a person would, one after another, and prints test
-scores, ranks among the five, and seconds, as a Markdown table. Rows that are done (a folder
+scores, ranks among the five (rows that tie share the better rank), and seconds, as a Markdown
+table. Rows that are done (a folder
 with a result.json) are read, not run again.
 """
 
@@ -75,7 +76,7 @@ def main() -> None:
         result = json.loads((folder / "result.json").read_text())
         metric = result["metric"]
         values = losses(result, metric)
-        ranks.append(rankdata(np.round(values, 6)))
+        ranks.append(rankdata(np.round(values, 6), method="min"))
         against, winner = result["against_plain"], result["winner"]
         cells = [
             f"{abs(value):.4f} ({rank:g})" for value, rank in zip(values, ranks[-1], strict=True)

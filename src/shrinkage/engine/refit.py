@@ -77,7 +77,7 @@ def run(work: Refit) -> int:
     if kept:
         seconds = torch.tensor(time.perf_counter() - began)
         tensors = {"weights": weights[kept].cpu(), "statistics": statistics[kept].cpu()}
-        tensors["seconds"] = seconds
+        tensors["seconds"], tensors["seeds"] = seconds, torch.tensor(len(work.seeds))
         with replacing(work.after, sync=False) as temporary:
             save_file(tensors, temporary)
     return len(kept)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 DEFAULT_SHARE = 0.22
 """Part of the time left that trial 0 may take: enough remains to try something better."""
 
-REFIT_SHARE, REFIT_MOST = 0.2, 0.4
-"""Part of the budget in which the winner is trained on all training rows with several seeds;
-more, up to the second number, where one such network needs it. In the rest recipes are tried."""
+REFIT_SHARE, REFIT_MOST, REFIT_SEEDS = 0.2, 0.5, 4
+"""The winner is trained on all training rows: the time for so many networks a process is kept,
+but at most the first part of the budget; for one network, at most the second part."""
 REFIT_SAFETY = 1.4
 """A step may cost more than it did in its cohort: so many times the expected time is kept."""
 
@@ -47,8 +47,9 @@ class Clock:
     def search_deadline(self, refit_s: float) -> float:
         """When no new recipe is tried any more. refit_s: one network on all rows, in seconds."""
         whole = self.deadline - self.started
-        kept = max(REFIT_SHARE * whole, min(REFIT_SAFETY * refit_s, REFIT_MOST * whole))
-        return self.deadline - kept
+        one = REFIT_SAFETY * refit_s
+        several = min(REFIT_SEEDS * one + 0.03 * whole, REFIT_SHARE * whole)
+        return self.deadline - max(several, min(one, REFIT_MOST * whole))
 
     @property
     def deadline(self) -> float:

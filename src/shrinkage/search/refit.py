@@ -45,7 +45,8 @@ def train(study: Study, pool: Executor) -> None:
     seconds *= winner.share
     slots = max(1, settings.workers)
     each = min(int(study.clock.left / (REFIT_SAFETY * max(seconds, 1e-9))), MOST_SEEDS // slots)
-    before = _count(folder, winner.recipe)
+    earlier = networks(folder, winner.recipe)
+    before = 0 if earlier is None else earlier.seeds
     if each < 1 or before >= MOST_SEEDS:
         return
     path = refit.arrays_of(folder.work, winner.recipe)
@@ -82,11 +83,15 @@ def _finish(future: Future) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """A recipe's networks on all rows: weights [S, P], statistics [S, Q], seconds in all."""
+    """A recipe's networks on all rows: weights [S, P], statistics [S, Q], seconds in all.
+
+    seeds: how many were tried; those that were no good are not among the networks.
+    """
 
     weights: Tensor
     statistics: Tensor
     seconds: float
+    seeds: int
 
 
 def networks(folder: Folder, recipe: Recipe) -> Networks | None:
@@ -98,7 +103,8 @@ def networks(folder: Folder, recipe: Recipe) -> Networks | None:
     weights, statistics = (
         torch.cat([f[name] for f in files]) for name in ("weights", "statistics")
     )
-    return Networks(weights, statistics, float(sum(f["seconds"] for f in files)))
+    seconds, seeds = (sum(float(f[name]) for f in files) for name in ("seconds", "seeds"))
+    return Networks(weights, statistics, seconds, int(seeds))
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -106,11 +112,6 @@ def _read(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise BadInput(f"{path} is damaged: {error}; remove it and resume") from None
-
-
-def _count(folder: Folder, recipe: Recipe) -> int:
-    found = networks(folder, recipe)
-    return 0 if found is None else len(found.weights)
 
 
 def _seed(seed: int, index: int) -> int:
