@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from shrinkage.data.source import Table, read
-from shrinkage.errors import BadInput
+from shrinkage.errors import BadInput, NoEffectWarning
 from shrinkage.model import Model
 from shrinkage.recipe import Recipe, load
 from shrinkage.search import session
@@ -114,6 +115,8 @@ def fit(
     )
     folder = Path(out) if out is not None else _fresh_folder()
     result = session.begin(table, settings, folder, started=started, watch=watch)
+    for sentence in result["without_effect"]:
+        warnings.warn(sentence, NoEffectWarning, stacklevel=2)
     return Run(folder, result)
 
 

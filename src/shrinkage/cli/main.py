@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 
 STARTED = time.time()
 """The budget counts from here: before anything heavy is imported."""
@@ -16,7 +17,7 @@ STARTED = time.time()
 import typer  # noqa: E402
 
 from shrinkage.cli import fit, ingredients, predict, recipe, resume, show  # noqa: E402
-from shrinkage.errors import BadInput, Interrupted  # noqa: E402
+from shrinkage.errors import BadInput, Interrupted, NoEffectWarning  # noqa: E402
 
 _INTERRUPTED = 130
 """What typer makes of Ctrl-C."""
@@ -47,6 +48,8 @@ def _begin(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors are one to three lines on standard error."""
+    # The result says it, as a line among others.
+    warnings.simplefilter("ignore", NoEffectWarning)
     # A batch system ends a job with SIGTERM: like Ctrl-C, the best so far is saved.
     before = (
         signal.signal(signal.SIGTERM, signal.default_int_handler) if _in_main_thread() else None

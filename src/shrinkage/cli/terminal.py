@@ -115,7 +115,7 @@ _GAIN = {
 
 
 def print_result(result: dict[str, Any], folder: str) -> None:
-    for note in result["notes"]:
+    for note in (*result["notes"], *result["without_effect"]):
         console.print(f"  {note}", style="dim", markup=False)
     console.print()
     console.print(score_table(result))

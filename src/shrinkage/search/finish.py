@@ -18,6 +18,7 @@ from shrinkage.files import write_text
 from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
 from shrinkage.population.dataset import Dataset
+from shrinkage.recipe import load
 from shrinkage.search import baseline, refit
 from shrinkage.search.choose import difference
 from shrinkage.search.contest import (
@@ -27,6 +28,7 @@ from shrinkage.search.contest import (
     finalists,
     leading,
 )
+from shrinkage.search.effect import without_effect
 from shrinkage.search.rows import Rows, prepare, prepare_all
 from shrinkage.search.study import Study
 from shrinkage.store.artifact import versions
@@ -173,8 +175,17 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
         "versions": versions(),
         "peak_memory_mb": _peak_memory(),
         "notes": list(rows.notes),
+        "without_effect": _without_effect(study),
         "scores": table,
     }
+
+
+def _without_effect(study: Study) -> list[str]:
+    """What a person's own recipe asks for in vain; our default is written for every task."""
+    asked = study.recipes[0]
+    if asked == load("default"):
+        return []
+    return without_effect(asked, study.problem.task, study.problem.shape)
 
 
 def _peak_memory() -> dict[str, float]:

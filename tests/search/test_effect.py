@@ -1,0 +1,38 @@
+"""What a recipe asks for in vain is named; what acts is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shrinkage import NoEffectWarning, fit
+from shrinkage.losses.class_weight import ClassWeight
+from shrinkage.losses.label_smoothing import LabelSmoothing
+from shrinkage.nets.periodic import Periodic
+from shrinkage.nets.table import TableShape
+from shrinkage.recipe import Recipe, load
+from shrinkage.search.effect import without_effect
+
+NUMBERS, CATEGORIES = TableShape(3, (), 1), TableShape(0, (4, 5), 2)
+CASES = [
+    (Recipe(LabelSmoothing(eps=0.1)), "regression", NUMBERS, ["label_smoothing"]),
+    (Recipe(LabelSmoothing(eps=0.1)), "classification", CATEGORIES, []),
+    (Recipe(ClassWeight(power=1.0), Periodic()), "regression", NUMBERS, ["class_weight"]),
+    (Recipe(Periodic()), "classification", CATEGORIES, ["periodic"]),
+    (Recipe(), "regression", NUMBERS, []),
+]
+
+
+@pytest.mark.parametrize(("recipe", "task", "shape", "named"), CASES)
+def test_what_cannot_act_is_named(
+    recipe: Recipe, task: str, shape: TableShape, named: list[str]
+) -> None:
+    assert [line.split()[0] for line in without_effect(recipe, task, shape)] == named
+
+
+def test_a_persons_own_recipe_warns_and_trains_without(tiny: Path, tmp_path: Path) -> None:
+    recipe = load(tiny).using(LabelSmoothing(eps=0.1))
+    with pytest.warns(NoEffectWarning, match="label_smoothing changes nothing"):
+        run = fit("diabetes", recipe=recipe, trials=2, workers=0, budget=60, out=tmp_path / "run")
+    assert run.recipe.get("label_smoothing") is None
