@@ -102,7 +102,9 @@ def test_a_divergent_recipe_is_recorded_and_harms_nobody(tiny: Path, tmp_path: P
     folder = tiny_fit(mixed(100), "y", tmp_path / "run", wild, space=space, trials=10)
     found = run.opened(folder).result
     diverged = [trial for trial in run.trials_of(folder) if trial.status == "diverged"]
-    assert found["n_members_diverged"] == len(diverged) > 0
+    assert found["n_members_diverged"] == sum(trial.diverged for trial in diverged)
+    assert all(1 <= trial.diverged <= found["rows"]["folds"] for trial in diverged)
+    assert diverged
     assert all(trial.reason for trial in diverged)
     assert np.isfinite(list(found["scores"]["winner"]["test"].values())).all()
 

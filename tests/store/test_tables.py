@@ -31,15 +31,16 @@ def rung(trial: int, number: int = 0, score: float | None = 0.5) -> RungRow:
 
 
 def test_trials_come_back_as_they_were(store: Store) -> None:
-    store.finish_rung([rung(0), rung(1, score=None)], {1: ("diverged", "loss is NaN")}, 12.5)
+    store.finish_rung([rung(0), rung(1, score=None)], {1: ("diverged", "loss is NaN")}, 12.5, {1: 3})
     store.finish_rung([rung(0, 1, 0.75)], {0: ("dropped", None)}, 14.0)
     store.close()
     again = Store(store.path)
     first, second, third, _ = again.trials()
     rungs = ((0, 9, 1 / 9, 0.5, 1.5), (1, 9, 1 / 9, 0.75, 1.5))
-    assert first == Trial(0, 0, "random", "r0", "dropped", None, rungs)
+    assert first == Trial(0, 0, "random", "r0", "dropped", None, 0, rungs)
     assert (first.score, first.seconds) == (0.75, 3.0)
     assert (second.status, second.reason, second.score) == ("diverged", "loss is NaN", None)
+    assert second.diverged == 3
     assert (third.status, third.rungs, third.score, third.share) == ("running", (), None, 0.0)
     assert again.study().spent_s == 14.0
     again.close()

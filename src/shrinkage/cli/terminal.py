@@ -92,7 +92,7 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
     diverged = result["n_members_diverged"]
     lines.append(
         f"{result['n_trials']} trials, {result['n_trials_finished']} trained to the end"
-        + (f", {diverged} diverged" if diverged else "")
+        + (f", {_count(diverged, 'network')} diverged" if diverged else "")
         + f"; {result['wall_s']:.1f} s of {result['budget_s']:.0f} s."
     )
     lines.append(f"Saved in {folder}; predict with: shrinkage predict {folder} DATA")

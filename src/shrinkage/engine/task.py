@@ -65,13 +65,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Result:
-    """scores: mean over folds by trial, larger is better. reasons: why trials diverged.
+    """scores: mean over folds by trial, larger is better.
 
+    reasons: why trials diverged: the first of their members that did, and how many.
     step: where the cohort stands. halted: the deadline came first.
     """
 
     scores: dict[int, float]
-    reasons: dict[int, str]
+    reasons: dict[int, tuple[str, int]]
     step: int
     halted: bool
     seconds: float
@@ -116,10 +117,12 @@ def run(task: Task) -> Result:
     score = score_of(problem.metric)
     training = advance(training, task.until, score, lambda: time.time() > task.deadline)
     halted = bool(training.alive) and training.state.step < min(task.until, cohort.total_steps)
-    reasons: dict[int, str] = {}
+    reasons: dict[int, tuple[str, int]] = {}
     for position, outcome in training.left.items():
         if outcome.reason:
-            reasons.setdefault(numbers[position // folds], outcome.reason)
+            trial = numbers[position // folds]
+            first, count = reasons.get(trial, (outcome.reason, 0))
+            reasons[trial] = first, count + 1
     living = [n for n in numbers if n in task.alive and n not in reasons]
     found = _scores(training, [numbers.index(n) for n in living], folds, score)
     last = task.after is None

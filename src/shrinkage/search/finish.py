@@ -160,7 +160,7 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
         "interrupted": study.interrupted,
         "n_trials": len(trials),
         "n_trials_finished": sum(trial.status == "finished" for trial in trials),
-        "n_members_diverged": sum(t.status == "diverged" for t in trials),
+        "n_members_diverged": sum(trial.diverged for trial in trials),
         "winner": {
             "trial": winner.trial.number,
             "source": winner.trial.source,

@@ -289,7 +289,7 @@ class Study:
             if isinstance(what, Cohort) and DEFAULT in what.trials:
                 raise
             if isinstance(what, Cohort):
-                reasons = dict.fromkeys(what.alive, f"{type(error).__name__}: {error}")
+                reasons = dict.fromkeys(what.alive, (f"{type(error).__name__}: {error}", 0))
                 self._commit(what, task.Result({}, reasons, 0, False, 0.0))
             return
         if isinstance(what, str):
@@ -304,8 +304,8 @@ class Study:
         cohort.busy = False
         rung, last = cohort.rung, cohort.rung == len(RUNGS) - 1
         changes: dict[int, tuple[str, str | None]] = {
-            number: ("diverged", reason)
-            for number, reason in found.reasons.items()
+            number: ("diverged" if count else "failed", reason)
+            for number, (reason, count) in found.reasons.items()
             if number in cohort.alive
         }
         if found.halted:
@@ -337,6 +337,7 @@ class Study:
             ],
             changes,
             self.clock.used,
+            {number: count for number, (_, count) in found.reasons.items()},
         )
         for number, recipe in cohort.trials.items():
             if number in everyone:
@@ -353,8 +354,8 @@ class Study:
             found.seconds,
         )
         for number, (status, reason) in changes.items():
-            if status == "diverged":
-                log.info("trial %d diverged: %s", number, reason)
+            if reason is not None:
+                log.info("trial %d %s: %s", number, status, reason)
         cohort.alive -= set(changes)
         cohort.rung += 1
         cohort.seconds += found.seconds

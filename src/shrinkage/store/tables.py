@@ -6,7 +6,7 @@ any moment leaves either a whole finished rung or none of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from json import JSONDecodeError
@@ -41,7 +41,10 @@ class StudyRow(Base):
 
 
 class TrialRow(Base):
-    """A recipe that was tried. status: running, dropped, finished or diverged."""
+    """A recipe that was tried. status: running, dropped, finished, diverged or failed.
+
+    diverged: how many of its members did.
+    """
 
     __tablename__ = "trial"
     number: Mapped[int] = mapped_column(primary_key=True)
@@ -51,6 +54,7 @@ class TrialRow(Base):
     hash: Mapped[str] = mapped_column(String(12))
     status: Mapped[str] = mapped_column(String(10), default="running")
     reason: Mapped[str | None] = mapped_column(default=None)
+    diverged: Mapped[int] = mapped_column(default=0)
 
 
 class RungRow(Base):
@@ -84,6 +88,7 @@ class Trial:
     recipe: str
     status: str
     reason: str | None
+    diverged: int
     rungs: tuple[tuple[int, int, float, float | None, float], ...]
 
     @property
@@ -203,15 +208,23 @@ class Store:
             session.add_all(rows)
 
     def finish_rung(
-        self, rungs: Iterable[RungRow], changes: dict[int, tuple[str, str | None]], spent_s: float
+        self,
+        rungs: Iterable[RungRow],
+        changes: Mapping[int, tuple[str, str | None]],
+        spent_s: float,
+        diverged: Mapping[int, int] | None = None,
     ) -> None:
-        """One transaction: scores of a cohort's rung, and each trial's new (status, reason)."""
+        """One transaction: scores of a cohort's rung, and each trial's new (status, reason).
+
+        diverged: how many members of a trial did.
+        """
         with self.session() as session:
             for rung in rungs:
                 session.merge(rung)
             for number, (status, reason) in changes.items():
                 trial = session.get_one(TrialRow, number)
                 trial.status, trial.reason = status, reason
+                trial.diverged = (diverged or {}).get(number, 0)
             session.get_one(StudyRow, 1).spent_s = spent_s
 
     def add_baseline(self, name: str, scores: dict[str, Any], seconds: float) -> None:
@@ -237,6 +250,7 @@ class Store:
                     t.recipe,
                     t.status,
                     t.reason,
+                    t.diverged,
                     tuple(rungs.get(t.number, ())),
                 )
                 for t in session.scalars(select(TrialRow).order_by(TrialRow.number))
