@@ -78,6 +78,9 @@ def database(run: Path) -> Rows:
 def kill(process: subprocess.Popen, *, whole_group: bool) -> list[int]:
     """SIGKILL to the process, or to its group at once. Returns who else was in the group."""
     others = [pid for pid in group(process.pid) if pid != process.pid]
+    if process.poll() is not None:  # it ended by itself, and its workers with it
+        process.communicate()
+        return others
     if whole_group:
         os.killpg(process.pid, signal.SIGKILL)
     else:

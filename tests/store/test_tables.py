@@ -31,7 +31,9 @@ def rung(trial: int, number: int = 0, score: float | None = 0.5) -> RungRow:
 
 
 def test_trials_come_back_as_they_were(store: Store) -> None:
-    store.finish_rung([rung(0), rung(1, score=None)], {1: ("diverged", "loss is NaN")}, 12.5, {1: 3})
+    store.finish_rung(
+        [rung(0), rung(1, score=None)], {1: ("diverged", "loss is NaN")}, 12.5, {1: 3}
+    )
     store.finish_rung([rung(0, 1, 0.75)], {0: ("dropped", None)}, 14.0)
     store.close()
     again = Store(store.path)
