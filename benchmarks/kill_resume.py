@@ -3,9 +3,10 @@
     python benchmarks/kill_resume.py [--runs 20] [--budget 30] [--seed 0] [--workers 2]
 
 For each run: fit breast_cancer, kill its whole process group (odd runs: the first process
-alone) at a uniformly random moment of the time it surely runs, resume. A run passes where the resume exits
-with 0, every rung and baseline that was in the database at the kill is there unchanged, the
-winner's test scores are recomputed exactly from the saved model, and no temporary file is left.
+alone) at a uniformly random moment of the time it surely runs, resume. A run passes where the
+resume exits with 0, every rung and baseline that was in the database at the kill is there
+unchanged, the winner's test scores are recomputed exactly from the saved model, and no temporary
+file is left.
 A kill before the study began has nothing to resume: then the same fit has to work. Processes
 that outlive their killed parent by 2 s are counted as faults, too.
 """
