@@ -5,7 +5,6 @@ removed, and these spellings count as missing: the empty cell, NA, NaN, nan, nul
 N/A and ?. They are case-sensitive: `none` is an ordinary word in many tables.
 """
 
-import math
 from decimal import Decimal
 from typing import Any
 
@@ -151,13 +150,6 @@ def too_large(values: np.ndarray) -> int | None:
     """Position of the first number that is infinite or beyond 1e30, None when there is none."""
     bad = np.abs(values) > LARGEST
     return int(bad.argmax()) if bad.any() else None
-
-
-def plain_numbers(values: np.ndarray) -> tuple[int, ...] | tuple[float, ...]:
-    """Numbers as Python's int where all are whole, otherwise float."""
-    if all(math.isfinite(v) and float(v).is_integer() for v in values):
-        return tuple(int(v) for v in values)
-    return tuple(float(v) for v in values)
 
 
 def _arrow(series: pd.Series) -> pa.Array:

@@ -116,16 +116,6 @@ class Dataset:
     def cast(self, x: Tensor) -> Tensor:
         return x.to(self.dtype) if x.is_floating_point() else x.long()
 
-    def to(self, device: torch.device | str) -> Dataset:
-        """The same on another device, all rows at once."""
-
-        def move(sample: Sample) -> Sample:
-            inputs = {name: x.to(device) for name, x in sample.inputs.items()}
-            return Sample(inputs, None if sample.target is None else sample.target.to(device))
-
-        folds = tuple(Fold(move(fold.train), move(fold.validation)) for fold in self.folds)
-        return Dataset(folds, self.outputs, self.task, self.dtype)
-
 
 def gather(array: Tensor, index: Tensor) -> Tensor:
     """Rows of array [N, ...] at index [M, B]: [M, B, ...]."""

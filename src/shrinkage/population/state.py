@@ -58,12 +58,12 @@ def start(cohort: Cohort) -> State:
     weights = torch.stack(
         [cohort.build(member.recipe).start(member.seed) for member in cohort.members]
     ).to(device, dtype)
-    measured = {
-        fold: network.measure(
-            {n: cohort.dataset.cast(x) for n, x in cohort.dataset.folds[fold].train.inputs.items()}
-        )
-        for fold in sorted({member.fold for member in cohort.members})
-    }
+
+    def measured_on(fold: int) -> dict[str, Tensor]:
+        inputs = cohort.dataset.folds[fold].train.inputs
+        return network.measure({name: cohort.dataset.cast(x.cpu()) for name, x in inputs.items()})
+
+    measured = {fold: measured_on(fold) for fold in {member.fold for member in cohort.members}}
     statistics = network.statistics.flatten(
         {
             entry.name: torch.stack([measured[m.fold][entry.name] for m in cohort.members])

@@ -289,7 +289,8 @@ class Study:
             if isinstance(what, Cohort) and DEFAULT in what.trials:
                 raise
             if isinstance(what, Cohort):
-                reasons = dict.fromkeys(what.alive, (f"{type(error).__name__}: {error}", 0))
+                reason = f"{type(error).__name__}: {error}"
+                reasons: dict[int, tuple[str, int]] = dict.fromkeys(what.alive, (reason, 0))
                 self._commit(what, task.Result({}, reasons, 0, False, 0.0))
             return
         if isinstance(what, str):
