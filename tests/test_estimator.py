@@ -159,7 +159,10 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "more", "words"), ERRORS, ids=[str(more) for _, more, _ in ERRORS])
+IDS = [str(more) for _, more, _ in ERRORS]
+
+
+@pytest.mark.parametrize(("kind", "more", "words"), ERRORS, ids=IDS)
 def test_bad_parameters_are_named_when_fitting(kind, more: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         kind(**more).fit(*(WINE if kind is classifier else DIABETES))

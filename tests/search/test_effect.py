@@ -28,11 +28,18 @@ CASES = [
 def test_what_cannot_act_is_named(
     recipe: Recipe, task: str, shape: TableShape, named: list[str]
 ) -> None:
-    assert [line.split()[0] for line in without_effect(recipe, task, shape)] == named
+    assert [line.split()[0] for line in without_effect(recipe.ingredients, task, shape)] == named
 
 
 def test_a_persons_own_recipe_warns_and_trains_without(tiny: Path, tmp_path: Path) -> None:
-    recipe = load(tiny).using(LabelSmoothing(eps=0.1))
+    recipe = load(tiny).using(LabelSmoothing(eps=0.2))
     with pytest.warns(NoEffectWarning, match="label_smoothing changes nothing"):
         run = fit("diabetes", recipe=recipe, trials=2, workers=0, budget=60, out=tmp_path / "run")
     assert run.recipe.get("label_smoothing") is None
+
+
+def test_what_stands_so_in_our_default_warns_of_nothing(tmp_path: Path) -> None:
+    recipe = load("default").set({"data.minibatch.epochs": 5, "network.mlp.width": 16})
+    assert recipe.get("label_smoothing") is not None
+    run = fit("diabetes", recipe=recipe, trials=1, workers=0, budget=60, out=tmp_path / "run")
+    assert run.result["without_effect"] == []

@@ -182,9 +182,8 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
 
 def _without_effect(study: Study) -> list[str]:
     """What a person's own recipe asks for in vain; our default is written for every task."""
-    asked = study.recipes[0]
-    if asked == load("default"):
-        return []
+    ours = load("default").ingredients
+    asked = [each for each in study.recipes[0].ingredients if each not in ours]
     return without_effect(asked, study.problem.task, study.problem.shape)
 
 
