@@ -63,7 +63,8 @@ def test_a_stop_between_checkpoint_and_commit_costs_nothing(
         with pytest.raises(Killed):
             tiny_fit(str(study.parent / "table.csv"), "y", tmp_path / "run", tiny)
     before = rungs_of(tmp_path / "run")
-    (tmp_path / "run" / "work" / ".half.123.tmp").write_text("left by a killed worker")
+    for name in (".half.123.tmp", ".tmp93UmAK"):
+        (tmp_path / "run" / "work" / name).write_text("left by a killed worker")
     result = run.resume(tmp_path / "run").result
     after = rungs_of(tmp_path / "run")
     for number, (_, _, rungs) in before.items():

@@ -16,7 +16,9 @@ from pathlib import Path
 from shrinkage.errors import BadInput
 from shrinkage.files import unwritable
 
-_TEMPORARY = ".*.tmp*"
+_TEMPORARY = (".*.tmp*", ".tmp*")
+"""Ours, and those that safetensors writes before it renames them."""
+
 _BEFORE_BEGIN = ("work", "trials", "train.parquet", "test.parquet", "folds.npz", "schema.json")
 
 
@@ -81,7 +83,7 @@ class Folder:
     def discard(self, *, root: bool = False) -> None:
         """Take away what was written before the study began; `root`: the folder, too."""
         shutil.rmtree(self.work, ignore_errors=True)
-        for path in self.root.glob(_TEMPORARY):
+        for path in _temporary(self.root):
             path.unlink(missing_ok=True)
         if root and not any(self.root.iterdir()):
             self.root.rmdir()
@@ -94,7 +96,7 @@ class Folder:
             else:
                 moved.rename(self.model)
         for folder in (self.root, self.work, self.trials, self.refits):
-            for path in folder.glob(_TEMPORARY):
+            for path in _temporary(folder):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _unbegun(self) -> bool:
@@ -102,4 +104,10 @@ class Folder:
         if not self.trials.is_dir() or any(self.trials.iterdir()):
             return False
         found = [*self.root.iterdir(), *self.work.iterdir()]
-        return all(p.name in _BEFORE_BEGIN or p.match(_TEMPORARY) for p in found)
+        left = {*_temporary(self.root), *_temporary(self.work)}
+        return all(p.name in _BEFORE_BEGIN or p in left for p in found)
+
+
+def _temporary(folder: Path) -> list[Path]:
+    """Files and folders there whose writing a kill cut short."""
+    return [path for pattern in _TEMPORARY for path in folder.glob(pattern)]
