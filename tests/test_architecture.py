@@ -30,7 +30,7 @@ class Rule:
 
 
 # Lowest first.
-BASE = "errors ingredient randomness batch"
+BASE = "errors ingredient randomness batch slots"
 ELEMENTS = "rows augment nets losses optim schedules averaging stopping"
 RULES = [
     Rule("errors", never="torch numpy pandas"),
@@ -38,6 +38,7 @@ RULES = [
     Rule("ingredient", "errors"),
     Rule("randomness", "errors"),
     Rule("batch", "errors"),
+    Rule("slots"),
     Rule("data", "errors", never="torch"),
     Rule("scores", "errors"),
     Rule("baselines", "errors data scores", never="torch"),

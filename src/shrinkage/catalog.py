@@ -12,11 +12,13 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+from torch import Tensor
 
 from shrinkage.augment.input_noise import InputNoise, input_noise
 from shrinkage.augment.mixup import Mixup, mixup
-from shrinkage.averaging.ema import Ema, ema
+from shrinkage.averaging.ema import Ema, averaged, ema
 from shrinkage.errors import BadInput
 from shrinkage.ingredient import Field, Place, fields_of
 from shrinkage.losses.absolute_error import AbsoluteError, absolute_error
@@ -46,7 +48,11 @@ from shrinkage.schedules.constant import Constant, constant
 from shrinkage.schedules.cosine import Cosine, cosine
 from shrinkage.schedules.flat_cosine import FlatCosine, flat_cosine
 from shrinkage.schedules.warmup import Warmup, warmup
+from shrinkage.slots import Remember, copies, zeros
 from shrinkage.stopping.early_stopping import EarlyStopping, improved
+
+Only = Literal["", "classes", "numbers to predict", "numeric columns"]
+"""What an ingredient acts on, where it does not act on everything."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +60,13 @@ class Entry:
     """One ingredient.
 
     kind: its frozen dataclass. apply: its pure function. place: where in a step it acts.
-    role: what it is there; one ingredient a role. slots: what an update rule remembers.
+    role: what it is there; one ingredient a role.
     structural: False where members with different choices may still share a population,
     because the choice only decides numbers (initial weights, rates over time, when to stop).
+    needs: what `apply` asks for by name beside its numbers; see `population.moment`.
+    slots: what it remembers between steps, from the initial weights.
+    shows: (weights in training, its slots) to the weights that validation and prediction use.
+    only: what it acts on ("" is everything); see `search.effect`.
     """
 
     name: str
@@ -64,8 +74,11 @@ class Entry:
     apply: Callable[..., Any]
     place: Place
     role: str
-    slots: tuple[str, ...] = ()
     structural: bool = True
+    needs: tuple[str, ...] = ()
+    slots: Remember | None = None
+    shows: Callable[..., Tensor] | None = None
+    only: Only = ""
 
     @property
     def card(self) -> str:
@@ -81,6 +94,7 @@ class Entry:
             "name": self.name,
             "place": self.place,
             "role": self.role,
+            "only": self.only,
             "fields": [_describe(field) for field in fields_of(self.kind)],
             "card": self.card,
         }
@@ -104,13 +118,28 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("standard", Standard, _scaling, "data", "scaling"),
     Entry("robust", Robust, _scaling, "data", "scaling"),
     Entry("quantile", Quantile, _scaling, "data", "scaling"),
-    Entry("input_noise", InputNoise, input_noise, "augment", "input_noise"),
-    Entry("mixup", Mixup, mixup, "augment", "mixup"),
+    Entry(
+        "input_noise",
+        InputNoise,
+        input_noise,
+        "augment",
+        "input_noise",
+        needs=("draws",),
+        only="numeric columns",
+    ),
+    Entry("mixup", Mixup, mixup, "augment", "mixup", needs=("draws",)),
     Entry("mlp", Mlp, mlp, "network", "architecture"),
     Entry("resnet", Resnet, resnet, "network", "architecture"),
     Entry("embedding", Embedding, embed_categories, "network", "categories"),
-    Entry("periodic", Periodic, embed_periodic, "network", "numbers"),
-    Entry("piecewise_linear", PiecewiseLinear, embed_piecewise_linear, "network", "numbers"),
+    Entry("periodic", Periodic, embed_periodic, "network", "numbers", only="numeric columns"),
+    Entry(
+        "piecewise_linear",
+        PiecewiseLinear,
+        embed_piecewise_linear,
+        "network",
+        "numbers",
+        only="numeric columns",
+    ),
     Entry("batch_norm", BatchNorm, batch_norm_train, "network", "normalization"),
     Entry("layer_norm", LayerNorm, layer_norm, "network", "normalization"),
     Entry("relu", activation.Relu, activation.relu, "network", "activation"),
@@ -130,24 +159,26 @@ ENTRIES: tuple[Entry, ...] = (
             ("zeros", initialize.Zeros, initialize.zeros),
         )
     ),
-    Entry("class_weight", ClassWeight, weigh_rows, "loss", "class_weight"),
-    Entry("label_smoothing", LabelSmoothing, smooth_labels, "loss", "label_smoothing"),
+    Entry("class_weight", ClassWeight, weigh_rows, "loss", "class_weight", only="classes"),
+    Entry(
+        "label_smoothing", LabelSmoothing, smooth_labels, "loss", "label_smoothing", only="classes"
+    ),
     Entry("cross_entropy", CrossEntropy, cross_entropy, "loss", "loss"),
     Entry("squared_error", SquaredError, squared_error, "loss", "loss"),
     Entry("absolute_error", AbsoluteError, absolute_error, "loss", "loss"),
     Entry("huber", Huber, huber, "loss", "loss"),
-    Entry("l1", L1, l1, "loss", "l1"),
-    Entry("l2", L2, l2, "loss", "l2"),
+    Entry("l1", L1, l1, "loss", "l1", needs=("mask",)),
+    Entry("l2", L2, l2, "loss", "l2", needs=("mask",)),
     Entry("clip_value", ClipValue, clip_value, "gradient", "clip_value"),
     Entry("clip_norm", ClipNorm, clip_norm, "gradient", "clip_norm"),
-    Entry("sgd", Sgd, sgd, "update", "optimizer", slots=("momentum",)),
-    Entry("adam", Adam, adam, "update", "optimizer", slots=("mean", "square")),
-    Entry("decay", Decay, decay, "update", "decay"),
+    Entry("sgd", Sgd, sgd, "update", "optimizer", slots=zeros("momentum")),
+    Entry("adam", Adam, adam, "update", "optimizer", slots=zeros("mean", "square")),
+    Entry("decay", Decay, decay, "update", "decay", needs=("mask", "rate")),
     Entry("constant", Constant, constant, "update", "schedule", structural=False),
     Entry("cosine", Cosine, cosine, "update", "schedule", structural=False),
     Entry("flat_cosine", FlatCosine, flat_cosine, "update", "schedule", structural=False),
     Entry("warmup", Warmup, warmup, "update", "warmup", structural=False),
-    Entry("ema", Ema, ema, "average", "ema"),
+    Entry("ema", Ema, ema, "average", "ema", slots=copies("average"), shows=averaged),
     Entry("early_stopping", EarlyStopping, improved, "stop", "early_stopping", structural=False),
 )
 

@@ -146,8 +146,8 @@ def neutral(kind: type) -> Any:
 
 
 def is_neutral(instance: Any) -> bool:
-    """Whether any number that has a neutral value stands at it (one is enough: rate 0 is off)."""
-    return switchable(type(instance)) and any(
+    """Whether every number that has a neutral value stands at it."""
+    return switchable(type(instance)) and all(
         getattr(instance, field.name) == field.number.neutral
         for field in fields_of(type(instance))
         if field.number is not None and field.number.neutral is not None

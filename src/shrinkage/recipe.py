@@ -77,17 +77,15 @@ class Recipe:
         return Recipe(*(i for i in self.ingredients if entry_of(i).role != role))
 
     def for_task(self, task: str) -> Recipe:
-        """This recipe with a loss that fits the task, without what acts on classes only in a
-        regression.
+        """This recipe with a loss that fits the task, without what acts on the other task only.
 
         Raises BadInput where the recipe names a loss of the other task.
         """
         name = {"classification": "cross_entropy", "regression": "squared_error"}[task]
-        if task == "regression":
-            for_classes = {"label_smoothing", "class_weight"}
-            kept = (i for i in self.ingredients if entry_of(i).role not in for_classes)
-            if (without := Recipe(*kept)) != self:
-                return without.for_task(task)
+        foreign = "classes" if task == "regression" else "numbers to predict"
+        kept = [i for i in self.ingredients if entry_of(i).only != foreign]
+        if len(kept) < len(self.ingredients):
+            return Recipe(*kept).for_task(task)
         loss = self.get("loss")
         if loss is None:
             return self.using(CATALOG[name].kind())

@@ -19,11 +19,15 @@ def _walk(steps: int) -> torch.Tensor:
     return torch.randn(steps, 4, 6, generator=generator, dtype=torch.float64).cumsum(0)
 
 
+def after(average: torch.Tensor, weights: torch.Tensor, step: int) -> torch.Tensor:
+    return ema(weights, {"average": average}, step, DECAYS)[1]["average"]
+
+
 def test_the_average_of_constant_weights_is_that_constant() -> None:
     weights = _walk(1)[0]
     average = weights.clone()
     for t in range(100):
-        average = ema(average, weights, t, DECAYS)
+        average = after(average, weights, t)
     torch.testing.assert_close(average, weights, rtol=0, atol=1e-12)
 
 
@@ -31,7 +35,7 @@ def test_decay_zero_is_the_last_weights() -> None:
     path = _walk(30)
     average = torch.zeros_like(path[0])
     for t, weights in enumerate(path):
-        average = ema(average, weights, t, DECAYS)
+        average = after(average, weights, t)
         assert torch.equal(average[0], weights[0])
         assert not torch.equal(average[3], weights[3])
 
@@ -41,7 +45,7 @@ def test_the_average_is_its_equation(member: int) -> None:
     path, decay = _walk(200), float(DECAYS[member])
     average, expected = path[0].clone(), path[0, member].clone()
     for t, weights in enumerate(path):
-        average = ema(average, weights, t, DECAYS)
+        average = after(average, weights, t)
         share = min(decay, (1 + t) / (10 + t))
         expected = share * expected + (1 - share) * weights[member]
     torch.testing.assert_close(average[member], expected, rtol=0, atol=1e-12)

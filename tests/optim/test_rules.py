@@ -244,7 +244,7 @@ def test_the_pure_functions_descend_as_torch_optim_does(rule: Rule) -> None:
     (optimizer, *extras) = [(entry_of(x[0]), _stacked(x)) for x in kinds.values()]
     entry, numbers = optimizer
     lr = numbers.pop("lr")
-    slots = {name: torch.zeros_like(flat) for name in entry.slots}
+    slots = entry.slots(flat)
     for t in range(STEPS):
         w = flat.clone().requires_grad_()
         (grad,) = torch.autograd.grad(_valley(w).sum(), w)

@@ -20,6 +20,7 @@ from typing import Annotated
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
+from shrinkage.slots import Slots
 
 
 @ingredient
@@ -29,7 +30,15 @@ class Ema:
     decay: Annotated[float, Member("[0, 1)", 0.9, 0.9995, "complement", neutral=0.0)] = 0.0
 
 
-def ema(average: Tensor, flat: Tensor, step: int, decay: Tensor) -> Tensor:
-    """average [M, P], consumed; flat [M, P]; decay: [M]; step counts from 0."""
+def ema(weights: Tensor, slots: Slots, step: int, decay: Tensor) -> tuple[Tensor, Slots]:
+    """weights: [M, P]; slots: average [M, P], consumed; decay: [M]; step counts from 0.
+
+    Returns the weights, as they were, and new slots.
+    """
     now = decay.clamp(max=(1 + step) / (10 + step))
-    return average.lerp_(flat, (1 - now)[:, None])
+    return weights, {"average": slots["average"].lerp_(weights, (1 - now)[:, None])}
+
+
+def averaged(weights: Tensor, slots: Slots, decay: Tensor) -> Tensor:
+    """The average [M, P]."""
+    return slots["average"]

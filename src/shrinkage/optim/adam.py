@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
-from shrinkage.optim.slots import Slots
+from shrinkage.slots import Slots
 
 
 @ingredient

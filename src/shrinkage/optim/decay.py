@@ -30,6 +30,7 @@ class Decay:
     weight_decay: Annotated[float, Member("[0, inf)", 1e-4, 1.0, "log", neutral=0.0)] = 0.0
 
 
-def decay(flat: Tensor, mask: Tensor, lr: Tensor, weight_decay: Tensor) -> Tensor:
-    """flat: [M, P], consumed; mask: [P], 1 where it acts; lr, weight_decay: [M]."""
-    return flat.mul_(torch.addcmul(flat.new_ones(()), (lr * weight_decay)[:, None], mask, value=-1))
+def decay(weights: Tensor, mask: Tensor, rate: Tensor, weight_decay: Tensor) -> Tensor:
+    """weights: [M, P], consumed; mask: [P], 1 where it acts; rate, weight_decay: [M]."""
+    share = (rate * weight_decay)[:, None]
+    return weights.mul_(torch.addcmul(weights.new_ones(()), share, mask, value=-1))

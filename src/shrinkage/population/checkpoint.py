@@ -20,8 +20,9 @@ from shrinkage.files import replacing
 from shrinkage.population.cohort import Cohort
 from shrinkage.population.state import State
 from shrinkage.population.train import Outcome, Training
+from shrinkage.slots import Slots
 
-FORMAT = 1
+FORMAT = 2
 
 
 def key(cohort: Cohort) -> str:
@@ -33,7 +34,8 @@ def save(training: Training, path: Path) -> None:
     """Write the training to `path`, atomically: a killed write leaves the old file."""
     state = training.state
     tensors = {name: value for name, value in vars(state).items() if isinstance(value, Tensor)}
-    tensors |= {f"slots.{name}": value for name, value in state.slots.items()}
+    for ingredient, slots in state.slots.items():
+        tensors |= {f"slots.{ingredient}.{name}": value for name, value in slots.items()}
     for position, outcome in training.left.items():
         tensors[f"left.{position}.weights"] = outcome.weights
         tensors[f"left.{position}.statistics"] = outcome.statistics
@@ -71,11 +73,11 @@ def load(cohort: Cohort, path: Path) -> Training:
 
 def _restored(cohort: Cohort, about: dict[str, Any], tensors: dict[str, Tensor]) -> Training:
     """KeyError or TypeError where something is missing, or too much."""
-    slots = {
-        name.removeprefix("slots."): tensor
-        for name, tensor in tensors.items()
-        if name.startswith("slots.")
-    }
+    slots: dict[str, Slots] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("slots."):
+            _, ingredient, slot = name.split(".")
+            slots.setdefault(ingredient, {})[slot] = tensor
     plain = {name: tensor for name, tensor in tensors.items() if "." not in name}
     for name in ("best_score", "best_epoch"):
         plain[name] = plain[name].cpu()

@@ -151,8 +151,8 @@ class Cohort:
         return entry, {name: value for name, value in numbers.items() if name != "lr"}
 
     @cached_property
-    def rates(self) -> Tensor:
-        """The learning rate of each member at each step, [T, M]."""
+    def factors(self) -> Tensor:
+        """The share of its rate that each member's schedule leaves at each step, [T, M]."""
         step = torch.arange(self.total_steps, dtype=torch.float64)
         columns = []
         for member in self.members:
@@ -161,8 +161,14 @@ class Cohort:
                 if (instance := member.recipe.get(role)) is not None:
                     function = entry_of(instance).apply
                     factor *= function(step, self.total_steps, **dataclasses.asdict(instance))
-            columns.append(factor * member.recipe.get("optimizer").lr)
+            columns.append(factor)
         return torch.stack(columns, 1).to(self.device, self.dataset.dtype)
+
+    @cached_property
+    def rates(self) -> Tensor:
+        """The learning rate of each member at each step, [T, M]."""
+        (_, numbers), *_ = self.active("update", "optimizer")
+        return self.factors * numbers["lr"]
 
     @cached_property
     def patience(self) -> Tensor:

@@ -3,8 +3,7 @@
 | field | meaning | shape |
 |---|---|---|
 | weights, statistics | of the networks | [M, P], [M, Q] |
-| slots | what the update rule remembers | each [M, P] |
-| average | moving average of the weights, if any member has one | [M, P] |
+| slots | what ingredients remember, by ingredient | each [M, ...] |
 | first_loss, worst_loss | for finding divergence | [M] |
 | best_* | the epoch with the best validation score, for early stopping | [M], [M, P], [M, Q] |
 """
@@ -17,8 +16,9 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor
 
-from shrinkage.optim.slots import Slots
+from shrinkage.ingredient import PLACES
 from shrinkage.population.cohort import Cohort
+from shrinkage.slots import Slots
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,7 @@ class State:
     worst_loss: Tensor
     best_score: Tensor
     best_epoch: Tensor
-    slots: Slots = field(default_factory=dict)
-    average: Tensor | None = None
+    slots: dict[str, Slots] = field(default_factory=dict)
     best_weights: Tensor | None = None
     best_statistics: Tensor | None = None
 
@@ -42,7 +41,7 @@ class State:
             if isinstance(value, Tensor):
                 return function(value)
             if isinstance(value, dict):
-                return {name: function(tensor) for name, tensor in value.items()}
+                return {name: apply(part) for name, part in value.items()}
             return value
 
         return replace(self, **{f.name: apply(getattr(self, f.name)) for f in fields(self)})
@@ -82,8 +81,12 @@ def start(cohort: Cohort) -> State:
         worst_loss=weights.new_zeros(count),
         best_score=torch.full((count,), -torch.inf, dtype=torch.float64),
         best_epoch=torch.zeros(count, dtype=torch.int64),
-        slots={name: torch.zeros_like(weights) for name in cohort.optimizer[0].slots},
-        average=weights.clone() if "ema" in cohort.hyper else None,
+        slots={
+            entry.name: entry.slots(weights, **numbers)
+            for place in PLACES
+            for entry, numbers in cohort.active(place)
+            if entry.slots is not None
+        },
         best_weights=weights.clone() if stopping else None,
         best_statistics=statistics.clone() if stopping else None,
     )

@@ -1,4 +1,4 @@
-"""One training step of a cohort: a pure function of (state, batch, draws, cohort).
+"""One training step of a cohort: a pure function of (state, batch, cohort).
 
     augment -> network -> loss -> gradient -> update -> average
 
@@ -13,52 +13,61 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from shrinkage.averaging.ema import ema
-from shrinkage.batch import Batch
+from shrinkage.batch import Batch, Inputs
 from shrinkage.catalog import CATALOG
-from shrinkage.optim.decay import decay
 from shrinkage.population.cohort import Cohort
+from shrinkage.population.moment import Moment
 from shrinkage.population.state import State
-from shrinkage.randomness import Draws
+from shrinkage.slots import Slots
+
+WEIGHT_PENALTIES = ("l1", "l2")
+CONSTRAINTS = ("decay",)
+"""Roles of the update place that act on the weights beside the optimizer, before its step."""
 
 
 def step(cohort: Cohort, state: State, batch: Batch) -> tuple[State, Tensor]:
     """Train every member by one batch. Returns the new state and each member's loss [M]."""
-    draws = Draws(cohort.seeds, state.step, cohort.device)
-    batch = augment(cohort, batch, draws)
-    loss, grad, statistics = gradient(cohort, state, batch, draws)
-    for entry, numbers in cohort.active("loss", "l1", "l2"):
-        penalty, pull = entry.apply(state.weights, cohort.decayed, **numbers)
-        loss, grad = loss + penalty, grad.add_(pull)
+    moment = Moment(
+        cohort,
+        state.weights,
+        state.step,
+        lambda batch: input_gradient(cohort, state, batch, moment),
+    )
+    for entry, numbers in cohort.active("augment"):
+        batch = moment.call(entry, batch, **numbers)
+    loss, grad, statistics = objective(cohort, state, batch, moment)
     for entry, numbers in cohort.active("gradient"):
-        grad = entry.apply(grad, **numbers)
-    if "ema" not in cohort.hyper:  # its last member may have left; the others show their weights
-        state = replace(state, average=None)
-    weights, slots = update(cohort, state, grad)
-    average = state.average
-    if average is not None:
-        average = ema(average, weights, state.step, **cohort.hyper["ema"])
+        grad = moment.call(entry, grad, **numbers)
+    weights, slots = update(cohort, state, grad, moment)
+    for entry, numbers in cohort.active("average"):
+        weights, slots[entry.name] = moment.call(
+            entry, weights, state.slots[entry.name], state.step, **numbers
+        )
     new = replace(
         state,
         step=state.step + 1,
         weights=weights,
         statistics=statistics,
         slots=slots,
-        average=average,
         first_loss=loss if state.step == 0 else state.first_loss,
         worst_loss=torch.maximum(state.worst_loss, loss),
     )
     return new, loss
 
 
-def augment(cohort: Cohort, batch: Batch, draws: Draws) -> Batch:
-    for entry, numbers in cohort.active("augment"):
-        batch = entry.apply(batch, draws, **numbers)
-    return batch
+def objective(
+    cohort: Cohort, state: State, batch: Batch, moment: Moment
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss with penalties [M], its gradient [M, P], and new statistics [M, Q]."""
+    loss, grad, statistics = gradient(cohort, state, batch, moment)
+    for entry, numbers in cohort.active("loss", *WEIGHT_PENALTIES):
+        penalty, pull = moment.call(entry, state.weights, **numbers)
+        loss, grad = loss + penalty, grad.add_(pull)
+    return loss, grad, statistics
 
 
 def gradient(
-    cohort: Cohort, state: State, batch: Batch, draws: Draws
+    cohort: Cohort, state: State, batch: Batch, moment: Moment
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Loss [M], its gradient in the flat layout [M, P], and new statistics [M, Q]."""
     network = cohort.network
@@ -69,7 +78,9 @@ def gradient(
     }
     statistics = network.statistics.views(state.statistics)
     with torch.enable_grad():
-        output, changed = network.apply(weights, statistics, batch.inputs, cohort.hyper, draws)
+        output, changed = network.apply(
+            weights, statistics, batch.inputs, cohort.hyper, moment.draws
+        )
         losses = mean_loss(cohort, output, batch)
         grads = torch.autograd.grad(losses.sum(), list(weights.values()), allow_unused=True)
     flat = torch.cat(
@@ -84,6 +95,24 @@ def gradient(
     return losses.detach(), flat, network.statistics.flatten({**statistics, **changed}).detach()
 
 
+def input_gradient(cohort: Cohort, state: State, batch: Batch, moment: Moment) -> Inputs:
+    """Gradient of the batch's loss by each floating input, [M, B, ...]; by no other input."""
+    network = cohort.network
+    moved = {
+        name: x.detach().requires_grad_()
+        for name, x in batch.inputs.items()
+        if x.is_floating_point()
+    }
+    views = network.weights.views(state.weights), network.statistics.views(state.statistics)
+    with torch.enable_grad():
+        inputs = {**batch.inputs, **moved}
+        output, _ = network.apply(*views, inputs, cohort.hyper, moment.draws)
+        losses = mean_loss(cohort, output, batch)
+        return dict(
+            zip(moved, torch.autograd.grad(losses.sum(), list(moved.values())), strict=True)
+        )
+
+
 def mean_loss(cohort: Cohort, output: Tensor, batch: Batch) -> Tensor:
     """The weighted mean loss of the batch, [M]; without penalties."""
     target, weight = batch.target, batch.weight
@@ -96,12 +125,15 @@ def mean_loss(cohort: Cohort, output: Tensor, batch: Batch) -> Tensor:
     return (rows * weight).sum(1) / weight.sum(1)
 
 
-def update(cohort: Cohort, state: State, grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """Decoupled decay, then a step along the optimizer's direction."""
+def update(
+    cohort: Cohort, state: State, grad: Tensor, moment: Moment
+) -> tuple[Tensor, dict[str, Slots]]:
+    """Decay, then a step along the optimizer's direction."""
     entry, numbers = cohort.optimizer
-    rate = cohort.rates[state.step]
-    direction, slots = entry.apply(grad, state.slots, state.step, **numbers)
+    slots = state.slots.get(entry.name, {})
+    direction, slots = moment.call(entry, grad, slots, state.step, **numbers)
     weights = state.weights
-    if "decay" in cohort.hyper:
-        weights = decay(weights, cohort.decayed, rate, **cohort.hyper["decay"])
-    return weights.addcmul_(direction, -rate[:, None]), slots
+    for constraint, its in cohort.active("update", *CONSTRAINTS):
+        weights = moment.call(constraint, weights, **its)
+    weights = weights.addcmul_(direction, -moment.rate[:, None])
+    return weights, {entry.name: slots}

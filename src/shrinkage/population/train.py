@@ -85,12 +85,22 @@ class Training:
         return Outcome(weights[row], statistics[row], steps[row])
 
 
+def shown(cohort: Cohort, state: State) -> Tensor:
+    """The weights that count now, [M, P]: as trained, or as the ingredients show them."""
+    weights = state.weights
+    for place in ("update", "average"):
+        for entry, numbers in cohort.active(place):
+            if entry.shows is not None:
+                weights = entry.shows(weights, state.slots[entry.name], **numbers)
+    return weights
+
+
 def presented(cohort: Cohort, state: State) -> tuple[Tensor, Tensor, list[int]]:
     """Weights [M, P] and statistics [M, Q] that count, and the step each is from.
 
-    The best where a member stops early and has been validated, else averaged, else the last.
+    The best where a member stops early and has been validated, else those shown now.
     """
-    weights = state.weights if state.average is None else state.average
+    weights = shown(cohort, state)
     if state.best_weights is None or state.best_statistics is None:
         return weights, state.statistics, [state.step] * len(weights)
     kept = torch.isfinite(cohort.patience) & torch.isfinite(state.best_score)
@@ -165,7 +175,7 @@ def _validated(cohort: Cohort, state: State, epoch: int, score: Score) -> State:
     """The state with best scores, epochs and weights brought up to date."""
     if state.best_weights is None or state.best_statistics is None:
         return state
-    weights = state.weights if state.average is None else state.average
+    weights = shown(cohort, state)
     scores = validation_scores(cohort, weights, state.statistics, score)
     better = improved(scores, state.best_score)
     on_device = better.to(weights.device)[:, None]

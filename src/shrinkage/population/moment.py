@@ -1,0 +1,68 @@
+"""What one training step offers to the ingredients that act in it.
+
+An ingredient is called with its own numbers and with what its catalog entry says it `needs`,
+by these names:
+
+| name | meaning | shape |
+|---|---|---|
+| draws | the step's randomness | |
+| step, total | this step, from 0, and all steps of the training | |
+| weights | before the step | [M, P] |
+| mask | 1 where penalties and decay act | [P] |
+| layout | where each weight lies in the flat buffer | |
+| rate | learning rate now, schedule included | [M] |
+| factor | share of the full rate that the schedule leaves now | [M] |
+| input_gradient | a function: batch to the gradient of its loss by each numeric input | |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor
+
+from shrinkage.batch import Batch, Inputs
+from shrinkage.catalog import Entry
+from shrinkage.nets.layout import Layout
+from shrinkage.population.cohort import Cohort
+from shrinkage.randomness import Draws
+
+
+@dataclass(frozen=True)
+class Moment:
+    cohort: Cohort
+    weights: Tensor
+    step: int
+    input_gradient: Callable[[Batch], Inputs]
+
+    @cached_property
+    def draws(self) -> Draws:
+        return Draws(self.cohort.seeds, self.step, self.cohort.device)
+
+    @property
+    def total(self) -> int:
+        return self.cohort.total_steps
+
+    @property
+    def mask(self) -> Tensor:
+        return self.cohort.decayed
+
+    @property
+    def layout(self) -> Layout:
+        return self.cohort.network.weights
+
+    @property
+    def rate(self) -> Tensor:
+        return self.cohort.rates[self.step]
+
+    @property
+    def factor(self) -> Tensor:
+        return self.cohort.factors[self.step]
+
+    def call(self, entry: Entry, *arguments: Any, **numbers: Any) -> Any:
+        """The ingredient's function with its numbers and all that it needs."""
+        wanted = {name: getattr(self, name) for name in entry.needs}
+        return entry.apply(*arguments, **wanted, **numbers)
