@@ -51,6 +51,7 @@ RULES = [
     Rule("engine", ABOVE),
     Rule("model", ABOVE),
     Rule("search", ABOVE),
+    Rule("testing", ABOVE),
     Rule("run", ABOVE),
     Rule("estimator", ABOVE),
     Rule("__init__", ABOVE),

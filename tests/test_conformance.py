@@ -1,0 +1,103 @@
+"""Every ingredient of the catalog passes the suite that ships with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from shrinkage.augment.input_noise import InputNoise
+from shrinkage.augment.mixup import Mixup
+from shrinkage.averaging.ema import Ema
+from shrinkage.catalog import ENTRIES, of_role
+from shrinkage.losses.absolute_error import AbsoluteError
+from shrinkage.losses.class_weight import ClassWeight
+from shrinkage.losses.cross_entropy import CrossEntropy
+from shrinkage.losses.huber import Huber
+from shrinkage.losses.l1 import L1
+from shrinkage.losses.l2 import L2
+from shrinkage.losses.label_smoothing import LabelSmoothing
+from shrinkage.losses.squared_error import SquaredError
+from shrinkage.nets import initialize
+from shrinkage.nets.batch_norm import BatchNorm
+from shrinkage.nets.dropout import Dropout
+from shrinkage.nets.embedding import Embedding
+from shrinkage.nets.layer_norm import LayerNorm
+from shrinkage.nets.mlp import Mlp
+from shrinkage.nets.periodic import Periodic
+from shrinkage.nets.piecewise_linear import PiecewiseLinear
+from shrinkage.nets.resnet import Resnet
+from shrinkage.optim.adam import Adam
+from shrinkage.optim.clip import ClipNorm, ClipValue
+from shrinkage.optim.decay import Decay
+from shrinkage.optim.sgd import Sgd
+from shrinkage.rows.minibatch import Minibatch
+from shrinkage.rows.scaling import Quantile, Robust, Standard
+from shrinkage.schedules.constant import Constant
+from shrinkage.schedules.cosine import Cosine
+from shrinkage.schedules.flat_cosine import FlatCosine
+from shrinkage.schedules.warmup import Warmup
+from shrinkage.stopping.early_stopping import EarlyStopping
+from shrinkage.testing import Case, conformance
+
+
+def _adam(kind: type[torch.optim.Optimizer], own: nn.Module, at: Adam) -> torch.optim.Optimizer:
+    return kind(own.parameters(), lr=at.lr, betas=(at.beta1, at.beta2), eps=at.eps)  # pyright: ignore
+
+
+def _sgd(own: nn.Module, at: Sgd) -> torch.optim.Optimizer:
+    return torch.optim.SGD(own.parameters(), at.lr, at.momentum, nesterov=at.nesterov)
+
+
+CASES = [
+    Case(Minibatch, fixed={"batch_size": 16, "epochs": 6}),
+    Case(Mlp, fixed={"width": 8, "depth": 2}),
+    Case(Resnet, fixed={"width": 8, "blocks": 2}),
+    Case(Embedding, fixed={"dim": 3}),
+    Case(Periodic, fixed={"frequencies": 3, "dim": 2}),
+    Case(PiecewiseLinear, fixed={"bins": 4, "dim": 2}),
+    Case(BatchNorm),
+    Case(LayerNorm),
+    Case(Dropout),
+    Case(Mixup),
+    Case(InputNoise),
+    *(Case(entry.kind) for entry in of_role("activation")),
+    Case(initialize.Kaiming),
+    Case(initialize.Xavier),
+    Case(initialize.Normal),
+    Case(initialize.Zeros),
+    Case(ClassWeight),
+    Case(LabelSmoothing),
+    Case(CrossEntropy),
+    Case(SquaredError, task="regression"),
+    Case(AbsoluteError, task="regression"),
+    Case(Huber, task="regression"),
+    Case(L1),
+    Case(L2),
+    Case(ClipNorm),
+    Case(ClipValue),
+    Case(Sgd, ranges={"lr": (1e-3, 0.1), "momentum": (0, 0.9)}, twin=_sgd),
+    Case(Sgd, {"nesterov": True}, {"lr": (1e-3, 0.1), "momentum": (0.1, 0.9)}, twin=_sgd),
+    Case(Adam, twin=lambda own, at: _adam(torch.optim.Adam, own, at)),
+    Case(Decay),
+    Case(Constant),
+    Case(Cosine),
+    Case(FlatCosine),
+    Case(Warmup),
+    Case(Ema),
+    Case(EarlyStopping),
+]
+
+NOT_TRAINED = {Robust, Standard, Quantile}
+"""Scalings act when arrays are prepared, before any step: see tests/data/test_tabular.py."""
+
+
+@pytest.mark.parametrize(("check", "case"), conformance(CASES), ids=str)
+def test_conformance(check: Callable[[Case], None], case: Case) -> None:
+    check(case)
+
+
+def test_every_ingredient_has_a_case() -> None:
+    assert {case.kind for case in CASES} | NOT_TRAINED == {entry.kind for entry in ENTRIES}
