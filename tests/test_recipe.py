@@ -120,12 +120,18 @@ def _inside(number: Number, whole: bool, share: float) -> float:
 def test_the_hash_sees_every_number_and_the_signature_only_structure(
     entry: Entry, field: Field
 ) -> None:
-    whole = isinstance(field.default, int)
-    base = Recipe(entry.kind())
-    one, other = (
-        base.set({f"{entry.place}.{entry.name}.{field.name}": _inside(field.number, whole, share)})
-        for share in (0.3, 0.7)
-    )
+    def at(share: float) -> Recipe:
+        """The others in the middle: an ingredient that is off is left out, with all its numbers."""
+        values = {
+            f"{entry.place}.{entry.name}.{other.name}": _inside(
+                other.number, isinstance(other.default, int), share if other == field else 0.5
+            )
+            for other in fields_of(entry.kind)
+            if other.number
+        }
+        return Recipe().set(values)
+
+    one, other = at(0.3), at(0.7)
     assert one.hash != other.hash
     shared = field.per_member or not entry.structural
     assert (one.signature == other.signature) == shared
