@@ -16,14 +16,22 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from shrinkage.augment.adversarial import Adversarial, adversarial
+from shrinkage.augment.cutmix import Cutmix, cutmix
+from shrinkage.augment.cutout import Cutout, cutout
 from shrinkage.augment.input_noise import InputNoise, input_noise
+from shrinkage.augment.label_noise import LabelNoise, label_noise
 from shrinkage.augment.mixup import Mixup, mixup
+from shrinkage.augment.target_noise import TargetNoise, target_noise
 from shrinkage.averaging.ema import Ema, averaged, ema
 from shrinkage.errors import BadInput
 from shrinkage.ingredient import Field, Place, fields_of
 from shrinkage.losses.absolute_error import AbsoluteError, absolute_error
 from shrinkage.losses.class_weight import ClassWeight, weigh_rows
+from shrinkage.losses.confidence_penalty import ConfidencePenalty, penalize_confidence
 from shrinkage.losses.cross_entropy import CrossEntropy, cross_entropy
+from shrinkage.losses.elastic_net import ElasticNet, elastic_net
+from shrinkage.losses.focal import Focal, focus
 from shrinkage.losses.huber import Huber, huber
 from shrinkage.losses.l1 import L1, l1
 from shrinkage.losses.l2 import L2, l2
@@ -40,7 +48,10 @@ from shrinkage.nets.piecewise_linear import PiecewiseLinear, embed_piecewise_lin
 from shrinkage.nets.resnet import Resnet, resnet
 from shrinkage.optim.adam import Adam, adam
 from shrinkage.optim.clip import ClipNorm, ClipValue, clip_norm, clip_value
+from shrinkage.optim.clip_adaptive import ClipAdaptive, clip_adaptive
 from shrinkage.optim.decay import Decay, decay
+from shrinkage.optim.gradient_noise import GradientNoise, gradient_noise
+from shrinkage.optim.sam import Asam, Sam, asam, sam
 from shrinkage.optim.sgd import Sgd, sgd
 from shrinkage.rows.minibatch import Minibatch, batch_positions
 from shrinkage.rows.scaling import Quantile, Robust, Standard
@@ -119,6 +130,24 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("robust", Robust, _scaling, "data", "scaling"),
     Entry("quantile", Quantile, _scaling, "data", "scaling"),
     Entry(
+        "label_noise",
+        LabelNoise,
+        label_noise,
+        "augment",
+        "label_noise",
+        needs=("draws",),
+        only="classes",
+    ),
+    Entry(
+        "target_noise",
+        TargetNoise,
+        target_noise,
+        "augment",
+        "target_noise",
+        needs=("draws",),
+        only="numbers to predict",
+    ),
+    Entry(
         "input_noise",
         InputNoise,
         input_noise,
@@ -127,7 +156,18 @@ ENTRIES: tuple[Entry, ...] = (
         needs=("draws",),
         only="numeric columns",
     ),
+    Entry("cutout", Cutout, cutout, "augment", "cutout", needs=("draws",)),
     Entry("mixup", Mixup, mixup, "augment", "mixup", needs=("draws",)),
+    Entry("cutmix", Cutmix, cutmix, "augment", "cutmix", needs=("draws",)),
+    Entry(
+        "adversarial",
+        Adversarial,
+        adversarial,
+        "augment",
+        "adversarial",
+        needs=("input_gradient",),
+        only="numeric columns",
+    ),
     Entry("mlp", Mlp, mlp, "network", "architecture"),
     Entry("resnet", Resnet, resnet, "network", "architecture"),
     Entry("embedding", Embedding, embed_categories, "network", "categories"),
@@ -163,14 +203,42 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "label_smoothing", LabelSmoothing, smooth_labels, "loss", "label_smoothing", only="classes"
     ),
+    Entry("focal", Focal, focus, "loss", "focal", only="classes"),
     Entry("cross_entropy", CrossEntropy, cross_entropy, "loss", "loss"),
     Entry("squared_error", SquaredError, squared_error, "loss", "loss"),
     Entry("absolute_error", AbsoluteError, absolute_error, "loss", "loss"),
     Entry("huber", Huber, huber, "loss", "loss"),
+    Entry(
+        "confidence_penalty",
+        ConfidencePenalty,
+        penalize_confidence,
+        "loss",
+        "confidence_penalty",
+        only="classes",
+    ),
     Entry("l1", L1, l1, "loss", "l1", needs=("mask",)),
     Entry("l2", L2, l2, "loss", "l2", needs=("mask",)),
+    Entry("elastic_net", ElasticNet, elastic_net, "loss", "elastic_net", needs=("mask",)),
+    Entry("sam", Sam, sam, "gradient", "sam"),
+    Entry("asam", Asam, asam, "gradient", "sam", needs=("weights", "mask")),
+    Entry(
+        "clip_adaptive",
+        ClipAdaptive,
+        clip_adaptive,
+        "gradient",
+        "clip_adaptive",
+        needs=("weights", "layout"),
+    ),
     Entry("clip_value", ClipValue, clip_value, "gradient", "clip_value"),
     Entry("clip_norm", ClipNorm, clip_norm, "gradient", "clip_norm"),
+    Entry(
+        "gradient_noise",
+        GradientNoise,
+        gradient_noise,
+        "gradient",
+        "gradient_noise",
+        needs=("draws", "step"),
+    ),
     Entry("sgd", Sgd, sgd, "update", "optimizer", slots=zeros("momentum")),
     Entry("adam", Adam, adam, "update", "optimizer", slots=zeros("mean", "square")),
     Entry("decay", Decay, decay, "update", "decay", needs=("mask", "rate")),

@@ -11,7 +11,8 @@ from scipy import stats
 from torch import Tensor
 
 from shrinkage.augment.input_noise import input_noise
-from shrinkage.augment.mixup import mixing_share, mixup
+from shrinkage.augment.mixup import mixup
+from shrinkage.augment.pairs import mixing_share
 from shrinkage.batch import Batch
 from shrinkage.nets.dropout import dropout
 from shrinkage.randomness import Draws

@@ -35,7 +35,8 @@ def _entries(module: nn.Module) -> list[Entry]:
             else:
                 receptive = array[0, 0].numel() if array.dim() > 2 else 1
                 fan = (array.shape[1] * receptive, array.shape[0] * receptive)
-                entries.append(Entry(name, tuple(array.shape), "weight", fan=fan))
+                shape = tuple(array.shape)
+                entries.append(Entry(name, shape, "weight", fan=fan, outputs_first=True))
     return entries
 
 

@@ -25,6 +25,7 @@ class Entry:
 
     start: a number to fill with; or (fan_in, fan_out): the initialization scheme draws it; or
     a standard deviation with `spread=True`: normal numbers of that deviation.
+    outputs_first: a matrix laid out as torch.nn.Linear's, [out, in], where ours are [in, out].
     """
 
     name: str
@@ -33,10 +34,21 @@ class Entry:
     start: float = 0.0
     fan: tuple[int, int] | None = None
     spread: bool = False
+    outputs_first: bool = False
 
     @property
     def size(self) -> int:
         return math.prod(self.shape)
+
+    @property
+    def unit_axes(self) -> tuple[int, ...]:
+        """The axes along which the numbers of one unit lie; all of them for a bias or a norm."""
+        axes = tuple(range(len(self.shape)))
+        if self.role == "embedding":
+            return axes[-1:]
+        if self.role == "weight":
+            return axes[1:] if self.outputs_first else axes[-2:-1]
+        return axes
 
 
 @dataclass(frozen=True)

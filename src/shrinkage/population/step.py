@@ -2,6 +2,8 @@
 
     augment -> network -> loss -> gradient -> update -> average
 
+Between gradient and update, members that ask for it (sam) look at the gradient a way uphill.
+
 The state is consumed: its buffers are written to and returned, so a step allocates little.
 No operation mixes members, so none can disturb another.
 """
@@ -14,15 +16,29 @@ import torch
 from torch import Tensor
 
 from shrinkage.batch import Batch, Inputs
-from shrinkage.catalog import CATALOG
+from shrinkage.catalog import ENTRIES
 from shrinkage.population.cohort import Cohort
 from shrinkage.population.moment import Moment
 from shrinkage.population.state import State
 from shrinkage.slots import Slots
 
-WEIGHT_PENALTIES = ("l1", "l2")
+LOSS_PARTS = {
+    "class_weight": ("weight", ("weight", "target", "class_share")),
+    "label_smoothing": ("target", ("target",)),
+    "focal": ("target", ("target", "output")),
+    "loss": ("rows", ("output", "target")),
+    "confidence_penalty": ("rows", ("rows", "output")),
+}
+"""Roles of the loss place by what they make anew, and from what: see `mean_loss`."""
+
+WEIGHT_PENALTIES = ("l1", "l2", "elastic_net")
 CONSTRAINTS = ("decay",)
 """Roles of the update place that act on the weights beside the optimizer, before its step."""
+
+ASCENTS = ("sam",)
+"""Roles of the gradient place that say where to look at the gradient, not what to make of it."""
+
+TRANSFORMS = tuple(e.role for e in ENTRIES if e.place == "gradient" and e.role not in ASCENTS)
 
 
 def step(cohort: Cohort, state: State, batch: Batch) -> tuple[State, Tensor]:
@@ -36,7 +52,12 @@ def step(cohort: Cohort, state: State, batch: Batch) -> tuple[State, Tensor]:
     for entry, numbers in cohort.active("augment"):
         batch = moment.call(entry, batch, **numbers)
     loss, grad, statistics = objective(cohort, state, batch, moment)
-    for entry, numbers in cohort.active("gradient"):
+    if ascents := cohort.active("gradient", *ASCENTS):
+        near = state.weights
+        for entry, numbers in ascents:
+            near = near + moment.call(entry, grad, **numbers)
+        _, grad, _ = objective(cohort, replace(state, weights=near), batch, moment)
+    for entry, numbers in cohort.active("gradient", *TRANSFORMS):
         grad = moment.call(entry, grad, **numbers)
     weights, slots = update(cohort, state, grad, moment)
     for entry, numbers in cohort.active("average"):
@@ -106,23 +127,34 @@ def input_gradient(cohort: Cohort, state: State, batch: Batch, moment: Moment) -
     views = network.weights.views(state.weights), network.statistics.views(state.statistics)
     with torch.enable_grad():
         inputs = {**batch.inputs, **moved}
+        # The running statistics that this pass would leave are dropped: it trains nothing.
         output, _ = network.apply(*views, inputs, cohort.hyper, moment.draws)
         losses = mean_loss(cohort, output, batch)
-        return dict(
-            zip(moved, torch.autograd.grad(losses.sum(), list(moved.values())), strict=True)
-        )
+        if not losses.requires_grad:  # the network reads none of them
+            return {name: torch.zeros_like(x) for name, x in moved.items()}
+        grads = torch.autograd.grad(losses.sum(), list(moved.values()), materialize_grads=True)
+    return dict(zip(moved, grads, strict=True))
 
 
 def mean_loss(cohort: Cohort, output: Tensor, batch: Batch) -> Tensor:
-    """The weighted mean loss of the batch, [M]; without penalties."""
-    target, weight = batch.target, batch.weight
-    for _, numbers in cohort.active("loss", "class_weight"):
-        weight = CATALOG["class_weight"].apply(weight, target, cohort.class_share, **numbers)
-    for entry, numbers in cohort.active("loss", "label_smoothing"):
-        target = entry.apply(target, **numbers)
-    (entry, numbers), *_ = cohort.active("loss", "loss")
-    rows = entry.apply(output, target, **numbers)
-    return (rows * weight).sum(1) / weight.sum(1)
+    """The weighted mean loss of the batch, [M]; without penalties on weights.
+
+    | part | meaning | shape |
+    |---|---|---|
+    | output, target | of the network, of the batch | [M, B, C] |
+    | weight, rows | weight and loss of each row | [M, B] |
+    | class_share | share of each class in training | [M, C] |
+    """
+    parts = {
+        "output": output,
+        "target": batch.target,
+        "weight": batch.weight,
+        "class_share": cohort.class_share,
+    }
+    for entry, numbers in cohort.active("loss", *LOSS_PARTS):
+        made, sources = LOSS_PARTS[entry.role]
+        parts[made] = entry.apply(*(parts[name] for name in sources), **numbers)
+    return (parts["rows"] * parts["weight"]).sum(1) / parts["weight"].sum(1)
 
 
 def update(

@@ -1,0 +1,55 @@
+"""Cutmix for rows: take some cells of a row from another row, and mix the targets alike.
+
+    x_j <- x_j  with probability lam,  else  x'_j          each cell on its own
+    y <- lam * y + (1 - lam) * y',          lam ~ Beta(alpha, alpha)
+
+Yun et al. 2019, "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
+Features", section 3, for images.
+
+Differs from the paper: columns of a table have no neighbours, so cells are taken one by one
+instead of as a rectangle; the target is mixed by lam, the expected share of cells, not by the
+share in the row at hand; lam is folded to max(lam, 1 - lam), which makes alpha = 0 the identity
+(see mixup). Every cell holds a value that occurs, which mixup's averages need not.
+
+Helps: many columns that say the same; categories and whole numbers, which cannot be averaged.
+Does nothing: at batch size 1.
+Conflicts: where one column decides alone, a row may keep it and still be told to doubt: the
+targets are then wrong. With mixup and label_smoothing the targets are softened several times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from shrinkage.augment.pairs import blend, mixing_share, rows_at
+from shrinkage.batch import Batch, per_member
+from shrinkage.ingredient import Member, ingredient
+from shrinkage.randomness import Draws
+
+
+@ingredient
+class Cutmix:
+    """alpha: both parameters of the Beta distribution of the share kept; 0 is the identity."""
+
+    alpha: Annotated[float, Member("[0, inf)", 0.05, 1.0, "log", neutral=0.0)] = 0.0
+
+
+def cutmix(batch: Batch, draws: Draws, alpha: Tensor) -> Batch:
+    """Fill every row with cells of a random row of the same batch; alpha: [M]."""
+    lam = mixing_share(draws.uniform("cutmix.share", (1,))[:, 0], alpha)
+    partner = draws.permutation("cutmix.partner", batch.target.shape[1])
+
+    def cut(x: Tensor, name: str) -> Tensor:
+        keep = draws.uniform(f"cutmix.{name}", tuple(x.shape[1:])) < per_member(lam, x)
+        return torch.where(keep, x, rows_at(x, partner))
+
+    return replace(
+        batch,
+        inputs={name: cut(x, name) for name, x in batch.inputs.items()},
+        target=blend(batch.target, rows_at(batch.target, partner), lam),
+        weight=blend(batch.weight, rows_at(batch.weight, partner), lam),
+    )

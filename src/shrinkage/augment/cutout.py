@@ -1,0 +1,53 @@
+"""Cutout for rows: hide some cells of every row.
+
+    x_j <- nothing   with probability rate, each cell on its own
+
+Sources: Vincent et al. 2008, "Extracting and Composing Robust Features with Denoising
+Autoencoders", section 2.3, for masked inputs; DeVries & Taylor 2017, "Improved Regularization
+of Convolutional Neural Networks with Cutout", for the name.
+
+"Nothing" is 0 for a scaled number, the middle of its column, and code 0 for a category, which
+is the code of rare and unseen values: so that code gets trained. The code of missing cells is
+another one, and marks of missing numbers are cells like any other.
+
+Differs from the paper: single cells instead of a square, since columns have no neighbours. Kept
+cells are not scaled up, unlike dropout's: 0 is a value here, not an absence of input.
+
+Helps: many columns that say the same; prediction on rows with unseen categories.
+Does nothing: to a number that is 0 already.
+Conflicts: batch norm measures rows with hidden cells and then predicts on whole ones; where one
+column decides alone it hides the answer. dropout's noise adds to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from shrinkage.batch import Batch, per_member
+from shrinkage.ingredient import Member, ingredient
+from shrinkage.randomness import Draws
+
+NOTHING = 0
+"""The middle of a scaled number, and the code of a rare or unseen category."""
+
+
+@ingredient
+class Cutout:
+    """rate: probability that a cell is hidden in training; 0 is the identity."""
+
+    rate: Annotated[
+        float, Member("[0, 1)", 0.01, 0.3, "log", neutral=0.0, unit="share of cells")
+    ] = 0.0
+
+
+def cutout(batch: Batch, draws: Draws, rate: Tensor) -> Batch:
+    """Hide cells of every input [M, B, ...]; rate: [M]."""
+    inputs = dict(batch.inputs)
+    for name, x in inputs.items():
+        kept = draws.uniform(f"cutout.{name}", tuple(x.shape[1:])) >= per_member(rate, x)
+        inputs[name] = torch.where(kept, x, NOTHING)
+    return replace(batch, inputs=inputs)
