@@ -11,12 +11,16 @@ import torch
 from sklearn.linear_model import ElasticNet as Theirs
 from torch import Tensor
 
-from shrinkage.losses.confidence_penalty import penalize_confidence
+from population.samples import cohort_of, table, trained
+from shrinkage.losses.confidence_penalty import ConfidencePenalty, penalize_confidence
 from shrinkage.losses.cross_entropy import cross_entropy
 from shrinkage.losses.elastic_net import elastic_net
 from shrinkage.losses.focal import focus
 from shrinkage.losses.l1 import l1
 from shrinkage.losses.l2 import l2
+from shrinkage.nets.mlp import Mlp
+from shrinkage.population.cohort import Member
+from shrinkage.recipe import Recipe
 
 MEMBERS, ROWS, CLASSES = 3, 20, 4
 STRENGTHS = [0.0, 0.5, 2.0]
@@ -184,3 +188,11 @@ def test_at_scikit_learns_solution_the_pulls_balance(alpha: float, ratio: float)
     assert (w != 0).any()
     assert slope[w != 0].abs().max() < 1e-6
     assert (slope[w == 0].abs() <= alpha * ratio + 1e-6).all()
+
+
+def test_a_loss_below_zero_from_the_start_is_no_divergence() -> None:
+    """Much reward for even probabilities, which a new network nearly has."""
+    recipe = Recipe(Mlp(width=8), ConfidencePenalty(weight=10.0)).for_task("classification")
+    training = trained(cohort_of([Member(recipe)], table()), 20)
+    assert training.outcome(0).reason is None
+    assert float(training.state.first_loss) < -1

@@ -19,6 +19,8 @@ LOSSES = [
     (-inf, 1.0, "infinite"),
     (2.1 * EXPLODED, 1.0, "exploded from 1 to 2.1e+04"),
     (1.1 * EXPLODED, 0.0, "exploded"),
+    (-4.0, -4.0, None),
+    (6 * EXPLODED, -4.0, "exploded from -4"),
     (nan, nan, "not a number"),
     (inf, inf, "infinite"),
 ]

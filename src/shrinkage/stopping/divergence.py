@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 
 EXPLODED = 1e4
-"""A loss above this many times (first loss + 1) has exploded. Healthy training on scaled
-targets starts near 1 and falls; 1e4 leaves room for a bad start of a large rate."""
+"""A loss above this many times (|first loss| + 1) has exploded. Healthy training on scaled
+targets starts near 1 and falls (below 0 with a confidence penalty, perhaps from the start); 1e4
+leaves room for a bad start of a large rate."""
 
 
 def divergence(loss: float, first: float, step: int) -> str | None:
@@ -20,6 +21,6 @@ def divergence(loss: float, first: float, step: int) -> str | None:
         return f"loss is not a number at step {step}"
     if math.isinf(loss):
         return f"loss is infinite at step {step}"
-    if loss > EXPLODED * (first + 1):
+    if loss > EXPLODED * (abs(first) + 1):
         return f"loss exploded from {first:.3g} to {loss:.3g} at step {step}"
     return None
