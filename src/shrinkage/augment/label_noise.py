@@ -2,7 +2,7 @@
 
     y <- c,  c ~ U{1..C},    with probability rate, anew for each row and step
 
-Xie et al. 2016, "DisturbLabel: Regularizing CNN on the Loss Layer", algorithm 1.
+Xie et al. 2016, "DisturbLabel: Regularizing CNN on the Loss Layer".
 
 The random class may be the row's own. The expected target is (1 - rate) onehot(y) + rate / C:
 label smoothing of the same strength, with noise in the gradient besides.

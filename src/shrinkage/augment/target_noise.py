@@ -2,9 +2,8 @@
 
     y <- y + std * z,    z ~ N(0, 1), anew for each row and step
 
-Source: Bishop 2006, "Pattern Recognition and Machine Learning", section 3.1.1, for the noise
-model that it draws from; An 1996, "The effects of adding noise during backpropagation training
-on a generalization performance", section 3, for the use in training.
+An 1996, "The Effects of Adding Noise During Backpropagation Training on a Generalization
+Performance".
 
 Under squared error the expected gradient is that of the clean targets: the noise only adds
 variance to each step, as a smaller batch does. Other losses have another minimizer.

@@ -8,9 +8,12 @@ d_t, so that a short run is not stuck at its initial weights, is TensorFlow's.
 Validation and prediction use a; training goes on from w. Running statistics of batch norm are
 averages already and are not averaged again.
 
-Helps: noisy last steps: small batches, large or constant rates.
+Helps: noisy last steps: small batches, large or constant rates, gradient_noise.
 Does nothing: decay 0 is the last weights.
 Conflicts: when a schedule has let the rate fall to zero there is little noise left to average.
+It looks back about 1 / (1 - decay) steps: over a short training that reaches into the bad start,
+and early stopping then stops on an average that lags behind. Batch norm's running statistics
+belong to the last weights, not to the average.
 """
 
 from __future__ import annotations

@@ -9,7 +9,10 @@ goes through the optimizer: Adam divides it by the gradient's size, which `decay
 
 Helps: correlated columns, few rows, plain SGD.
 Does nothing: for SGD it equals `decay` of the same strength.
-Conflicts: with batch norm it changes the effective rate, not the function.
+Conflicts: ahead of batch norm or layer norm the function does not depend on the scale of a
+weight matrix, so the pull does not make it simpler: smaller weights take larger steps, as under
+a larger rate. Beside `decay` or elastic_net the weights are pulled twice; dropout acts like an L2
+penalty of its own.
 """
 
 from __future__ import annotations

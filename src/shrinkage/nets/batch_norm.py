@@ -8,8 +8,10 @@ Ioffe & Szegedy 2015, "Batch Normalization", algorithms 1 and 2; equals torch's 
 
 Helps: deep networks and large rates; its batch noise regularizes.
 Does nothing: it cannot act at batch size 1, which is an error.
-Conflicts: with L2 or decay the weight's scale is free, so they steer the effective rate;
-small batches make it noisy.
+Conflicts: the scale of the weights ahead of it is free, so l1, l2 and decay steer the effective
+rate instead of the function, and a fixed rho of sam means less as weights grow. dropout, cutout
+and mixup act in training only, so its running statistics are of other inputs than inference
+sees. Small batches make it noisy, and rows of a batch are no longer independent.
 """
 
 from __future__ import annotations

@@ -5,10 +5,14 @@
 Srivastava et al. 2014, "Dropout: A Simple Way to Prevent Neural Networks from Overfitting".
 Members with equal seeds share u and compare it with their own rate, so masks are nested.
 
-Helps: wide networks on few rows.
+Helps: wide networks on few rows; networks that learn their rows by heart.
 Does nothing: at inference; rate 0 is the identity.
-Conflicts: ahead of batch norm it shifts variance between training and inference (Li et al.
-2019), so it stands after the activation here; L2 and dropout overlap.
+Conflicts: it raises the variance of what the next layer sees, in training only. A batch norm
+after it has measured that larger variance and applies it at inference (Li et al. 2019,
+"Understanding the Disharmony Between Dropout and Batch Normalization by Variance Shift"): here
+it stands after norm and activation, but the next layer's norm sees it still, so large
+rates suit layer_norm better, which measures each row anew. It overlaps with l2, decay,
+input_noise and cutout: with more of one, less of the others. Narrow networks lose capacity.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     g_i <- g_i * min(1, limit * max(||w_i||, eps) / ||g_i||)         i: one unit
 
 Brock et al. 2021, "High-Performance Large-Scale Image Recognition Without Normalization",
-section 4.1.
+section 4.
 
 A unit is what flows into one output: a column of a weight matrix, a category's vector of an
 embedding; a bias or a norm's parameters count as one unit together.

@@ -10,7 +10,10 @@ Acts on weight matrices and embeddings; biases and norm parameters are left out.
 
 Helps: nearly always a little with Adam; more with few rows and wide networks.
 Does nothing: for plain SGD it equals `l2` of the same strength.
-Conflicts: ahead of batch norm it steers the effective rate rather than the function.
+Conflicts: ahead of batch norm or layer norm the function does not depend on the scale of a
+weight matrix: decay then holds that scale, and with it the effective rate, where it would have
+grown. It is multiplied by the scheduled rate, so as the rate falls decay fades, and with a
+smaller rate the same number does less. Beside l2 or elastic_net the weights are pulled twice.
 """
 
 from __future__ import annotations
