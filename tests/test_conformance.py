@@ -8,13 +8,21 @@ import pytest
 import torch
 from torch import nn
 
+from shrinkage.augment.adversarial import Adversarial
+from shrinkage.augment.cutmix import Cutmix
+from shrinkage.augment.cutout import Cutout
 from shrinkage.augment.input_noise import InputNoise
+from shrinkage.augment.label_noise import LabelNoise
 from shrinkage.augment.mixup import Mixup
+from shrinkage.augment.target_noise import TargetNoise
 from shrinkage.averaging.ema import Ema
 from shrinkage.catalog import ENTRIES, of_role
 from shrinkage.losses.absolute_error import AbsoluteError
 from shrinkage.losses.class_weight import ClassWeight
+from shrinkage.losses.confidence_penalty import ConfidencePenalty
 from shrinkage.losses.cross_entropy import CrossEntropy
+from shrinkage.losses.elastic_net import ElasticNet
+from shrinkage.losses.focal import Focal
 from shrinkage.losses.huber import Huber
 from shrinkage.losses.l1 import L1
 from shrinkage.losses.l2 import L2
@@ -31,7 +39,10 @@ from shrinkage.nets.piecewise_linear import PiecewiseLinear
 from shrinkage.nets.resnet import Resnet
 from shrinkage.optim.adam import Adam
 from shrinkage.optim.clip import ClipNorm, ClipValue
+from shrinkage.optim.clip_adaptive import ClipAdaptive
 from shrinkage.optim.decay import Decay
+from shrinkage.optim.gradient_noise import GradientNoise
+from shrinkage.optim.sam import Asam, Sam
 from shrinkage.optim.sgd import Sgd
 from shrinkage.rows.minibatch import Minibatch
 from shrinkage.rows.scaling import Quantile, Robust, Standard
@@ -61,14 +72,22 @@ CASES = [
     Case(BatchNorm),
     Case(LayerNorm),
     Case(Dropout),
-    Case(Mixup),
     Case(InputNoise),
+    Case(LabelNoise),
+    Case(TargetNoise, task="regression"),
+    Case(Mixup),
+    Case(Cutmix),
+    Case(Cutout),
+    Case(Adversarial),
     *(Case(entry.kind) for entry in of_role("activation")),
     Case(initialize.Kaiming),
     Case(initialize.Xavier),
     Case(initialize.Normal),
     Case(initialize.Zeros),
     Case(ClassWeight),
+    Case(Focal),
+    Case(ConfidencePenalty),
+    Case(ElasticNet),
     Case(LabelSmoothing),
     Case(CrossEntropy),
     Case(SquaredError, task="regression"),
@@ -76,6 +95,10 @@ CASES = [
     Case(Huber, task="regression"),
     Case(L1),
     Case(L2),
+    Case(Sam),
+    Case(Asam),
+    Case(GradientNoise),
+    Case(ClipAdaptive),
     Case(ClipNorm),
     Case(ClipValue),
     Case(Sgd, ranges={"lr": (1e-3, 0.1), "momentum": (0, 0.9)}, twin=_sgd),

@@ -126,6 +126,6 @@ def trained(cohort: Cohort, steps: int = STEPS) -> Training:
 
 
 def ended(training: Training) -> Tensor:
-    """The weights of all members as they would predict, [M, P]."""
-    count = len(training.cohort.members)
-    return torch.stack([training.outcome(i).weights for i in range(count)])
+    """Weights and statistics of all members as they would predict, [M, P + Q]."""
+    outcomes = [training.outcome(i) for i in range(len(training.cohort.members))]
+    return torch.stack([torch.cat([o.weights, o.statistics]) for o in outcomes])

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shrinkage.catalog import DEFAULTS
 from shrinkage.ingredient import fields_of, neutral, switchable
 from shrinkage.nets.table import TableShape
 from shrinkage.population import checkpoint
@@ -61,7 +62,8 @@ def searchable(case: Case) -> None:
     varied = [
         f'"{entry.place}.{entry.name}.{f.name}" = {{}}' for f in fields_of(case.kind) if f.number
     ]
-    roles = f'{entry.role} = ["{entry.name}"]'
+    without = '"none", ' if entry.role not in DEFAULTS else ""
+    roles = f'{entry.role} = [{without}"{entry.name}"]'
     space = Space.from_toml("\n".join([f"[choose]\n{roles}", "[vary]", *varied]))
     for recipe in space.sample(seed=0, index=0, count=20):
         point = space.encode(recipe)
