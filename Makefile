@@ -18,7 +18,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PI
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
-.PHONY: help demo test test-all lint fmt clean
+.PHONY: help demo test test-all lint fmt docs clean
 .NOTPARALLEL:
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make test-all  the slow ones too"
 	@echo "make lint      ruff and pyright"
 	@echo "make fmt       format the code"
+	@echo "make docs      write the pages of the ingredients"
 	@echo "make clean     remove what the above made"
 
 demo: .venv/.installed-base
@@ -50,6 +51,9 @@ lint: .venv/.installed-dev
 fmt: .venv/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/.installed-dev
+	$(BIN)/python -m shrinkage.cards docs/ingredients
 
 clean:
 	rm -rf .venv demo-run .pytest_cache .ruff_cache .hypothesis build dist

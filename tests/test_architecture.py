@@ -46,6 +46,7 @@ RULES = [
     Rule("catalog", f"{BASE} {ELEMENTS}"),
     Rule("recipe", f"{BASE} {ELEMENTS} files catalog"),
     Rule("space", f"{BASE} {ELEMENTS} files catalog recipe"),
+    Rule("cards", f"{BASE} {ELEMENTS} files catalog recipe space", never="torch"),
     Rule("store", "errors files ingredient data scores catalog recipe space"),
     Rule("population", ABOVE),
     Rule("engine", ABOVE),

@@ -7,7 +7,6 @@ never empty.
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import inspect
 from collections.abc import Callable, Iterable
@@ -25,7 +24,7 @@ from shrinkage.augment.mixup import Mixup, mixup
 from shrinkage.augment.target_noise import TargetNoise, target_noise
 from shrinkage.averaging.ema import Ema, averaged, ema
 from shrinkage.errors import BadInput
-from shrinkage.ingredient import Field, Place, fields_of
+from shrinkage.ingredient import Place
 from shrinkage.losses.absolute_error import AbsoluteError, absolute_error
 from shrinkage.losses.class_weight import ClassWeight, weigh_rows
 from shrinkage.losses.confidence_penalty import ConfidencePenalty, penalize_confidence
@@ -98,26 +97,6 @@ class Entry:
         alone = sum(inspect.getmodule(entry.kind) is module for entry in ENTRIES) == 1
         text = inspect.getdoc(module if alone else self.kind)
         return inspect.cleandoc(text or "")
-
-    def describe(self) -> dict[str, Any]:
-        """The entry as plain values, for machines."""
-        return {
-            "name": self.name,
-            "place": self.place,
-            "role": self.role,
-            "only": self.only,
-            "fields": [_describe(field) for field in fields_of(self.kind)],
-            "card": self.card,
-        }
-
-
-def _describe(field: Field) -> dict[str, Any]:
-    about: dict[str, Any] = {"name": field.name, "default": field.default}
-    if field.number is not None:
-        about |= dataclasses.asdict(field.number) | {"per_member": field.per_member}
-    if field.choices is not None:
-        about["choices"] = list(field.choices)
-    return about
 
 
 def _scaling(name: str) -> str:

@@ -17,12 +17,14 @@ def ingredients(
     """
     from rich.table import Table
 
+    from shrinkage.cards import describe, reach
     from shrinkage.catalog import ENTRIES, find
     from shrinkage.cli import terminal
+    from shrinkage.ingredient import fields_of
 
     chosen = ENTRIES if name is None else (find(name),)
     if as_json:
-        listed = [entry.describe() for entry in chosen]
+        listed = [describe(entry) for entry in chosen]
         terminal.print_json(listed if name is None else listed[0])
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -32,33 +34,18 @@ def ingredients(
     if name is not None:
         print(f"{chosen[0].card}\n")
     for entry in chosen:
-        described = entry.describe()
-        fields = described["fields"] or [{}]
-        for i, field in enumerate(fields):
+        for i, field in enumerate(fields_of(entry.kind) or [None]):
+            number = field.number if field else None
             table.add_row(
                 entry.place if entry.place != place else "",
                 entry.name if i == 0 else "",
-                field.get("name", ""),
-                str(field.get("default", "")),
-                _text(field.get("neutral")),
-                _range(field),
-                field.get("unit", ""),
+                field.name if field else "",
+                str(field.default) if field else "",
+                "" if number is None or number.neutral is None else f"{number.neutral:g}",
+                reach(field) if field else "",
+                number.unit if number else "",
             )
             place = entry.place
     terminal.console.print(table)
     if name is None:
         terminal.console.print("\nOne card: shrinkage ingredients NAME", style="dim")
-
-
-def _text(value: float | None) -> str:
-    return "" if value is None else f"{value:g}"
-
-
-def _range(field: dict) -> str:
-    if field.get("choices"):
-        return ", ".join(map(str, field["choices"]))
-    if field.get("low") is None:
-        return ""
-    return f"{field['low']:g} .. {field['high']:g}" + (
-        f" ({field['scale']})" if field["scale"] != "linear" else ""
-    )

@@ -1,0 +1,65 @@
+"""Cards: every ingredient can be learned from, its page is current, its example trains."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from shrinkage.cards import card, describe, index, page
+from shrinkage.catalog import ENTRIES, Entry, entry_of
+from shrinkage.population.cohort import Member
+from shrinkage.recipe import Recipe
+from shrinkage.testing import Case, cohort_of, small_table
+from shrinkage.testing.case import trained
+from test_conformance import CASES
+
+PAGES = Path(__file__).parents[1] / "docs" / "ingredients"
+BLOCK = re.compile(r"```toml\n(.*?)```", re.DOTALL)
+
+each_entry = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+
+
+@each_entry
+def test_a_card_has_all_its_parts(entry: Entry) -> None:
+    parts = card(entry)
+    assert parts.title.endswith(".")
+    assert re.search(r"^    \S", parts.text, re.MULTILINE), "no equation"
+    assert re.search(r"(19|20)\d\d|Source", parts.source) or "course" in parts.source, parts.source
+    assert parts.helps or parts.conflicts
+
+
+@each_entry
+def test_its_page_is_current(entry: Entry) -> None:
+    """Written by `make docs`."""
+    assert (PAGES / f"{entry.name}.md").read_text("utf-8") == page(entry)
+
+
+def test_the_index_is_current_and_no_page_is_left_over() -> None:
+    assert (PAGES / "README.md").read_text("utf-8") == index()
+    names = {f"{entry.name}.md" for entry in ENTRIES} | {"README.md"}
+    assert {path.name for path in PAGES.glob("*.md")} == names
+
+
+@pytest.mark.parametrize("case", {case.kind: case for case in CASES}.values(), ids=str)
+def test_the_example_of_a_page_trains(case: Case) -> None:
+    """Every code block of every page, in the surroundings in which the ingredient acts."""
+    blocks = BLOCK.findall((PAGES / f"{case.entry.name}.md").read_text("utf-8"))
+    for block in blocks:
+        recipe = Recipe.from_toml(block)
+        shown = next(i for i in recipe.ingredients if entry_of(i) is case.entry)
+        tried = case.base.using(shown).for_task(case.task)
+        training = trained(cohort_of([Member(tried)], small_table(case.task)), 3)
+        assert training.outcome(0).reason is None
+
+
+@each_entry
+def test_a_machine_reads_place_numbers_and_source(entry: Entry) -> None:
+    found = describe(entry)
+    assert found["place"] == entry.place
+    assert found["source"]
+    for field in found["fields"]:
+        if "low" in field:
+            assert field["low"] < field["high"]
+            assert "neutral" in field
