@@ -140,6 +140,7 @@ def describe(entry: Entry) -> dict[str, Any]:
         "place": entry.place,
         "role": entry.role,
         "only": entry.only,
+        "excludes": list(entry.excludes),
         "fields": [_describe(field) for field in fields_of(entry.kind)],
         **dataclasses.asdict(card(entry)),
     }

@@ -45,12 +45,22 @@ from shrinkage.nets.mlp import Mlp, mlp
 from shrinkage.nets.periodic import Periodic, embed_periodic
 from shrinkage.nets.piecewise_linear import PiecewiseLinear, embed_piecewise_linear
 from shrinkage.nets.resnet import Resnet, resnet
+from shrinkage.optim.adadelta import Adadelta, adadelta
+from shrinkage.optim.adagrad import Adagrad, accumulators, adagrad
 from shrinkage.optim.adam import Adam, adam
 from shrinkage.optim.clip import ClipNorm, ClipValue, clip_norm, clip_value
 from shrinkage.optim.clip_adaptive import ClipAdaptive, clip_adaptive
 from shrinkage.optim.decay import Decay, decay
 from shrinkage.optim.gradient_noise import GradientNoise, gradient_noise
 from shrinkage.optim.sam import Asam, Sam, asam, sam
+from shrinkage.optim.independent_decay import IndependentDecay, independent_decay
+from shrinkage.optim.lion import Lion, lion
+from shrinkage.optim.max_norm import MaxNorm, max_norm
+from shrinkage.optim.muon import Muon, muon
+from shrinkage.optim.nadam import Nadam, nadam, nadam_means
+from shrinkage.optim.radam import Radam, radam
+from shrinkage.optim.rmsprop import Rmsprop, rmsprop, rmsprop_means
+from shrinkage.optim.schedule_free import ScheduleFree, average_point, points, schedule_free
 from shrinkage.optim.sgd import Sgd, sgd
 from shrinkage.rows.minibatch import Minibatch, batch_positions
 from shrinkage.rows.scaling import Quantile, Robust, Standard
@@ -77,6 +87,7 @@ class Entry:
     slots: what it remembers between steps, from the initial weights.
     shows: (weights in training, its slots) to the weights that validation and prediction use.
     only: what it acts on ("" is everything); see `search.effect`.
+    excludes: roles that must stay open beside it, because they would break what it computes.
     """
 
     name: str
@@ -89,6 +100,7 @@ class Entry:
     slots: Remember | None = None
     shows: Callable[..., Tensor] | None = None
     only: Only = ""
+    excludes: tuple[str, ...] = ()
 
     @property
     def card(self) -> str:
@@ -220,7 +232,42 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("sgd", Sgd, sgd, "update", "optimizer", slots=zeros("momentum")),
     Entry("adam", Adam, adam, "update", "optimizer", slots=zeros("mean", "square")),
+    Entry("adagrad", Adagrad, adagrad, "update", "optimizer", slots=accumulators),
+    Entry("adadelta", Adadelta, adadelta, "update", "optimizer", slots=zeros("square", "change")),
+    Entry("rmsprop", Rmsprop, rmsprop, "update", "optimizer", slots=rmsprop_means),
+    Entry("nadam", Nadam, nadam, "update", "optimizer", slots=nadam_means),
+    Entry("radam", Radam, radam, "update", "optimizer", slots=zeros("mean", "square")),
+    Entry("lion", Lion, lion, "update", "optimizer", slots=zeros("momentum")),
+    Entry(
+        "muon",
+        Muon,
+        muon,
+        "update",
+        "optimizer",
+        needs=("layout",),
+        slots=zeros("momentum", "mean", "square"),
+    ),
+    Entry(
+        "schedule_free",
+        ScheduleFree,
+        schedule_free,
+        "update",
+        "optimizer",
+        needs=("weights", "mask", "rate"),
+        slots=points,
+        shows=average_point,
+        excludes=("decay", "max_norm", "ema"),
+    ),
     Entry("decay", Decay, decay, "update", "decay", needs=("mask", "rate")),
+    Entry(
+        "independent_decay",
+        IndependentDecay,
+        independent_decay,
+        "update",
+        "decay",
+        needs=("mask", "factor"),
+    ),
+    Entry("max_norm", MaxNorm, max_norm, "update", "max_norm", needs=("layout",)),
     Entry("constant", Constant, constant, "update", "schedule", structural=False),
     Entry("cosine", Cosine, cosine, "update", "schedule", structural=False),
     Entry("flat_cosine", FlatCosine, flat_cosine, "update", "schedule", structural=False),

@@ -36,7 +36,8 @@ Values = dict[str, Any]
 class Recipe:
     """A set of ingredients in normal form.
 
-    Raises TypeError for what is not an ingredient, BadInput for two of one role.
+    Raises TypeError for what is not an ingredient, BadInput for two of one role, and for two
+    of which one excludes the other.
     """
 
     ingredients: tuple[Any, ...]
@@ -52,6 +53,7 @@ class Recipe:
                 )
             by_role[entry.role] = instance
         kept = [i for i in {**DEFAULTS, **by_role}.values() if not is_neutral(i)]
+        _check_together(kept)
         object.__setattr__(self, "ingredients", in_order(kept))
 
     def get(self, role: str) -> Any:
@@ -186,6 +188,17 @@ class Recipe:
 
     def __str__(self) -> str:
         return self.to_toml()
+
+
+def _check_together(instances: list[Any]) -> None:
+    entries = [entry_of(instance) for instance in instances]
+    for entry in entries:
+        for other in entries:
+            if other.role in entry.excludes:
+                raise BadInput(
+                    f"{entry.name} does not work beside {other.name}; keep one of them "
+                    f"(`shrinkage ingredients {entry.name}` says why)"
+                )
 
 
 def load(source: str | Path | Recipe) -> Recipe:

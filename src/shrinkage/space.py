@@ -128,7 +128,7 @@ class Space:
         values = {
             dimension.path: dimension.over.decode(u)
             for dimension, u in pairs
-            if u is not None and not dimension.is_role and _counts(dimension.path, recipe)
+            if u is not None and not dimension.is_role and self._counts(dimension.path, recipe)
         }
         return recipe.set(values)
 
@@ -140,10 +140,13 @@ class Space:
         values = recipe.values
         point = []
         for dimension in self.dimensions:
+            if dimension.path in _excluded(recipe):
+                point.append(INACTIVE)
+                continue
             if dimension.is_role:
                 instance = recipe.get(dimension.path)
                 value = entry_of(instance).name if instance else "none"
-            elif not _counts(dimension.path, recipe):
+            elif not self._counts(dimension.path, recipe):
                 point.append(INACTIVE)
                 continue
             else:
@@ -196,7 +199,29 @@ class Space:
         present = recipe.get(role)
         if present is not None and entry_of(present).name == name:
             return recipe
+        if role in _excluded(recipe):
+            return recipe
+        for excluded in CATALOG[name].excludes:
+            recipe = recipe.without(excluded)
         return recipe.using(CATALOG[name].kind())
+
+    def _counts(self, path: str, recipe: Recipe) -> bool:
+        """Whether a field acts: its ingredient is there, or can be switched on."""
+        entry = CATALOG[path.split(".")[1]]
+        present = recipe.get(entry.role)
+        if present is not None:
+            return entry_of(present).name == entry.name
+        if not switchable(entry.kind) or entry.role in _excluded(recipe):
+            return False
+        return self._varied(entry.role) == {entry.name}
+
+    def _varied(self, role: str) -> set[str]:
+        """The ingredients of a role that this space may put into a recipe."""
+        names = {d.path.split(".")[1] for d in self.dimensions if not d.is_role}
+        for dimension in self.dimensions:
+            if dimension.path == role and isinstance(dimension.over, Options):
+                names |= set(dimension.over.values) - {"none"}
+        return {name for name in names if CATALOG[name].role == role}
 
     @classmethod
     def from_toml(cls, text: str, name: str = "space") -> Space:
@@ -252,13 +277,9 @@ def _readable(value: float, scale: Scale) -> float:
     return float(f"{value:.3g}")
 
 
-def _counts(path: str, recipe: Recipe) -> bool:
-    """Whether a field acts: its ingredient is there, or can be switched on."""
-    entry = CATALOG[path.split(".")[1]]
-    present = recipe.get(entry.role)
-    if present is not None:
-        return entry_of(present).name == entry.name
-    return switchable(entry.kind) and len(of_role(entry.role)) == 1
+def _excluded(recipe: Recipe) -> set[str]:
+    """Roles that something in the recipe does not work beside."""
+    return {role for instance in recipe.ingredients for role in entry_of(instance).excludes}
 
 
 def _neutral(path: str) -> Any:

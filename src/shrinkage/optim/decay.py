@@ -3,8 +3,8 @@
     w <- w - lr * weight_decay * w        then the step of the optimizer
 
 Loshchilov & Hutter 2019, "Decoupled Weight Decay Regularization", algorithm 2, in torch's
-convention: the decay is multiplied by the scheduled rate. (In the paper's (1 - lambda) w it
-is multiplied by the schedule alone; divide by the rate to convert.)
+convention: the decay is multiplied by the scheduled rate. The paper's own (1 - lambda) w, where
+the schedule alone multiplies it, is `independent_decay`: its lambda is lr * weight_decay here.
 
 Acts on weight matrices and embeddings; biases and norm parameters are left out.
 

@@ -32,8 +32,8 @@ LOSS_PARTS = {
 """Roles of the loss place by what they make anew, and from what: see `mean_loss`."""
 
 WEIGHT_PENALTIES = ("l1", "l2", "elastic_net")
-CONSTRAINTS = ("decay",)
-"""Roles of the update place that act on the weights beside the optimizer, before its step."""
+BEFORE_STEP, AFTER_STEP = ("decay",), ("max_norm",)
+"""Roles of the update place that act on the weights beside the optimizer's step."""
 
 ASCENTS = ("sam",)
 """Roles of the gradient place that say where to look at the gradient, not what to make of it."""
@@ -160,12 +160,14 @@ def mean_loss(cohort: Cohort, output: Tensor, batch: Batch) -> Tensor:
 def update(
     cohort: Cohort, state: State, grad: Tensor, moment: Moment
 ) -> tuple[Tensor, dict[str, Slots]]:
-    """Decay, then a step along the optimizer's direction."""
+    """Decay, a step along the optimizer's direction, then limits on the new weights."""
     entry, numbers = cohort.optimizer
     slots = state.slots.get(entry.name, {})
     direction, slots = moment.call(entry, grad, slots, state.step, **numbers)
     weights = state.weights
-    for constraint, its in cohort.active("update", *CONSTRAINTS):
+    for constraint, its in cohort.active("update", *BEFORE_STEP):
         weights = moment.call(constraint, weights, **its)
     weights = weights.addcmul_(direction, -moment.rate[:, None])
+    for constraint, its in cohort.active("update", *AFTER_STEP):
+        weights = moment.call(constraint, weights, **its)
     return weights, {entry.name: slots}
