@@ -104,6 +104,12 @@ def test_names_are_unique_and_places_stand_in_the_order_of_a_step() -> None:
     assert all(len(places) == 1 for places in by_role.values())
 
 
+def test_what_is_excluded_is_a_role_that_a_recipe_may_leave_open() -> None:
+    roles = {entry.role for entry in ENTRIES}
+    for entry in ENTRIES:
+        assert set(entry.excludes) <= roles - set(DEFAULTS) - {entry.role}
+
+
 def test_defaults_fill_their_own_role() -> None:
     for role, instance in DEFAULTS.items():
         assert entry_of(instance).role == role

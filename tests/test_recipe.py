@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from shrinkage import recipe as recipes
 from shrinkage.augment.mixup import Mixup
+from shrinkage.averaging.ema import Ema
 from shrinkage.catalog import ENTRIES, Entry, entry_of
 from shrinkage.errors import BadInput
-from shrinkage.ingredient import Field, Number, fields_of
+from shrinkage.ingredient import Field, Number, fields_of, neutral
 from shrinkage.losses.cross_entropy import CrossEntropy
 from shrinkage.losses.huber import Huber
 from shrinkage.losses.squared_error import SquaredError
@@ -33,6 +34,8 @@ from shrinkage.nets.resnet import Resnet
 from shrinkage.optim.adam import Adam
 from shrinkage.optim.clip import ClipNorm
 from shrinkage.optim.decay import Decay
+from shrinkage.optim.max_norm import MaxNorm
+from shrinkage.optim.schedule_free import ScheduleFree
 from shrinkage.optim.sgd import Sgd
 from shrinkage.recipe import Recipe, load, presets
 from shrinkage.rows.minibatch import Minibatch
@@ -234,6 +237,10 @@ BAD = [
     Bad("[zzz]\na = 1", ("zzz", "places are", "network", "update")),
     Bad("network = 3", ("network", "[network")),
     Bad("dropout = 0.1", ("dropout", "place")),
+    Bad(
+        "[update.schedule_free]\n[update.decay]\nweight_decay = 0.1",
+        ("schedule_free does not work beside decay", "shrinkage ingredients schedule_free"),
+    ),
     Bad("[update.adam]\n[update.sgd]", ("one optimizer", "adam", "sgd")),
     Bad("[network.relu]\n[network.tanh]", ("one activation", "relu", "tanh")),
     Bad("[loss.huber]\n[loss.cross_entropy]", ("one loss", "huber", "cross_entropy")),
@@ -286,6 +293,14 @@ def test_what_is_not_an_ingredient_is_refused() -> None:
         Recipe("adam")
     with pytest.raises(BadInput, match="one optimizer: keep either adam or sgd"):
         Recipe(Adam(), Sgd())
+
+
+@pytest.mark.parametrize("other", [Decay(weight_decay=0.1), MaxNorm(limit=2.0), Ema(decay=0.9)])
+def test_what_would_break_another_ingredient_is_refused(other: Any) -> None:
+    name = entry_of(other).name
+    with pytest.raises(BadInput, match=f"schedule_free does not work beside {name}; keep one"):
+        Recipe(ScheduleFree(), other)
+    assert Recipe(ScheduleFree(), neutral(type(other))) == Recipe(ScheduleFree())
 
 
 TASKS = [

@@ -15,6 +15,18 @@ from shrinkage.recipe import load
 from shrinkage.space import INACTIVE, Options, Range, Space, load_space
 
 TABULAR = load_space("tabular")
+OPTIMIZERS = Space.from_toml("""
+base = "default"
+[choose]
+optimizer = ["adam", "schedule_free"]
+decay = ["none", "decay", "independent_decay"]
+[vary]
+"update.decay.weight_decay" = { off = 0.2 }
+"update.independent_decay.weight_decay" = {}
+"update.schedule_free.beta1" = {}
+"update.max_norm.limit" = { off = 0.5 }
+"average.ema.decay" = { off = 0.2 }
+""")
 unit = st.floats(0, 1, exclude_max=True)
 
 RANGES = [
@@ -84,6 +96,32 @@ def test_fields_of_absent_ingredients_do_not_count(point: list[float]) -> None:
             assert fields
             assert all(encoded[path] == INACTIVE for path in fields)
             assert not any(path in recipe.values for path in fields)
+
+
+@given(point=st.lists(unit, min_size=OPTIMIZERS.size, max_size=OPTIMIZERS.size))
+def test_what_does_not_work_beside_a_choice_is_left_out(point: list[float]) -> None:
+    recipe = OPTIMIZERS.decode(point)
+    again = OPTIMIZERS.encode(recipe)
+    assert OPTIMIZERS.decode(again) == recipe
+    names = {entry_of(i).name for i in recipe.ingredients}
+    assert ("schedule_free" in names) == (point[0] >= 0.5)
+    refused = {"decay", "independent_decay", "max_norm", "ema"}
+    if "schedule_free" in names:
+        assert not names & refused
+        for dimension, u in zip(OPTIMIZERS.dimensions, again, strict=True):
+            assert u == INACTIVE or not set(dimension.path.split(".")) & refused
+    else:
+        assert ("ema" in names) == (point[-1] >= 0.2)
+        assert ("max_norm" in names) == (point[-2] >= 0.5)
+
+
+def test_either_decay_of_a_space_can_be_chosen_and_varied() -> None:
+    values = [
+        OPTIMIZERS.decode([0.1, u, 0.9, 0.9, 0.5, 0.1, 0.5]).get("decay") for u in (0, 0.5, 0.9)
+    ]
+    assert [x and entry_of(x).name for x in values] == [None, "decay", "independent_decay"]
+    assert values[1].weight_decay > 0.1
+    assert values[2].weight_decay > 1e-4
 
 
 @pytest.mark.parametrize("dimension", TABULAR.dimensions, ids=lambda d: d.path)

@@ -121,14 +121,14 @@ class Space:
         if len(point) != self.size:
             raise ValueError(f"expected a point of {self.size} coordinates, got {len(point)}")
         recipe = self.base
-        pairs = list(zip(self.dimensions, point, strict=True))
-        for dimension, u in pairs:
-            if dimension.is_role and u is not None:
-                recipe = self._choose(recipe, dimension.path, dimension.over.decode(u))
+        given = [(d, u) for d, u in zip(self.dimensions, point, strict=True) if u is not None]
+        chosen = {d.path: d.over.decode(u) for d, u in given if d.is_role}
+        for role, name in chosen.items():
+            recipe = self._choose(recipe, role, name)
         values = {
-            dimension.path: dimension.over.decode(u)
-            for dimension, u in pairs
-            if u is not None and not dimension.is_role and self._counts(dimension.path, recipe)
+            d.path: d.over.decode(u)
+            for d, u in given
+            if not d.is_role and self._counts(d.path, recipe, chosen)
         }
         return recipe.set(values)
 
@@ -137,7 +137,7 @@ class Space:
 
         Raises BadInput where the recipe holds an option that the space does not.
         """
-        values = recipe.values
+        values, chosen = recipe.values, {}
         point = []
         for dimension in self.dimensions:
             if dimension.path in _excluded(recipe):
@@ -145,8 +145,8 @@ class Space:
                 continue
             if dimension.is_role:
                 instance = recipe.get(dimension.path)
-                value = entry_of(instance).name if instance else "none"
-            elif not self._counts(dimension.path, recipe):
+                value = chosen[dimension.path] = entry_of(instance).name if instance else "none"
+            elif not self._counts(dimension.path, recipe, chosen):
                 point.append(INACTIVE)
                 continue
             else:
@@ -205,23 +205,21 @@ class Space:
             recipe = recipe.without(excluded)
         return recipe.using(CATALOG[name].kind())
 
-    def _counts(self, path: str, recipe: Recipe) -> bool:
-        """Whether a field acts: its ingredient is there, or can be switched on."""
+    def _counts(self, path: str, recipe: Recipe, chosen: dict[str, str]) -> bool:
+        """Whether a field acts: its ingredient is there, or can be switched on.
+
+        chosen: the ingredient of each role that a coordinate decided; it may still be neutral.
+        """
         entry = CATALOG[path.split(".")[1]]
         present = recipe.get(entry.role)
         if present is not None:
             return entry_of(present).name == entry.name
         if not switchable(entry.kind) or entry.role in _excluded(recipe):
             return False
-        return self._varied(entry.role) == {entry.name}
-
-    def _varied(self, role: str) -> set[str]:
-        """The ingredients of a role that this space may put into a recipe."""
-        names = {d.path.split(".")[1] for d in self.dimensions if not d.is_role}
-        for dimension in self.dimensions:
-            if dimension.path == role and isinstance(dimension.over, Options):
-                names |= set(dimension.over.values) - {"none"}
-        return {name for name in names if CATALOG[name].role == role}
+        if entry.role in chosen:
+            return chosen[entry.role] == entry.name
+        varied = {d.path.split(".")[1] for d in self.dimensions if not d.is_role}
+        return {name for name in varied if CATALOG[name].role == entry.role} == {entry.name}
 
     @classmethod
     def from_toml(cls, text: str, name: str = "space") -> Space:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim._muon import _zeropower_via_newtonschulz
 
+from shrinkage.catalog import Entry as Ingredient
 from shrinkage.catalog import entry_of
 from shrinkage.ingredient import fields_of
 from shrinkage.nets.layout import Entry, Layout
@@ -22,6 +23,7 @@ from shrinkage.optim.radam import Radam, rectification
 from shrinkage.optim.rmsprop import Rmsprop
 from shrinkage.optim.schedule_free import ScheduleFree
 from shrinkage.optim.sgd import Sgd
+from shrinkage.slots import Slots
 
 M, P = 3, 5
 LAYOUT = Layout(
@@ -50,11 +52,16 @@ def _numbers(rule: Any, members: int = M) -> dict[str, Any]:
     }
 
 
+def _slots(entry: Ingredient, weights: Tensor, numbers: dict[str, Any]) -> Slots:
+    assert entry.slots is not None
+    return entry.slots(weights, **numbers)
+
+
 def directions(rule: Any, grads: Tensor, **needs: Any) -> Tensor:
     """grads: [T, M, P], or [T, M, P] of float32. Directions [T, M, P]."""
     entry, numbers = entry_of(rule), _numbers(rule, grads.shape[1])
     numbers = {k: x.to(grads.dtype) if torch.is_tensor(x) else x for k, x in numbers.items()}
-    slots, found = entry.slots(torch.zeros_like(grads[0]), **numbers), []
+    slots, found = _slots(entry, torch.zeros_like(grads[0]), numbers), []
     for t, grad in enumerate(grads):
         direction, slots = entry.apply(grad, slots, t, **needs, **numbers)
         found.append(direction.clone())
@@ -179,12 +186,13 @@ def _schedule_free(rule: ScheduleFree, grads: Tensor, rates: list[float]) -> tup
     """y and x after these gradients; rates: one a step, for all members."""
     entry, numbers = entry_of(rule), _numbers(rule)
     y = torch.zeros(M, P, dtype=torch.float64)
-    slots, mask = entry.slots(y, **numbers), torch.ones(P, dtype=torch.float64)
+    slots, mask = _slots(entry, y, numbers), torch.ones(P, dtype=torch.float64)
     for t, (grad, lr) in enumerate(zip(grads, rates, strict=True)):
         rate = torch.full((M,), lr, dtype=torch.float64)
         needs = {"weights": y, "mask": mask, "rate": rate}
         direction, slots = entry.apply(grad, slots, t, **needs, **numbers)
         y = y - rate[:, None] * direction
+    assert entry.shows is not None
     return y, entry.shows(y, slots, **numbers)
 
 
@@ -232,7 +240,7 @@ def test_a_rule_finds_the_minimum_of_a_quadratic(rule: Any, lr: float) -> None:
     entry, numbers = entry_of(rule), _numbers(rule)
     curvature = torch.linspace(0.1, 1, P, dtype=torch.float64)
     w = torch.zeros(M, P, dtype=torch.float64)
-    slots = entry.slots(w, **numbers)
+    slots = _slots(entry, w, numbers)
     for t in range(3000):
         direction, slots = entry.apply(curvature * (w - 1), slots, t, **numbers)
         w = w - lr * direction

@@ -40,6 +40,7 @@ def _drawn(twin: Twin, i: int) -> list[Any]:
         u = rng.random()
         if field.per_member and field.name not in numbers:
             number = field.number
+            assert number is not None
             given = twin.lr if field.name == "lr" else None
             low, high = given or (number.low, number.high)
             numbers[field.name] = Range(low, high, number.scale).decode(u)
@@ -74,7 +75,8 @@ def _alone(twin: Twin, i: int, own: Named, rates: Tensor, loss) -> Named:
     for rate in rates.tolist():
         for group in optimizer.param_groups:
             group["lr"] = rate
-        for w, grad in zip(own.values(), torch.autograd.grad(loss(), own.values()), strict=True):
+        grads = torch.autograd.grad(loss(), list(own.values()))
+        for w, grad in zip(own.values(), grads, strict=True):
             w.grad = grad
         optimizer.step()
     return {name: twin.shown(optimizer, w) for name, w in own.items()}

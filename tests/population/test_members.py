@@ -33,6 +33,7 @@ from shrinkage.nets.resnet import Resnet
 from shrinkage.optim.adam import Adam
 from shrinkage.optim.clip import ClipNorm, ClipValue
 from shrinkage.optim.decay import Decay
+from shrinkage.optim.max_norm import MaxNorm
 from shrinkage.optim.sgd import Sgd
 from shrinkage.population.cohort import Member
 from shrinkage.population.state import start
@@ -58,6 +59,7 @@ def _switched(rng: np.random.Generator) -> list[Any]:
         Mixup(alpha=number(0.05, 2)),
         InputNoise(std=number(0, 0.3)),
         Decay(weight_decay=number(0, 0.5)),
+        MaxNorm(limit=number(0.5, 2)),
         L1(weight=number(0, 0.01)),
         L2(weight=number(0, 0.1)),
         Ema(decay=number(0.5, 0.99)),
