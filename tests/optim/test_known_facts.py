@@ -19,7 +19,7 @@ from shrinkage.optim.adam import Adam
 from shrinkage.optim.lion import Lion
 from shrinkage.optim.muon import Muon, hidden, orthogonalized
 from shrinkage.optim.nadam import Nadam
-from shrinkage.optim.radam import Radam, rectification
+from shrinkage.optim.radam import Radam, radam, rectification
 from shrinkage.optim.rmsprop import Rmsprop
 from shrinkage.optim.schedule_free import ScheduleFree
 from shrinkage.optim.sgd import Sgd
@@ -130,6 +130,20 @@ def test_radam_switches_each_member_by_its_own_beta2_and_in_float32_at_the_same_
     for t in range(40):
         ours, exact = rectification(beta2, t)[0], rectification(beta2.double(), t)[0]
         torch.testing.assert_close(ours[double[t]], exact[double[t]].float(), rtol=1e-6, atol=0)
+
+
+def test_radam_that_never_rectifies_stays_momentum_beside_one_that_does() -> None:
+    """The search range of beta2 switches all members at one step; below it they part."""
+    grads, beta2 = _noise(30, 2, 4), torch.tensor([0.6, 0.99], dtype=torch.float64)
+    numbers = _numbers(Radam(), 2) | {"beta2": beta2}
+    slots = {name: torch.zeros(2, 4, dtype=torch.float64) for name in ("mean", "square")}
+    for t, grad in enumerate(grads):
+        direction, slots = radam(grad, slots, t, **numbers)
+    plain = slots["mean"] / (1 - 0.9 ** len(grads))
+    torch.testing.assert_close(direction[0], plain[0], rtol=0, atol=1e-12)
+    alone = directions(Radam(beta2=0.99), grads[:, 1:])[-1, 0]
+    torch.testing.assert_close(direction[1], alone, rtol=0, atol=1e-12)
+    assert not torch.allclose(alone, plain[1], rtol=0.1)
 
 
 def test_lion_moves_every_weight_by_exactly_its_rate() -> None:
