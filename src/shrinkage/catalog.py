@@ -40,6 +40,8 @@ from shrinkage.nets import activation, initialize
 from shrinkage.nets.batch_norm import BatchNorm, batch_norm_train
 from shrinkage.nets.dropout import Dropout, dropout
 from shrinkage.nets.embedding import Embedding, embed_categories
+from shrinkage.nets.group_norm import GroupNorm, group_norm
+from shrinkage.nets.instance_norm import InstanceNorm, instance_norm
 from shrinkage.nets.layer_norm import LayerNorm, layer_norm
 from shrinkage.nets.mlp import Mlp, mlp
 from shrinkage.nets.periodic import Periodic, embed_periodic
@@ -173,6 +175,8 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("batch_norm", BatchNorm, batch_norm_train, "network", "normalization"),
     Entry("layer_norm", LayerNorm, layer_norm, "network", "normalization"),
+    Entry("group_norm", GroupNorm, group_norm, "network", "normalization"),
+    Entry("instance_norm", InstanceNorm, instance_norm, "network", "normalization"),
     Entry("relu", activation.Relu, activation.relu, "network", "activation"),
     Entry("leaky_relu", activation.LeakyRelu, activation.leaky_relu, "network", "activation"),
     Entry("elu", activation.Elu, activation.elu, "network", "activation"),

@@ -121,6 +121,15 @@ def _field(field: dataclasses.Field, hint: Any) -> Field:
     return Field(field.name, field.default, number, choices)
 
 
+def structure(instance: Any) -> dict[str, Any]:
+    """The numbers and choices of an ingredient that members of one population share."""
+    return {
+        field.name: getattr(instance, field.name)
+        for field in fields_of(type(instance))
+        if not field.per_member
+    }
+
+
 def switchable(kind: type) -> bool:
     """Whether leaving the ingredient out equals setting its numbers to their neutral values.
 

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from shrinkage.catalog import CATALOG, DEFAULTS, Entry, entry_of, find, in_order
 from shrinkage.errors import BadInput
-from shrinkage.ingredient import PLACES, fields_of, is_neutral, switchable
+from shrinkage.ingredient import PLACES, fields_of, is_neutral, structure, switchable
 
 Values = dict[str, Any]
 """Hyperparameters by path, such as {"update.adam.lr": 1e-3}."""
@@ -142,11 +142,7 @@ class Recipe:
         for instance in self.ingredients:
             entry = entry_of(instance)
             if entry.structural and not switchable(entry.kind):
-                shared[entry.name] = {
-                    field.name: getattr(instance, field.name)
-                    for field in fields_of(entry.kind)
-                    if not field.per_member
-                }
+                shared[entry.name] = structure(instance)
         return json.dumps(shared, sort_keys=True)
 
     def diff(self, other: Recipe) -> list[tuple[str, Any, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,12 +14,14 @@ from torch import Tensor, nn
 from shrinkage.nets import activation
 from shrinkage.nets.batch_norm import batch_norm_infer, batch_norm_train
 from shrinkage.nets.embedding import embed_categories
+from shrinkage.nets.group_norm import group_norm, groups_within
+from shrinkage.nets.instance_norm import channels_within, instance_norm
 from shrinkage.nets.layer_norm import layer_norm
 from shrinkage.nets.linear import linear
 from shrinkage.nets.periodic import embed_periodic
 from shrinkage.nets.piecewise_linear import embed_piecewise_linear, quantile_edges
 
-MEMBERS, ROWS, WIDTH = 3, 7, 5
+MEMBERS, ROWS, WIDTH = 3, 7, 6
 
 
 def _random(shape: tuple[int, ...], seed: int, shift: float = 0.0) -> Tensor:
@@ -53,7 +56,15 @@ def _norm_infer(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return batch_norm_infer(x, weight, bias, zeros, zeros + 1)
 
 
+class Channels(nn.InstanceNorm1d):
+    """torch's instance norm on rows of units: three of them are the positions of a channel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.unflatten(1, (-1, 3))).flatten(1)
+
+
 NORM = {"weight": (WIDTH,), "bias": (WIDTH,)}
+CHANNELS = {"weight": (2,), "bias": (2,)}
 LAYERS = [
     Layer(
         "linear",
@@ -65,6 +76,13 @@ LAYERS = [
     Layer("batch norm, training", _norm_train, lambda: nn.BatchNorm1d(WIDTH), NORM),
     Layer("batch norm, inference", _norm_infer, lambda: nn.BatchNorm1d(WIDTH).eval(), NORM),
     Layer("layer norm", layer_norm, lambda: nn.LayerNorm(WIDTH), NORM),
+    Layer("group norm", partial(group_norm, groups=3), lambda: nn.GroupNorm(3, WIDTH), NORM),
+    Layer(
+        "instance norm",
+        partial(instance_norm, positions=3),
+        lambda: Channels(2, affine=True),
+        CHANNELS,
+    ),
     Layer("relu", activation.relu, nn.ReLU),
     Layer("leaky relu", lambda x: activation.leaky_relu(x, 0.2), lambda: nn.LeakyReLU(0.2)),
     Layer("elu", lambda x: activation.elu(x, 0.7), lambda: nn.ELU(0.7)),
@@ -131,6 +149,36 @@ def test_batch_norm_refuses_a_single_row() -> None:
     ones = torch.ones(2, 3)
     with pytest.raises(ValueError, match="at least 2 rows"):
         batch_norm_train(torch.ones(2, 1, 3), ones, ones, ones, ones, torch.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("asked", "width", "groups", "channels"),
+    [
+        (2, 12, 2, 6),
+        (3, 12, 3, 4),
+        (5, 12, 4, 2),
+        (12, 12, 6, 1),
+        (99, 12, 6, 1),
+        (4, 13, 1, 1),
+        (2, 2, 1, 1),
+        (8, 1, 1, 1),
+    ],
+)
+def test_a_width_that_cannot_be_cut_as_asked_is_cut_as_near_as_it_goes(
+    asked: int, width: int, groups: int, channels: int
+) -> None:
+    assert groups_within(asked, width) == groups
+    assert channels_within(asked, width) == channels
+
+
+def test_one_group_is_layer_norm_and_instance_norm_is_group_norm_by_channel() -> None:
+    x, ones, shift = (_random((MEMBERS, ROWS, WIDTH), s) for s in range(3))
+    whole = group_norm(x, ones, shift, groups=1)
+    torch.testing.assert_close(whole, layer_norm(x, ones, shift), rtol=0, atol=1e-12)
+    scale, shift = _random((MEMBERS, 2), 3), _random((MEMBERS, 2), 4)
+    by_unit = (array.repeat_interleave(3, 1) for array in (scale, shift))
+    channels = instance_norm(x, scale, shift, positions=3)
+    torch.testing.assert_close(channels, group_norm(x, *by_unit, groups=2), rtol=0, atol=1e-12)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from shrinkage.nets import activation
 from shrinkage.nets.batch_norm import BatchNorm
 from shrinkage.nets.dropout import Dropout
 from shrinkage.nets.embedding import Embedding
+from shrinkage.nets.group_norm import GroupNorm
+from shrinkage.nets.instance_norm import InstanceNorm
 from shrinkage.nets.layer_norm import LayerNorm
 from shrinkage.nets.mlp import Mlp
 from shrinkage.nets.periodic import Periodic
@@ -59,6 +61,15 @@ class Alone:
     def layer_norm(self, x: Tensor, name: str) -> Tensor:
         scale, shift = self.weights[f"{name}.scale"], self.weights[f"{name}.shift"]
         return functional.layer_norm(x, (len(scale),), scale, shift)
+
+    def group_norm(self, x: Tensor, name: str) -> Tensor:
+        scale, shift = self.weights[f"{name}.scale"], self.weights[f"{name}.shift"]
+        return functional.group_norm(x, 3, scale, shift)
+
+    def instance_norm(self, x: Tensor, name: str) -> Tensor:
+        scale, shift = self.weights[f"{name}.scale"], self.weights[f"{name}.shift"]
+        channels = x.unflatten(1, (-1, 3))
+        return functional.instance_norm(channels, weight=scale, bias=shift).flatten(1)
 
     def batch_norm(self, x: Tensor, name: str) -> Tensor:
         return functional.batch_norm(
@@ -136,6 +147,8 @@ CASES = [
     Case("mlp", "plain", "batch_norm", (MLP, BatchNorm(), activation.Mish()), functional.mish),
     Case("mlp", "periodic", "layer_norm", (MLP, LayerNorm(), PERIODIC), torch.relu),
     Case("mlp", "piecewise_linear", "batch_norm", (MLP, BatchNorm(), RAMPS), torch.relu),
+    Case("mlp", "plain", "group_norm", (MLP, GroupNorm(groups=3)), torch.relu),
+    Case("mlp", "plain", "instance_norm", (MLP, InstanceNorm(positions=3)), torch.relu),
     Case("resnet", "plain", "none", (RESNET, activation.Tanh()), torch.tanh),
     Case("resnet", "periodic", "batch_norm", (RESNET, BatchNorm(), PERIODIC), torch.relu),
     Case(

@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
-from shrinkage.nets.layout import Entry
 
 EPS = 1e-5
 
@@ -32,19 +31,6 @@ class BatchNorm:
     """momentum: share of the newest batch in the running statistics."""
 
     momentum: Annotated[float, Member("(0, 1]", 0.01, 0.3, "log")] = 0.1
-
-
-def batch_norm_entries(name: str, width: int) -> tuple[list[Entry], list[Entry]]:
-    """(weights, statistics) of one layer."""
-    weights = [
-        Entry(f"{name}.scale", (width,), "norm", start=1.0),
-        Entry(f"{name}.shift", (width,), "norm"),
-    ]
-    statistics = [
-        Entry(f"{name}.mean", (width,), "statistic"),
-        Entry(f"{name}.variance", (width,), "statistic", start=1.0),
-    ]
-    return weights, statistics
 
 
 def batch_norm_train(

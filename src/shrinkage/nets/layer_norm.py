@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from shrinkage.ingredient import ingredient
-from shrinkage.nets.layout import Entry
 
 EPS = 1e-5
 
@@ -24,13 +23,6 @@ EPS = 1e-5
 @ingredient
 class LayerNorm:
     """No hyperparameters."""
-
-
-def layer_norm_entries(name: str, width: int) -> list[Entry]:
-    return [
-        Entry(f"{name}.scale", (width,), "norm", start=1.0),
-        Entry(f"{name}.shift", (width,), "norm"),
-    ]
 
 
 def layer_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

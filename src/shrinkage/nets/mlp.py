@@ -15,8 +15,7 @@ from typing import Annotated
 from torch import Tensor
 
 from shrinkage.ingredient import Structural, ingredient
-from shrinkage.nets.linear import linear, linear_entries
-from shrinkage.nets.parts import Forward, Parts
+from shrinkage.nets.parts import Forward, Parts, Run
 
 
 @ingredient
@@ -31,14 +30,15 @@ def mlp(inputs: int, outputs: int, parts: Parts, width: int, depth: int) -> Forw
     """Declare the weights in `parts` and return the pass [M, B, inputs] -> [M, B, outputs]."""
     widths = [inputs, *[width] * depth]
     for layer in range(depth):
-        parts.declare(linear_entries(f"layer{layer}", widths[layer], width))
+        parts.declare_linear(f"layer{layer}", widths[layer], width)
         parts.declare_norm(f"layer{layer}.norm", width)
-    parts.declare(linear_entries("head", widths[-1], outputs))
+    parts.declare_head(widths[-1], outputs)
 
-    def forward(x: Tensor, run) -> Tensor:
+    def forward(x: Tensor, run: Run) -> Tensor:
         for layer in range(depth):
-            x = linear(x, run.weight(f"layer{layer}.weight"), run.weight(f"layer{layer}.bias"))
-            x = run.dropout(run.activation(run.norm(x, f"layer{layer}.norm")), f"dropout.{layer}")
-        return linear(x, run.weight("head.weight"), run.weight("head.bias"))
+            name = f"layer{layer}"
+            x = run.norm(run.linear(x, name), f"{name}.norm")
+            x = run.dropout(run.activation(x), str(layer))
+        return run.head(x)
 
     return forward

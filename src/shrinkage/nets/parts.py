@@ -1,21 +1,23 @@
-"""The exchangeable parts of a network (norm, activation, dropout), as an architecture uses them.
+"""The exchangeable parts of a network, as an architecture uses them.
 
 Building: an architecture declares its arrays in `Parts`. Running: it asks a `Run`, made fresh
-for each pass, for its weights and for the norm, activation and dropout that the recipe chose.
+for each pass, for linear layers, norms, activations and dropout, and gets those that the recipe
+chose. So an architecture names no ingredient, and an ingredient no architecture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
-from shrinkage.nets.batch_norm import batch_norm_entries, batch_norm_infer, batch_norm_train
 from shrinkage.nets.dropout import dropout
-from shrinkage.nets.layer_norm import layer_norm, layer_norm_entries
 from shrinkage.nets.layout import Entry
+from shrinkage.nets.linear import linear, linear_entries
 from shrinkage.nets.network import Arrays, Hyper
+from shrinkage.nets.norms import NORMS
 from shrinkage.randomness import Draws
 
 Forward = Callable[[Tensor, "Run"], Tensor]
@@ -25,11 +27,12 @@ Forward = Callable[[Tensor, "Run"], Tensor]
 class Parts:
     """What the recipe chose, and the arrays declared so far.
 
-    norm: "batch_norm", "layer_norm" or None.
+    norm: a name in NORMS, or None. structure: its structural numbers.
     """
 
-    norm: str | None
     activation: Callable[[Tensor], Tensor]
+    norm: str | None = None
+    structure: Mapping[str, Any] = field(default_factory=dict)
     weights: list[Entry] = field(default_factory=list)
     statistics: list[Entry] = field(default_factory=list)
 
@@ -37,11 +40,16 @@ class Parts:
         self.weights += weights
         self.statistics += statistics or []
 
+    def declare_linear(self, name: str, fan_in: int, fan_out: int) -> None:
+        self.declare(linear_entries(name, fan_in, fan_out))
+
+    def declare_head(self, fan_in: int, outputs: int) -> None:
+        """The last layer, `Run.head`."""
+        self.declare(linear_entries("head", fan_in, outputs))
+
     def declare_norm(self, name: str, width: int) -> None:
-        if self.norm == "batch_norm":
-            self.declare(*batch_norm_entries(name, width))
-        elif self.norm == "layer_norm":
-            self.declare(layer_norm_entries(name, width))
+        if self.norm is not None:
+            self.declare(*NORMS[self.norm].entries(name, width, self.structure))
 
 
 @dataclass
@@ -58,24 +66,28 @@ class Run:
     def weight(self, name: str) -> Tensor:
         return self.weights[name]
 
+    def linear(self, x: Tensor, name: str) -> Tensor:
+        return linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+
+    def head(self, x: Tensor) -> Tensor:
+        return linear(x, self.weights["head.weight"], self.weights["head.bias"])
+
     def activation(self, x: Tensor) -> Tensor:
         return self.parts.activation(x)
 
     def norm(self, x: Tensor, name: str) -> Tensor:
         if self.parts.norm is None:
             return x
-        scale, shift = self.weights[f"{name}.scale"], self.weights[f"{name}.shift"]
-        if self.parts.norm == "layer_norm":
-            return layer_norm(x, scale, shift)
-        mean, variance = self.statistics[f"{name}.mean"], self.statistics[f"{name}.variance"]
-        if self.draws is None:
-            return batch_norm_infer(x, scale, shift, mean, variance)
-        momentum = self.hyper["batch_norm"]["momentum"]
-        y, mean, variance = batch_norm_train(x, scale, shift, mean, variance, momentum)
-        self.changed[f"{name}.mean"], self.changed[f"{name}.variance"] = mean, variance
+        norm = NORMS[self.parts.norm]
+        own = {key: self.weights[f"{name}.{key}"] for key in ("scale", "shift")}
+        if norm.running:
+            own |= {key: self.statistics[f"{name}.{key}"] for key in ("mean", "variance")}
+        numbers = None if self.draws is None else self.hyper[self.parts.norm]
+        y, changed = norm.act(x, own, numbers, **self.parts.structure)
+        self.changed |= {f"{name}.{key}": value for key, value in changed.items()}
         return y
 
     def dropout(self, x: Tensor, stream: str) -> Tensor:
         if self.draws is None or "dropout" not in self.hyper:
             return x
-        return dropout(x, self.hyper["dropout"]["rate"], self.draws, stream)
+        return dropout(x, self.hyper["dropout"]["rate"], self.draws, f"dropout.{stream}")

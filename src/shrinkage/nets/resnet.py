@@ -18,8 +18,7 @@ from typing import Annotated
 from torch import Tensor
 
 from shrinkage.ingredient import Structural, ingredient
-from shrinkage.nets.linear import linear, linear_entries
-from shrinkage.nets.parts import Forward, Parts
+from shrinkage.nets.parts import Forward, Parts, Run
 
 
 @ingredient
@@ -36,24 +35,21 @@ def resnet(
 ) -> Forward:
     """Declare the weights in `parts` and return the pass [M, B, inputs] -> [M, B, outputs]."""
     inner = max(1, round(width * expansion))
-    parts.declare(linear_entries("stem", inputs, width))
+    parts.declare_linear("stem", inputs, width)
     for block in range(blocks):
         parts.declare_norm(f"block{block}.norm", width)
-        parts.declare(linear_entries(f"block{block}.up", width, inner))
-        parts.declare(linear_entries(f"block{block}.down", inner, width))
+        parts.declare_linear(f"block{block}.up", width, inner)
+        parts.declare_linear(f"block{block}.down", inner, width)
     parts.declare_norm("head.norm", width)
-    parts.declare(linear_entries("head", width, outputs))
+    parts.declare_head(width, outputs)
 
-    def forward(x: Tensor, run) -> Tensor:
-        h = linear(x, run.weight("stem.weight"), run.weight("stem.bias"))
+    def forward(x: Tensor, run: Run) -> Tensor:
+        h = run.linear(x, "stem")
         for block in range(blocks):
             name = f"block{block}"
-            u = run.norm(h, f"{name}.norm")
-            u = linear(u, run.weight(f"{name}.up.weight"), run.weight(f"{name}.up.bias"))
-            u = run.dropout(run.activation(u), f"dropout.{block}.inner")
-            u = linear(u, run.weight(f"{name}.down.weight"), run.weight(f"{name}.down.bias"))
-            h = h + run.dropout(u, f"dropout.{block}")
-        h = run.activation(run.norm(h, "head.norm"))
-        return linear(h, run.weight("head.weight"), run.weight("head.bias"))
+            u = run.linear(run.norm(h, f"{name}.norm"), f"{name}.up")
+            u = run.linear(run.dropout(run.activation(u), f"{block}.inner"), f"{name}.down")
+            h = h + run.dropout(u, str(block))
+        return run.head(run.activation(run.norm(h, "head.norm")))
 
     return forward

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from shrinkage.catalog import CATALOG, ENTRIES, Entry, entry_of
-from shrinkage.ingredient import fields_of, neutral, switchable
+from shrinkage.ingredient import fields_of, neutral, structure, switchable
 from shrinkage.nets.layout import DECAYED
 from shrinkage.nets.network import Network
 from shrinkage.nets.parts import Parts
@@ -46,7 +46,11 @@ def network_of(recipe: Recipe, shape: TableShape) -> Network:
         return partial(entry_of(instance).apply, **dataclasses.asdict(instance))
 
     norm = recipe.get("normalization")
-    parts = Parts(entry_of(norm).name if norm else None, bound("activation"))
+    parts = Parts(
+        bound("activation"),
+        norm=entry_of(norm).name if norm else None,
+        structure=structure(norm) if norm else {},
+    )
     dim = recipe.get("categories").dim
     numbers = recipe.get("numbers")
     return table_network(shape, bound("architecture"), bound("initialization"), parts, dim, numbers)
