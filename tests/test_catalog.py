@@ -119,7 +119,8 @@ def test_defaults_fill_their_own_role() -> None:
 def test_what_the_issue_names_can_be_switched() -> None:
     """Off is a value for all of these, so their arms share a population."""
     named = "dropout mixup input_noise label_smoothing class_weight l1 l2 decay clip_norm"
-    named += " clip_value ema early_stopping warmup"
+    named += " clip_value ema early_stopping warmup layer_dropout drop_connect activation_noise"
+    named += " stochastic_depth shake_drop shake_shake"
     found = {entry.name for entry in ENTRIES if switchable(entry.kind)}
     assert set(named.split()) <= found
 

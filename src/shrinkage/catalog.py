@@ -37,11 +37,14 @@ from shrinkage.losses.l2 import L2, l2
 from shrinkage.losses.label_smoothing import LabelSmoothing, smooth_labels
 from shrinkage.losses.squared_error import SquaredError, squared_error
 from shrinkage.nets import activation, initialize
+from shrinkage.nets.activation_noise import ActivationNoise, activation_noise
 from shrinkage.nets.batch_norm import BatchNorm, batch_norm_train
+from shrinkage.nets.drop_connect import DropConnect, drop_connect
 from shrinkage.nets.dropout import Dropout, dropout
 from shrinkage.nets.embedding import Embedding, embed_categories
 from shrinkage.nets.group_norm import GroupNorm, group_norm
 from shrinkage.nets.instance_norm import InstanceNorm, instance_norm
+from shrinkage.nets.layer_dropout import LayerDropout, rate_after
 from shrinkage.nets.layer_norm import LayerNorm, layer_norm
 from shrinkage.nets.mlp import Mlp, mlp
 from shrinkage.nets.periodic import Periodic, embed_periodic
@@ -49,6 +52,9 @@ from shrinkage.nets.piecewise_linear import PiecewiseLinear, embed_piecewise_lin
 from shrinkage.nets.resnet import Resnet, resnet
 from shrinkage.optim.adadelta import Adadelta, adadelta
 from shrinkage.optim.adagrad import Adagrad, accumulators, adagrad
+from shrinkage.nets.shake_drop import ShakeDrop, shake_drop
+from shrinkage.nets.shake_shake import ShakeShake, shake_shake
+from shrinkage.nets.stochastic_depth import StochasticDepth, stochastic_depth
 from shrinkage.optim.adam import Adam, adam
 from shrinkage.optim.clip import ClipNorm, ClipValue, clip_norm, clip_value
 from shrinkage.optim.clip_adaptive import ClipAdaptive, clip_adaptive
@@ -73,7 +79,14 @@ from shrinkage.schedules.warmup import Warmup, warmup
 from shrinkage.slots import Remember, copies, zeros
 from shrinkage.stopping.early_stopping import EarlyStopping, improved
 
-Only = Literal["", "classes", "numbers to predict", "numeric columns"]
+Only = Literal[
+    "",
+    "classes",
+    "numbers to predict",
+    "numeric columns",
+    "residual blocks",
+    "two residual branches",
+]
 """What an ingredient acts on, where it does not act on everything."""
 
 
@@ -184,7 +197,20 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("sigmoid", activation.Sigmoid, activation.sigmoid, "network", "activation"),
     Entry("gelu", activation.Gelu, activation.gelu, "network", "activation"),
     Entry("mish", activation.Mish, activation.mish, "network", "activation"),
+    Entry("drop_connect", DropConnect, drop_connect, "network", "drop_connect"),
+    Entry("activation_noise", ActivationNoise, activation_noise, "network", "activation_noise"),
     Entry("dropout", Dropout, dropout, "network", "dropout"),
+    Entry("layer_dropout", LayerDropout, rate_after, "network", "dropout"),
+    Entry(
+        "shake_shake", ShakeShake, shake_shake, "network", "mixing", only="two residual branches"
+    ),
+    *(
+        Entry(name, kind, function, "network", "residual", only="residual blocks")
+        for name, kind, function in (
+            ("stochastic_depth", StochasticDepth, stochastic_depth),
+            ("shake_drop", ShakeDrop, shake_drop),
+        )
+    ),
     *(
         Entry(name, kind, scheme, "network", "initialization", structural=False)
         for name, kind, scheme in (

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from population.samples import CARDINALITIES, cohort_of, table
+from nets.alone import Alone, numbers_of
+from population.samples import cohort_of, table
 from shrinkage.augment.mixup import Mixup
 from shrinkage.losses.class_weight import ClassWeight
 from shrinkage.losses.huber import Huber
@@ -19,16 +20,22 @@ from shrinkage.losses.l1 import L1
 from shrinkage.losses.l2 import L2
 from shrinkage.losses.label_smoothing import LabelSmoothing
 from shrinkage.nets import activation
+from shrinkage.nets.activation_noise import ActivationNoise
 from shrinkage.nets.batch_norm import BatchNorm
+from shrinkage.nets.drop_connect import DropConnect
 from shrinkage.nets.dropout import Dropout
 from shrinkage.nets.embedding import Embedding
 from shrinkage.nets.group_norm import GroupNorm
 from shrinkage.nets.instance_norm import InstanceNorm
+from shrinkage.nets.layer_dropout import LayerDropout
 from shrinkage.nets.layer_norm import LayerNorm
 from shrinkage.nets.mlp import Mlp
 from shrinkage.nets.periodic import Periodic
 from shrinkage.nets.piecewise_linear import PiecewiseLinear
 from shrinkage.nets.resnet import Resnet
+from shrinkage.nets.shake_drop import ShakeDrop
+from shrinkage.nets.shake_shake import ShakeShake
+from shrinkage.nets.stochastic_depth import StochasticDepth
 from shrinkage.optim.sgd import Sgd
 from shrinkage.population.cohort import Cohort, Member
 from shrinkage.population.state import State, start
@@ -37,95 +44,8 @@ from shrinkage.randomness import Draws
 from shrinkage.recipe import Recipe
 
 ROWS, WIDTH = 20, 6
-RATES, SEEDS = (0.0, 0.2, 0.5), (0, 0, 3)
-Weights = dict[str, Tensor]
-
-
-@dataclass
-class Alone:
-    """One member's network, spelled out with torch.nn.functional; masks are given."""
-
-    weights: Weights
-    statistics: Weights
-    activation: Callable[[Tensor], Tensor]
-    norm: str
-    masks: Callable[[str], Tensor | float]
-    training: bool
-
-    def linear(self, x: Tensor, name: str) -> Tensor:
-        return functional.linear(x, self.weights[f"{name}.weight"].T, self.weights[f"{name}.bias"])
-
-    def none(self, x: Tensor, name: str) -> Tensor:
-        return x
-
-    def layer_norm(self, x: Tensor, name: str) -> Tensor:
-        scale, shift = self.weights[f"{name}.scale"], self.weights[f"{name}.shift"]
-        return functional.layer_norm(x, (len(scale),), scale, shift)
-
-    def group_norm(self, x: Tensor, name: str) -> Tensor:
-        scale, shift = self.weights[f"{name}.scale"], self.weights[f"{name}.shift"]
-        return functional.group_norm(x, 3, scale, shift)
-
-    def instance_norm(self, x: Tensor, name: str) -> Tensor:
-        scale, shift = self.weights[f"{name}.scale"], self.weights[f"{name}.shift"]
-        channels = x.unflatten(1, (-1, 3))
-        return functional.instance_norm(channels, weight=scale, bias=shift).flatten(1)
-
-    def batch_norm(self, x: Tensor, name: str) -> Tensor:
-        return functional.batch_norm(
-            x,
-            self.statistics[f"{name}.mean"].clone(),
-            self.statistics[f"{name}.variance"].clone(),
-            self.weights[f"{name}.scale"],
-            self.weights[f"{name}.shift"],
-            training=self.training,
-        )
-
-    def normed(self, x: Tensor, name: str) -> Tensor:
-        return getattr(self, self.norm)(x, name)
-
-    def mlp(self, x: Tensor) -> Tensor:
-        for layer in (0, 1):
-            x = self.normed(self.linear(x, f"layer{layer}"), f"layer{layer}.norm")
-            x = self.activation(x) * self.masks(f"dropout.{layer}")
-        return self.linear(x, "head")
-
-    def resnet(self, x: Tensor) -> Tensor:
-        h = self.linear(x, "stem")
-        for block in (0, 1):
-            u = self.linear(self.normed(h, f"block{block}.norm"), f"block{block}.up")
-            u = self.activation(u) * self.masks(f"dropout.{block}.inner")
-            h = h + self.linear(u, f"block{block}.down") * self.masks(f"dropout.{block}")
-        return self.linear(self.activation(self.normed(h, "head.norm")), "head")
-
-    def plain(self, x: Tensor) -> Tensor:
-        return x
-
-    def periodic(self, x: Tensor) -> Tensor:
-        w = self.weights
-        columns = []
-        for j in range(x.shape[1]):
-            turns = x[:, j, None] * w["numbers.frequency"][j] + w["numbers.phase"][j]
-            wave = torch.cos(2 * torch.pi * turns)
-            columns += [x[:, j, None], wave @ w["numbers.weight"][j] + w["numbers.bias"][j]]
-        return torch.cat(columns, 1)
-
-    def piecewise_linear(self, x: Tensor) -> Tensor:
-        columns = []
-        for j in range(x.shape[1]):
-            edges = self.statistics["numbers.edges"][j]
-            ramp = (x[:, j, None] - edges[:-1]) / (edges[1:] - edges[:-1])
-            ramp = torch.cat(
-                [ramp[:, :1].clamp(-1, 1), ramp[:, 1:-1].clamp(0, 1), ramp[:, -1:].clamp(0, 2)], 1
-            )
-            columns.append(
-                ramp @ self.weights["numbers.weight"][j] + self.weights["numbers.bias"][j]
-            )
-        return torch.cat(columns, 1)
-
-    def categories(self, codes: Tensor) -> Tensor:
-        tables = self.weights["categories.table"].split(CARDINALITIES)
-        return torch.cat([functional.embedding(codes[:, j], t) for j, t in enumerate(tables)], 1)
+SEEDS = (0, 0, 3)
+DROPOUT = tuple((Dropout(rate=rate),) for rate in (0.0, 0.2, 0.5))
 
 
 @dataclass(frozen=True)
@@ -135,9 +55,12 @@ class Case:
     norm: str
     ingredients: tuple[Any, ...]
     activation: Callable[[Tensor], Tensor]
+    own: tuple[tuple[Any, ...], ...] = DROPOUT
+    """What each of the three members has beside that."""
 
     def __str__(self) -> str:
-        return f"{self.body}, {self.numbers}, {self.norm}"
+        noise = dict.fromkeys(type(x).__name__ for x in sum(self.own, ()))
+        return ", ".join([self.body, self.numbers, self.norm, *noise])
 
 
 MLP, RESNET = Mlp(width=WIDTH, depth=2), Resnet(width=WIDTH, blocks=2, expansion=1.5)
@@ -158,11 +81,47 @@ CASES = [
         (RESNET, LayerNorm(), RAMPS, activation.Gelu()),
         functional.gelu,
     ),
+    Case(
+        "mlp",
+        "plain",
+        "none",
+        (MLP,),
+        torch.relu,
+        (
+            (LayerDropout(input=0.2, layer1=0.5, layer2=0.1), DropConnect(rate=0.3)),
+            (Dropout(rate=0.2), ActivationNoise(std=0.3)),
+            (),
+        ),
+    ),
+    Case(
+        "resnet",
+        "plain",
+        "batch_norm",
+        (RESNET, BatchNorm()),
+        torch.relu,
+        (
+            (StochasticDepth(rate=0.6), ActivationNoise(std=0.2)),
+            (ShakeDrop(rate=0.7), DropConnect(rate=0.4)),
+            (LayerDropout(input=0.1, layer1=0.2, layer2=0.4), ShakeDrop(rate=0.3)),
+        ),
+    ),
+    Case(
+        "resnet",
+        "plain",
+        "layer_norm",
+        (replace(RESNET, branches=2), LayerNorm()),
+        torch.relu,
+        (
+            (ShakeShake(strength=1.0), Dropout(rate=0.2)),
+            (ShakeShake(strength=0.4), ShakeDrop(rate=0.5)),
+            (StochasticDepth(rate=0.5), DropConnect(rate=0.2)),
+        ),
+    ),
 ]
 
 
 def _cohort(case: Case) -> Cohort:
-    recipes = [Recipe(*case.ingredients, Embedding(dim=2), Dropout(rate=rate)) for rate in RATES]
+    recipes = [Recipe(*case.ingredients, Embedding(dim=2), *own) for own in case.own]
     members = [
         Member(recipe.for_task("classification"), seed, fold=i % 2)
         for i, (recipe, seed) in enumerate(zip(recipes, SEEDS, strict=True))
@@ -194,16 +153,17 @@ def test_each_member_equals_the_network_written_out(case: Case, training: bool) 
     pull = torch.randn(output.shape, generator=torch.Generator().manual_seed(3)).double()
     grads = torch.autograd.grad((output * pull).sum(), list(weights.values()))
 
-    for i, (rate, seed) in enumerate(zip(RATES, SEEDS, strict=True)):
-
-        def masks(stream: str, rate=rate, seed=seed) -> Tensor | float:
-            width = WIDTH if "inner" not in stream else round(1.5 * WIDTH)
-            u = Draws((seed,), step=4).uniform(stream, (ROWS, width))[0]
-            return (u >= rate).double() / (1 - rate) if training else 1.0
-
+    for i, member in enumerate(cohort.members):
         own = {name: w[i].detach().requires_grad_() for name, w in weights.items()}
         own_statistics = {name: s[i] for name, s in statistics.items()}
-        alone = Alone(own, own_statistics, case.activation, case.norm, masks, training)
+        alone = Alone(
+            own,
+            own_statistics,
+            numbers_of(member.recipe),
+            Draws((member.seed,), step=4) if training else None,
+            case.activation,
+            case.norm,
+        )
         numbers = getattr(alone, case.numbers)(inputs["numbers"][i])
         x = torch.cat([numbers, alone.categories(inputs["categories"][i])], 1)
         expected = getattr(alone, case.body)(x)
@@ -233,6 +193,13 @@ WHOLE = [
     ),
     Whole("classification", (RESNET, LayerNorm(), RAMPS, activation.Gelu(), *SOFT)),
     Whole("regression", (MLP, activation.Tanh(), *SOFT)),
+    Whole("classification", (MLP, GroupNorm(groups=3), DropConnect(rate=0.3), *SOFT)),
+    Whole(
+        "regression",
+        (replace(RESNET, branches=2), InstanceNorm(positions=3), DropConnect(rate=0.2),
+         ActivationNoise(std=0.2), StochasticDepth(rate=0.5), activation.Tanh(),
+         LayerDropout(input=0.1, layer1=0.2, layer2=0.3)),
+    ),
     Whole("regression", (RESNET, BatchNorm(), activation.Elu(), Huber(delta=0.5), *SOFT)),
 ]  # fmt: skip
 

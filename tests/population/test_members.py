@@ -23,13 +23,19 @@ from shrinkage.losses.l1 import L1
 from shrinkage.losses.l2 import L2
 from shrinkage.losses.label_smoothing import LabelSmoothing
 from shrinkage.nets import activation, initialize
+from shrinkage.nets.activation_noise import ActivationNoise
 from shrinkage.nets.batch_norm import BatchNorm
+from shrinkage.nets.drop_connect import DropConnect
 from shrinkage.nets.dropout import Dropout
+from shrinkage.nets.layer_dropout import LayerDropout
 from shrinkage.nets.layer_norm import LayerNorm
 from shrinkage.nets.mlp import Mlp
 from shrinkage.nets.periodic import Periodic
 from shrinkage.nets.piecewise_linear import PiecewiseLinear
 from shrinkage.nets.resnet import Resnet
+from shrinkage.nets.shake_drop import ShakeDrop
+from shrinkage.nets.shake_shake import ShakeShake
+from shrinkage.nets.stochastic_depth import StochasticDepth
 from shrinkage.optim.adam import Adam
 from shrinkage.optim.clip import ClipNorm, ClipValue
 from shrinkage.optim.decay import Decay
@@ -55,7 +61,13 @@ def _switched(rng: np.random.Generator) -> list[Any]:
     """Every ingredient that can be off, each on in about two members of three."""
     number = rng.uniform
     options = [
-        Dropout(rate=number(0, 0.6)),
+        (Dropout(rate=number(0, 0.6)), LayerDropout(input=0.1, layer1=number(0, 0.6)))[
+            rng.integers(2)
+        ],
+        DropConnect(rate=number(0, 0.5)),
+        ActivationNoise(std=number(0, 0.3)),
+        ShakeShake(strength=number(0, 1)),
+        (StochasticDepth(rate=number(0, 0.6)), ShakeDrop(rate=number(0, 0.6)))[rng.integers(2)],
         Mixup(alpha=number(0.05, 2)),
         InputNoise(std=number(0, 0.3)),
         Decay(weight_decay=number(0, 0.5)),
@@ -91,7 +103,7 @@ def _tables(rng: np.random.Generator) -> list[Any]:
 def _numbers(rng: np.random.Generator) -> list[Any]:
     number = rng.uniform
     return [
-        Resnet(width=8, blocks=1, expansion=1.5),
+        Resnet(width=8, blocks=1, expansion=1.5, branches=2),
         LayerNorm(),
         activation.Tanh(),
         PiecewiseLinear(bins=4, dim=2),
@@ -230,24 +242,33 @@ def _on(entry: Entry) -> Any:
 
 
 BASE = Recipe(ROWS, Mlp(width=8, depth=2), BatchNorm(), Adam(lr=0.01)).for_task("classification")
+BRANCHED = BASE.using(Resnet(width=8, blocks=2, expansion=1.5, branches=2))
+NEEDED = {"residual blocks": BRANCHED, "two residual branches": BRANCHED}
+
+
+def _base(entry: Entry) -> Recipe:
+    """A recipe in which the ingredient acts."""
+    return NEEDED.get(entry.only, BASE)
 
 
 @pytest.mark.parametrize("entry", SWITCHABLE, ids=lambda entry: entry.name)
 def test_neutral_is_the_same_recipe_as_without(entry: Entry) -> None:
-    off = BASE.using(neutral(entry.kind))
-    assert off == BASE
-    assert off.hash == BASE.hash
-    on = BASE.using(_on(entry))
-    assert on != BASE
-    assert on.hash != BASE.hash
-    assert on.signature == BASE.signature
+    base = _base(entry)
+    off = base.using(neutral(entry.kind))
+    assert off == base
+    assert off.hash == base.hash
+    on = base.using(_on(entry))
+    assert on != base
+    assert on.hash != base.hash
+    assert on.signature == base.signature
 
 
 @pytest.mark.parametrize("entry", SWITCHABLE, ids=lambda entry: entry.name)
 def test_neutral_beside_a_member_that_has_it_on_trains_as_without(entry: Entry) -> None:
     """Exact but for the order of sums: row weights of 1 are summed from mixed targets, and a
     product of other members beside may round in another order."""
-    on, off = Member(BASE.using(_on(entry)), seed=1), Member(BASE, seed=1)
+    base = _base(entry)
+    on, off = Member(base.using(_on(entry)), seed=1), Member(base, seed=1)
     mixed = trained(cohort_of([on, off], table()), 30).outcome(1)
     plain = trained(cohort_of([off, off], table()), 30).outcome(1)
     torch.testing.assert_close(mixed.weights, plain.weights, rtol=0, atol=1e-12)
@@ -260,7 +281,8 @@ MATTERS = [entry for entry in SWITCHABLE if entry.name != "early_stopping"]
 @pytest.mark.parametrize("entry", MATTERS, ids=lambda entry: entry.name)
 def test_on_trains_another_way_than_off(entry: Entry) -> None:
     """Guards the test above: an ingredient that never acts would pass it."""
-    pair = [Member(BASE.using(_on(entry)), seed=1), Member(BASE, seed=1)]
+    base = _base(entry)
+    pair = [Member(base.using(_on(entry)), seed=1), Member(base, seed=1)]
     training = trained(cohort_of(pair, table()), 30)
     on, off = training.outcome(0), training.outcome(1)
     assert (on.weights - off.weights).abs().max() > 1e-6
@@ -283,7 +305,8 @@ def test_members_dropped_midway_leave_the_others_as_they_would_have_been(
 
 @pytest.mark.parametrize("entry", SWITCHABLE, ids=lambda entry: entry.name)
 def test_the_last_member_with_an_ingredient_can_be_dropped(entry: Entry) -> None:
-    on, off = Member(BASE.using(_on(entry)), seed=1), Member(BASE, seed=1)
+    base = _base(entry)
+    on, off = Member(base.using(_on(entry)), seed=1), Member(base, seed=1)
     halfway = advance(Training.begin(cohort_of([on, off], table())), 17, fit_quality)
     ended = advance(halfway.drop({0}), 30, fit_quality).outcome(1)
     plain = trained(cohort_of([off, off], table()), 30).outcome(1)

@@ -38,7 +38,7 @@ def mlp(inputs: int, outputs: int, parts: Parts, width: int, depth: int) -> Forw
         for layer in range(depth):
             name = f"layer{layer}"
             x = run.norm(run.linear(x, name), f"{name}.norm")
-            x = run.dropout(run.activation(x), str(layer))
+            x = run.dropout(run.activation(x, str(layer)), str(layer), layer)
         return run.head(x)
 
     return forward

@@ -11,13 +11,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from shrinkage.nets.activation_noise import activation_noise
+from shrinkage.nets.drop_connect import drop_connect
 from shrinkage.nets.dropout import dropout
+from shrinkage.nets.layer_dropout import INPUT, rate_after
 from shrinkage.nets.layout import Entry
 from shrinkage.nets.linear import linear, linear_entries
 from shrinkage.nets.network import Arrays, Hyper
 from shrinkage.nets.norms import NORMS
+from shrinkage.nets.shake_drop import shake_drop
+from shrinkage.nets.shake_shake import mean_of_two, shake_shake
+from shrinkage.nets.stochastic_depth import stochastic_depth
 from shrinkage.randomness import Draws
 
 Forward = Callable[[Tensor, "Run"], Tensor]
@@ -66,14 +73,20 @@ class Run:
     def weight(self, name: str) -> Tensor:
         return self.weights[name]
 
+    def enter(self, x: Tensor) -> Tensor:
+        """What the first layer is given of the columns and their embeddings."""
+        return self.dropout(x, "input", INPUT)
+
     def linear(self, x: Tensor, name: str) -> Tensor:
-        return linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+        weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        weight = self._noisy(drop_connect, name, weight)
+        return linear(x, weight, bias)
 
     def head(self, x: Tensor) -> Tensor:
         return linear(x, self.weights["head.weight"], self.weights["head.bias"])
 
-    def activation(self, x: Tensor) -> Tensor:
-        return self.parts.activation(x)
+    def activation(self, x: Tensor, stream: str) -> Tensor:
+        return self._noisy(activation_noise, stream, self.parts.activation(x))
 
     def norm(self, x: Tensor, name: str) -> Tensor:
         if self.parts.norm is None:
@@ -82,12 +95,44 @@ class Run:
         own = {key: self.weights[f"{name}.{key}"] for key in ("scale", "shift")}
         if norm.running:
             own |= {key: self.statistics[f"{name}.{key}"] for key in ("mean", "variance")}
-        numbers = None if self.draws is None else self.hyper[self.parts.norm]
-        y, changed = norm.act(x, own, numbers, **self.parts.structure)
+        y, changed = norm.act(x, own, self._training(self.parts.norm), **self.parts.structure)
         self.changed |= {f"{name}.{key}": value for key, value in changed.items()}
         return y
 
-    def dropout(self, x: Tensor, stream: str) -> Tensor:
-        if self.draws is None or "dropout" not in self.hyper:
+    def dropout(self, x: Tensor, stream: str, layer: int) -> Tensor:
+        """Drop units after a hidden layer, counted from 0, by whichever dropout a member has."""
+        if self.draws is None:
             return x
-        return dropout(x, self.hyper["dropout"]["rate"], self.draws, f"dropout.{stream}")
+        rates = []
+        if layer != INPUT and (numbers := self._training("dropout")):
+            rates.append(numbers["rate"])
+        if numbers := self._training("layer_dropout"):
+            rates.append(rate_after(layer, **numbers))
+        # A member has one of the two, so one of its rates is 0: the sum is its rate.
+        if not rates:
+            return x
+        return dropout(x, torch.stack(rates).sum(0), self.draws, f"dropout.{stream}")
+
+    def branch(self, branches: list[Tensor], block: int, blocks: int) -> Tensor:
+        """What a residual block, counted from 0, adds: its one branch, or the mix of its two."""
+        stream, share = str(block), (block + 1) / blocks
+        if len(branches) == 1:
+            (x,) = branches
+        elif self._training("shake_shake"):
+            x = self._noisy(shake_shake, stream, *branches)
+        else:
+            x = mean_of_two(*branches)
+        x = self._noisy(stochastic_depth, stream, x, share)
+        return self._noisy(shake_drop, stream, x, share)
+
+    def _training(self, name: str) -> Mapping[str, Any] | None:
+        """The numbers of an ingredient that acts in training only; None where it does not."""
+        return None if self.draws is None else self.hyper.get(name)
+
+    def _noisy(self, function: Callable[..., Tensor], stream: str, x: Tensor, *rest: Any) -> Tensor:
+        """x as a noise ingredient, named as its function, changes it in training."""
+        name = function.__name__
+        numbers = self._training(name)
+        if numbers is None:
+            return x
+        return function(x, *rest, **numbers, draws=self.draws, stream=f"{name}.{stream}")

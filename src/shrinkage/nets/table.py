@@ -88,7 +88,7 @@ def table_network(
         run = Run(parts, weights, statistics, hyper, draws)
         found = columns(inputs, run)
         x = found[0] if len(found) == 1 else torch.cat(found, -1)
-        return forward(x, run), run.changed
+        return forward(run.enter(x), run), run.changed
 
     def measure(inputs: Inputs) -> dict[str, Tensor]:
         start = {e.name: torch.full(e.shape, e.start) for e in statistics.entries}

@@ -183,8 +183,9 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
 def _without_effect(study: Study) -> list[str]:
     """What a person's own recipe asks for in vain; our default is written for every task."""
     ours = load("default").ingredients
-    asked = [each for each in study.recipes[0].ingredients if each not in ours]
-    return without_effect(asked, study.problem.task, study.problem.shape)
+    recipe = study.recipes[0]
+    asked = [each for each in recipe.ingredients if each not in ours]
+    return without_effect(asked, recipe, study.problem.task, study.problem.shape)
 
 
 def _peak_memory() -> dict[str, float]:
