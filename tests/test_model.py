@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from conftest import mixed, tiny_fit
 from shrinkage.data.source import Table, read
 from shrinkage.errors import BadInput
 from shrinkage.model import Model
+from shrinkage.nets.batch_ensemble import BatchEnsemble
+from shrinkage.population.cohort import network_of
 
 LABELS = [
     ("text", lambda y: y, ["no", "yes"]),
@@ -55,6 +58,21 @@ def test_the_order_of_rows_and_columns_does_not_matter(study: Path) -> None:
     np.testing.assert_allclose(
         model.predict_proba(shuffled), expected[shuffled.index.to_numpy()], atol=1e-12
     )
+
+
+def test_networks_that_share_weights_are_saved_and_predict(study: Path, tmp_path: Path) -> None:
+    model, frame = Model.load(study), mixed(30, seed=4)
+    recipe = model.recipe.using(BatchEnsemble(k=3))
+    network = network_of(recipe, model.shape)
+    weights = torch.stack([network.start(seed) for seed in range(len(model.parts))])
+    statistics = torch.full((len(weights), network.statistics.size), 0.5)
+    ensemble = replace(model, recipe=recipe, weights=weights, statistics=statistics)
+    ensemble.save(tmp_path / "model", {})
+    again = Model.load(tmp_path / "model")
+    probability = again.predict_proba(frame)
+    np.testing.assert_array_equal(probability, ensemble.predict_proba(frame))
+    np.testing.assert_allclose(probability.sum(1), 1, atol=1e-12)
+    np.testing.assert_allclose(again.predict_proba(frame[10:15]), probability[10:15], atol=1e-12)
 
 
 def test_missing_and_unseen_cells_are_predicted(study: Path) -> None:

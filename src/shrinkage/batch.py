@@ -23,6 +23,18 @@ class Batch:
     weight: Tensor
 
 
+def one_network_each(output: Tensor, batch: Batch) -> tuple[Tensor, Batch]:
+    """Outputs [M, B, k, C] of k networks in one as [M, B * k, C], each with the row's target.
+
+    So their mean loss is the mean of each network's own. Outputs [M, B, C] stay as they are.
+    """
+    if output.dim() == batch.target.dim():
+        return output, batch
+    k = output.shape[2]
+    target, weight = (x.repeat_interleave(k, 1) for x in (batch.target, batch.weight))
+    return output.flatten(1, 2), Batch(batch.inputs, target, weight)
+
+
 def per_member(hyper: Tensor, like: Tensor) -> Tensor:
     """Shape a hyperparameter [M] so that it broadcasts against `like` [M, ...]."""
     return hyper.reshape(-1, *[1] * (like.dim() - 1))

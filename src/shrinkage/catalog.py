@@ -38,6 +38,7 @@ from shrinkage.losses.label_smoothing import LabelSmoothing, smooth_labels
 from shrinkage.losses.squared_error import SquaredError, squared_error
 from shrinkage.nets import activation, initialize
 from shrinkage.nets.activation_noise import ActivationNoise, activation_noise
+from shrinkage.nets.batch_ensemble import BatchEnsemble, batch_ensemble
 from shrinkage.nets.batch_norm import BatchNorm, batch_norm_train
 from shrinkage.nets.drop_connect import DropConnect, drop_connect
 from shrinkage.nets.dropout import Dropout, dropout
@@ -176,6 +177,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("mlp", Mlp, mlp, "network", "architecture"),
     Entry("resnet", Resnet, resnet, "network", "architecture"),
+    Entry("batch_ensemble", BatchEnsemble, batch_ensemble, "network", "ensemble"),
     Entry("embedding", Embedding, embed_categories, "network", "categories"),
     Entry("periodic", Periodic, embed_periodic, "network", "numbers", only="numeric columns"),
     Entry(

@@ -21,6 +21,7 @@ from shrinkage.losses.l2 import L2
 from shrinkage.losses.label_smoothing import LabelSmoothing
 from shrinkage.nets import activation
 from shrinkage.nets.activation_noise import ActivationNoise
+from shrinkage.nets.batch_ensemble import BatchEnsemble
 from shrinkage.nets.batch_norm import BatchNorm
 from shrinkage.nets.drop_connect import DropConnect
 from shrinkage.nets.dropout import Dropout
@@ -193,6 +194,12 @@ WHOLE = [
     ),
     Whole("classification", (RESNET, LayerNorm(), RAMPS, activation.Gelu(), *SOFT)),
     Whole("regression", (MLP, activation.Tanh(), *SOFT)),
+    Whole(
+        "classification",
+        (MLP, BatchEnsemble(k=3), BatchNorm(), LabelSmoothing(eps=0.1), ClassWeight(power=0.7),
+         DropConnect(rate=0.2), *SOFT),
+    ),
+    Whole("regression", (RESNET, BatchEnsemble(k=2), activation.Tanh(), StochasticDepth(rate=0.5))),
     Whole("classification", (MLP, GroupNorm(groups=3), DropConnect(rate=0.3), *SOFT)),
     Whole(
         "regression",

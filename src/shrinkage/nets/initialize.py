@@ -95,7 +95,10 @@ def initial_weights(layout: Layout, seed: int, scheme: Scheme) -> Tensor:
     parts = []
     for entry in layout.entries:
         deviation = scheme(*entry.fan) if entry.fan else entry.start if entry.spread else None
-        if deviation is None:
+        if entry.signs:
+            heads = draws.uniform(f"start.{entry.name}", (entry.size,))[0] < 0.5
+            parts.append(torch.where(heads, entry.start, -entry.start))
+        elif deviation is None:
             parts.append(torch.full((entry.size,), entry.start))
         else:
             parts.append(draws.normal(f"start.{entry.name}", (entry.size,))[0] * deviation)

@@ -24,7 +24,8 @@ class Entry:
     """One named array of a network.
 
     start: a number to fill with; or (fan_in, fan_out): the initialization scheme draws it; or
-    a standard deviation with `spread=True`: normal numbers of that deviation.
+    a standard deviation with `spread=True`: normal numbers of that deviation; or a size with
+    `signs=True`: that size with random signs.
     outputs_first: a matrix laid out as torch.nn.Linear's, [out, in], where ours are [in, out].
     """
 
@@ -35,6 +36,7 @@ class Entry:
     fan: tuple[int, int] | None = None
     spread: bool = False
     outputs_first: bool = False
+    signs: bool = False
 
     @property
     def size(self) -> int:

@@ -30,7 +30,7 @@ def mlp(inputs: int, outputs: int, parts: Parts, width: int, depth: int) -> Forw
     """Declare the weights in `parts` and return the pass [M, B, inputs] -> [M, B, outputs]."""
     widths = [inputs, *[width] * depth]
     for layer in range(depth):
-        parts.declare_linear(f"layer{layer}", widths[layer], width)
+        parts.declare_linear(f"layer{layer}", widths[layer], width, first=layer == 0)
         parts.declare_norm(f"layer{layer}.norm", width)
     parts.declare_head(widths[-1], outputs)
 

@@ -32,7 +32,8 @@ class Apply(Protocol):
         weights, statistics: views [M, *shape] by name; inputs: each [M, B, ...].
         draws: the step's randomness in training; None at inference, which then depends on no
         other row of the batch.
-        Returns the output [M, B, C] and the statistics that changed (none at inference).
+        Returns the output [M, B, C], or [M, B, k, C] of k networks in one, and the statistics
+        that changed (none at inference).
         """
         ...
 

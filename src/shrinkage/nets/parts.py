@@ -15,6 +15,13 @@ import torch
 from torch import Tensor
 
 from shrinkage.nets.activation_noise import activation_noise
+from shrinkage.nets.batch_ensemble import (
+    batch_ensemble,
+    own_entries,
+    own_layer,
+    shared_entries,
+    spread,
+)
 from shrinkage.nets.drop_connect import drop_connect
 from shrinkage.nets.dropout import dropout
 from shrinkage.nets.layer_dropout import INPUT, rate_after
@@ -35,11 +42,13 @@ class Parts:
     """What the recipe chose, and the arrays declared so far.
 
     norm: a name in NORMS, or None. structure: its structural numbers.
+    k: networks that share weights, as a batch ensemble; None: one plain network.
     """
 
     activation: Callable[[Tensor], Tensor]
     norm: str | None = None
     structure: Mapping[str, Any] = field(default_factory=dict)
+    k: int | None = None
     weights: list[Entry] = field(default_factory=list)
     statistics: list[Entry] = field(default_factory=list)
 
@@ -47,12 +56,19 @@ class Parts:
         self.weights += weights
         self.statistics += statistics or []
 
-    def declare_linear(self, name: str, fan_in: int, fan_out: int) -> None:
-        self.declare(linear_entries(name, fan_in, fan_out))
+    def declare_linear(self, name: str, fan_in: int, fan_out: int, *, first: bool = False) -> None:
+        """A layer before the last, for `Run.linear`. first: it is given the network's input."""
+        if self.k is None:
+            self.declare(linear_entries(name, fan_in, fan_out))
+        else:
+            self.declare(shared_entries(name, fan_in, fan_out, self.k, first))
 
     def declare_head(self, fan_in: int, outputs: int) -> None:
-        """The last layer, `Run.head`."""
-        self.declare(linear_entries("head", fan_in, outputs))
+        """The last layer, for `Run.head`."""
+        if self.k is None:
+            self.declare(linear_entries("head", fan_in, outputs))
+        else:
+            self.declare(own_entries("head", fan_in, outputs, self.k))
 
     def declare_norm(self, name: str, width: int) -> None:
         if self.norm is not None:
@@ -75,15 +91,20 @@ class Run:
 
     def enter(self, x: Tensor) -> Tensor:
         """What the first layer is given of the columns and their embeddings."""
-        return self.dropout(x, "input", INPUT)
+        return self.dropout(x if self.parts.k is None else spread(x, self.parts.k), "input", INPUT)
 
     def linear(self, x: Tensor, name: str) -> Tensor:
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
         weight = self._noisy(drop_connect, name, weight)
-        return linear(x, weight, bias)
+        if self.parts.k is None:
+            return linear(x, weight, bias)
+        scalings = self.weights[f"{name}.scale_in"], self.weights[f"{name}.scale_out"]
+        return batch_ensemble(x, weight, bias, *scalings)
 
     def head(self, x: Tensor) -> Tensor:
-        return linear(x, self.weights["head.weight"], self.weights["head.bias"])
+        """[M, B, C], or [M, B, k, C] of k networks."""
+        last = linear if self.parts.k is None else own_layer
+        return last(x, self.weights["head.weight"], self.weights["head.bias"])
 
     def activation(self, x: Tensor, stream: str) -> Tensor:
         return self._noisy(activation_noise, stream, self.parts.activation(x))

@@ -50,7 +50,7 @@ def resnet(
         [f"block{block}{second}" for second in ("", ".second")[:branches]]
         for block in range(blocks)
     ]
-    parts.declare_linear("stem", inputs, width)
+    parts.declare_linear("stem", inputs, width, first=True)
     for name in (name for block in names for name in block):
         parts.declare_norm(f"{name}.norm", width)
         parts.declare_linear(f"{name}.up", width, inner)

@@ -45,11 +45,12 @@ def network_of(recipe: Recipe, shape: TableShape) -> Network:
         instance = recipe.get(role)
         return partial(entry_of(instance).apply, **dataclasses.asdict(instance))
 
-    norm = recipe.get("normalization")
+    norm, ensemble = recipe.get("normalization"), recipe.get("ensemble")
     parts = Parts(
         bound("activation"),
         norm=entry_of(norm).name if norm else None,
         structure=structure(norm) if norm else {},
+        k=ensemble.k if ensemble else None,
     )
     dim = recipe.get("categories").dim
     numbers = recipe.get("numbers")

@@ -34,10 +34,10 @@ def predict(
 def forward(
     network: Network, weights: Tensor, statistics: Tensor, samples: list[Sample]
 ) -> list[Tensor]:
-    """Outputs [n, C] of each member on its own sample; rows are served in chunks."""
+    """Outputs [n, C], or [n, k, C], of each member on its own sample; rows come in chunks."""
     views = network.weights.views(weights), network.statistics.views(statistics)
     longest = max(sample.rows for sample in samples)
-    width = max((e.shape[-1] for e in network.weights.entries if e.role == "bias"), default=1)
+    width = max((e.size for e in network.weights.entries if e.role == "bias"), default=1)
     chunk = max(1, _VALUES_AT_ONCE // (len(samples) * width))
     outputs = []
     with torch.no_grad():
@@ -55,12 +55,17 @@ def forward(
 def in_unit(output: Tensor, task: str, units: Units) -> Tensor:
     """A network's output [n, C] as probabilities [n, C], or as numbers [n] in the target's unit.
 
+    Of an output [n, k, C] of k networks in one it is the mean of their k predictions.
     Numbers stay within the range of the training rows: a network that extrapolates on one wild
     row should not decide a squared error.
     """
     if task == "classification":
-        return torch.softmax(output, -1)
-    return (output[:, 0] * units.spread + units.center).clamp(units.lowest, units.highest)
+        predictions = torch.softmax(output, -1)
+    else:
+        numbers = output[..., 0] * units.spread + units.center
+        predictions = numbers.clamp(units.lowest, units.highest)
+    networks = output.dim() == 3
+    return predictions.mean(1) if networks else predictions
 
 
 def _stack(arrays: list[Tensor], rows: Tensor) -> Tensor:

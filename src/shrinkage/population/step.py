@@ -15,7 +15,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from shrinkage.batch import Batch, Inputs
+from shrinkage.batch import Batch, Inputs, one_network_each
 from shrinkage.catalog import ENTRIES
 from shrinkage.population.cohort import Cohort
 from shrinkage.population.moment import Moment
@@ -145,6 +145,7 @@ def mean_loss(cohort: Cohort, output: Tensor, batch: Batch) -> Tensor:
     | weight, rows | weight and loss of each row | [M, B] |
     | class_share | share of each class in training | [M, C] |
     """
+    output, batch = one_network_each(output, batch)
     parts = {
         "output": output,
         "target": batch.target,
