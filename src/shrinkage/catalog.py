@@ -75,7 +75,12 @@ from shrinkage.rows.minibatch import Minibatch, batch_positions
 from shrinkage.rows.scaling import Quantile, Robust, Standard
 from shrinkage.schedules.constant import Constant, constant
 from shrinkage.schedules.cosine import Cosine, cosine
+from shrinkage.schedules.cosine_restarts import CosineRestarts, cosine_restarts
+from shrinkage.schedules.exponential import Exponential, exponential
 from shrinkage.schedules.flat_cosine import FlatCosine, flat_cosine
+from shrinkage.schedules.inverse_time import InverseTime, inverse_time
+from shrinkage.schedules.one_cycle import OneCycle, one_cycle
+from shrinkage.schedules.step_decay import StepDecay, step_decay
 from shrinkage.schedules.warmup import Warmup, warmup
 from shrinkage.slots import Remember, copies, zeros
 from shrinkage.stopping.early_stopping import EarlyStopping, improved
@@ -300,9 +305,19 @@ ENTRIES: tuple[Entry, ...] = (
         needs=("mask", "factor"),
     ),
     Entry("max_norm", MaxNorm, max_norm, "update", "max_norm", needs=("layout",)),
-    Entry("constant", Constant, constant, "update", "schedule", structural=False),
-    Entry("cosine", Cosine, cosine, "update", "schedule", structural=False),
-    Entry("flat_cosine", FlatCosine, flat_cosine, "update", "schedule", structural=False),
+    *(
+        Entry(name, kind, schedule, "update", "schedule", structural=False)
+        for name, kind, schedule in (
+            ("constant", Constant, constant),
+            ("inverse_time", InverseTime, inverse_time),
+            ("step_decay", StepDecay, step_decay),
+            ("exponential", Exponential, exponential),
+            ("cosine", Cosine, cosine),
+            ("flat_cosine", FlatCosine, flat_cosine),
+            ("cosine_restarts", CosineRestarts, cosine_restarts),
+            ("one_cycle", OneCycle, one_cycle),
+        )
+    ),
     Entry("warmup", Warmup, warmup, "update", "warmup", structural=False),
     Entry("ema", Ema, ema, "average", "ema", slots=copies("average"), shows=averaged),
     Entry("early_stopping", EarlyStopping, improved, "stop", "early_stopping", structural=False),
