@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from shrinkage.ingredient import (
     Member,
+    MemberChoice,
     Number,
     Structural,
     fields_of,
@@ -37,6 +38,14 @@ class Pepper:
 
     grams: Annotated[float, Member("[0, inf)", 0.0, 1.0, neutral=0.0)] = 0.0
     heat: Annotated[float, Member("(0, 1]", 0.1, 1.0)] = 0.5
+
+
+@ingredient
+class Sugar:
+    """grams: of sugar. kind: of sugar, to each member its own."""
+
+    grams: Annotated[float, Member("[0, inf)", 0.0, 1.0, neutral=0.0)] = 0.0
+    kind: Annotated[Literal["brown", "white"], MemberChoice()] = "brown"
 
 
 @ingredient
@@ -108,11 +117,17 @@ def test_fields_say_what_they_declare() -> None:
     assert grams.number == Member("[0, 10)", 0.1, 5.0, "log", neutral=0.0, unit="g")
     assert (kind.choices, kind.number, kind.per_member) == (("sea", "rock"), None, False)
     assert (stirred.choices, stirred.number) == (None, None)
+    sweet = fields_of(Sugar)[1]
+    assert (sweet.choices, sweet.number, sweet.per_member) == (("brown", "white"), None, True)
+    assert [sweet.as_number(kind) for kind in ("brown", "white")] == [0, 1]
+    assert grams.as_number(0.3) == 0.3
     assert (grains.per_member, grains.choices) == (False, None)
 
 
 def test_an_ingredient_can_be_switched_if_off_is_a_value_of_its_members() -> None:
     assert switchable(Pepper)
+    assert switchable(Sugar)
+    assert is_neutral(Sugar(kind="white"))
     assert not switchable(Salt)  # its structure has no off
     assert not switchable(Bread)  # no neutral value
     assert not switchable(Water)  # nothing to set

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from population.samples import switched_on
 from shrinkage import recipe as recipes
 from shrinkage.augment.mixup import Mixup
 from shrinkage.averaging.ema import Ema
@@ -123,18 +124,12 @@ def _inside(number: Number, whole: bool, share: float) -> float:
 def test_the_hash_sees_every_number_and_the_signature_only_structure(
     entry: Entry, field: Field
 ) -> None:
-    def at(share: float) -> Recipe:
-        """The others in the middle: an ingredient that is off is left out, with all its numbers."""
-        values = {
-            f"{entry.place}.{entry.name}.{other.name}": _inside(
-                other.number, isinstance(other.default, int), share if other == field else 0.5
-            )
-            for other in fields_of(entry.kind)
-            if other.number
-        }
-        return Recipe().set(values)
-
-    one, other = at(0.3), at(0.7)
+    whole = isinstance(field.default, int)
+    base = Recipe(switched_on(entry))
+    one, other = (
+        base.set({f"{entry.place}.{entry.name}.{field.name}": _inside(field.number, whole, share)})
+        for share in (0.3, 0.7)
+    )
     assert one.hash != other.hash
     shared = field.per_member or not entry.structural
     assert (one.signature == other.signature) == shared

@@ -147,9 +147,9 @@ def describe(entry: Entry) -> dict[str, Any]:
 
 
 def _describe(field: Field) -> dict[str, Any]:
-    about: dict[str, Any] = {"name": field.name, "default": field.default}
+    about = {"name": field.name, "default": field.default, "per_member": field.per_member}
     if field.number is not None:
-        about |= dataclasses.asdict(field.number) | {"per_member": field.per_member}
+        about |= dataclasses.asdict(field.number)
     if field.choices is not None:
         about["choices"] = list(field.choices)
     return about

@@ -80,6 +80,7 @@ from shrinkage.schedules.exponential import Exponential, exponential
 from shrinkage.schedules.flat_cosine import FlatCosine, flat_cosine
 from shrinkage.schedules.inverse_time import InverseTime, inverse_time
 from shrinkage.schedules.one_cycle import OneCycle, one_cycle
+from shrinkage.schedules.plateau import Plateau, plateau, untouched
 from shrinkage.schedules.step_decay import StepDecay, step_decay
 from shrinkage.schedules.warmup import Warmup, warmup
 from shrinkage.slots import Remember, copies, zeros
@@ -319,6 +320,7 @@ ENTRIES: tuple[Entry, ...] = (
         )
     ),
     Entry("warmup", Warmup, warmup, "update", "warmup", structural=False),
+    Entry("plateau", Plateau, plateau, "update", "plateau", slots=untouched),
     Entry("ema", Ema, ema, "average", "ema", slots=copies("average"), shows=averaged),
     Entry("early_stopping", EarlyStopping, improved, "stop", "early_stopping", structural=False),
 )

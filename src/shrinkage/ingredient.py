@@ -8,7 +8,10 @@ neutral value once, in its annotation:
     eps: Annotated[float, Member(valid="[0, 1)", low=0.0, high=0.2, neutral=0.0)] = 0.0
 
 `Member` numbers may differ between the members of one population and become tensors [M].
-`Structural` numbers decide shapes; members of one population share them.
+`Structural` numbers decide shapes; members of one population share them. A choice by name is
+structural too, unless it is marked with `MemberChoice`:
+
+    watch: Annotated[Literal["validation", "training"], MemberChoice()] = "validation"
 """
 
 from __future__ import annotations
@@ -78,6 +81,14 @@ class Structural(Number):
     """A number that decides shapes; equal for all members of a population."""
 
 
+@dataclass(frozen=True)
+class MemberChoice:
+    """Marks a choice that may differ between the members of a population.
+
+    Functions get its place among the options as a number, [M].
+    """
+
+
 Kind = TypeVar("Kind", bound=type)
 
 
@@ -90,16 +101,20 @@ def ingredient(cls: Kind) -> Kind:
 
 @dataclass(frozen=True)
 class Field:
-    """One hyperparameter of an ingredient: its name, default, and what it may be."""
+    """One hyperparameter of an ingredient: its name, default, and what it may be.
+
+    per_member: whether members of one population may differ in it.
+    """
 
     name: str
     default: Any
     number: Number | None
     choices: tuple[Any, ...] | None
+    per_member: bool
 
-    @property
-    def per_member(self) -> bool:
-        return isinstance(self.number, Member)
+    def as_number(self, value: Any) -> float:
+        """The value; of a choice, its place among the options."""
+        return self.choices.index(value) if self.choices else value
 
 
 _FIELDS: dict[type, tuple[Field, ...]] = {}
@@ -116,9 +131,11 @@ def fields_of(kind: type) -> tuple[Field, ...]:
 
 
 def _field(field: dataclasses.Field, hint: Any) -> Field:
-    number = next((m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Number)), None)
-    choices = get_args(hint) if number is None and get_args(hint) else None
-    return Field(field.name, field.default, number, choices)
+    marks = getattr(hint, "__metadata__", ())
+    number = next((mark for mark in marks if isinstance(mark, Number)), None)
+    choices = get_args(hint.__origin__ if marks else hint) or None
+    per_member = any(isinstance(mark, Member | MemberChoice) for mark in marks)
+    return Field(field.name, field.default, number, choices, per_member)
 
 
 def structure(instance: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from population.samples import cohort_of, fit_quality, table, trained
+from population.samples import cohort_of, fit_quality, switched_on, table, trained
 from shrinkage.augment.input_noise import InputNoise
 from shrinkage.augment.mixup import Mixup
 from shrinkage.averaging.ema import Ema
 from shrinkage.catalog import ENTRIES, Entry
-from shrinkage.ingredient import Number, fields_of, neutral, switchable
+from shrinkage.ingredient import neutral, switchable
 from shrinkage.losses.class_weight import ClassWeight
 from shrinkage.losses.huber import Huber
 from shrinkage.losses.l1 import L1
@@ -50,6 +49,7 @@ from shrinkage.rows.minibatch import Minibatch
 from shrinkage.schedules.constant import Constant
 from shrinkage.schedules.cosine import Cosine
 from shrinkage.schedules.flat_cosine import FlatCosine
+from shrinkage.schedules.plateau import Plateau
 from shrinkage.schedules.warmup import Warmup
 
 COUNT, STEPS = 64, 50
@@ -78,6 +78,9 @@ def _switched(rng: np.random.Generator) -> list[Any]:
         ClipNorm(max_norm=number(0.1, 5)),
         ClipValue(max_value=number(0.01, 1)),
         Warmup(share=number(0, 0.3)),
+        Plateau(
+            factor=number(0.3, 0.9), patience=2.0, watch=("validation", "training")[number() < 0.5]
+        ),
     ]
     return [option for option in options if rng.random() < 2 / 3]
 
@@ -231,16 +234,6 @@ def test_networks_of_one_seed_start_equal_where_shapes_match(shape: Shape) -> No
 SWITCHABLE = [entry for entry in ENTRIES if switchable(entry.kind)]
 
 
-def _on(entry: Entry) -> Any:
-    """The ingredient well away from neutral: in the middle of its search range."""
-
-    def middle(number: Number) -> float:
-        log = number.scale == "log"
-        return math.sqrt(number.low * number.high) if log else (number.low + number.high) / 2
-
-    return entry.kind(**{f.name: middle(f.number) for f in fields_of(entry.kind) if f.number})
-
-
 BASE = Recipe(ROWS, Mlp(width=8, depth=2), BatchNorm(), Adam(lr=0.01)).for_task("classification")
 BRANCHED = BASE.using(Resnet(width=8, blocks=2, expansion=1.5, branches=2))
 NEEDED = {"residual blocks": BRANCHED, "two residual branches": BRANCHED}
@@ -257,7 +250,7 @@ def test_neutral_is_the_same_recipe_as_without(entry: Entry) -> None:
     off = base.using(neutral(entry.kind))
     assert off == base
     assert off.hash == base.hash
-    on = base.using(_on(entry))
+    on = base.using(switched_on(entry))
     assert on != base
     assert on.hash != base.hash
     assert on.signature == base.signature
@@ -268,21 +261,23 @@ def test_neutral_beside_a_member_that_has_it_on_trains_as_without(entry: Entry) 
     """Exact but for the order of sums: row weights of 1 are summed from mixed targets, and a
     product of other members beside may round in another order."""
     base = _base(entry)
-    on, off = Member(base.using(_on(entry)), seed=1), Member(base, seed=1)
+    on, off = Member(base.using(switched_on(entry)), seed=1), Member(base, seed=1)
     mixed = trained(cohort_of([on, off], table()), 30).outcome(1)
     plain = trained(cohort_of([off, off], table()), 30).outcome(1)
     torch.testing.assert_close(mixed.weights, plain.weights, rtol=0, atol=1e-12)
     torch.testing.assert_close(mixed.statistics, plain.statistics, rtol=0, atol=1e-12)
 
 
-MATTERS = [entry for entry in SWITCHABLE if entry.name != "early_stopping"]
+# Those that wait for something to get worse are tested where they are at home.
+WAIT = {"early_stopping", "plateau"}
+MATTERS = [entry for entry in SWITCHABLE if entry.name not in WAIT]
 
 
 @pytest.mark.parametrize("entry", MATTERS, ids=lambda entry: entry.name)
 def test_on_trains_another_way_than_off(entry: Entry) -> None:
     """Guards the test above: an ingredient that never acts would pass it."""
     base = _base(entry)
-    pair = [Member(base.using(_on(entry)), seed=1), Member(base, seed=1)]
+    pair = [Member(base.using(switched_on(entry)), seed=1), Member(base, seed=1)]
     training = trained(cohort_of(pair, table()), 30)
     on, off = training.outcome(0), training.outcome(1)
     assert (on.weights - off.weights).abs().max() > 1e-6
@@ -306,7 +301,7 @@ def test_members_dropped_midway_leave_the_others_as_they_would_have_been(
 @pytest.mark.parametrize("entry", SWITCHABLE, ids=lambda entry: entry.name)
 def test_the_last_member_with_an_ingredient_can_be_dropped(entry: Entry) -> None:
     base = _base(entry)
-    on, off = Member(base.using(_on(entry)), seed=1), Member(base, seed=1)
+    on, off = Member(base.using(switched_on(entry)), seed=1), Member(base, seed=1)
     halfway = advance(Training.begin(cohort_of([on, off], table())), 17, fit_quality)
     ended = advance(halfway.drop({0}), 30, fit_quality).outcome(1)
     plain = trained(cohort_of([off, off], table()), 30).outcome(1)

@@ -35,6 +35,7 @@ from shrinkage.population.train import Training, advance, presented, validation_
 from shrinkage.recipe import Recipe
 from shrinkage.rows.minibatch import Minibatch
 from shrinkage.schedules.cosine import Cosine
+from shrinkage.schedules.plateau import Plateau
 from shrinkage.stopping.early_stopping import EarlyStopping
 
 # 50 rows in batches of 16: 3.125 steps an epoch, so epochs end at 4, 7, 10, 13, 16, ...
@@ -47,7 +48,7 @@ def _mixed() -> list[Member]:
     options = [
         (Adam(lr=0.03), EarlyStopping(patience=1), Dropout(rate=0.2)),
         (Adam(lr=0.03), EarlyStopping(patience=2), Ema(decay=0.8)),
-        (Adam(lr=0.01), Mixup(alpha=0.4), Cosine()),
+        (Adam(lr=0.01), Mixup(alpha=0.4), Cosine(), Plateau(factor=0.5, patience=1.0)),
         (Adam(lr=1e30),),
         (Adam(lr=0.003), EarlyStopping(patience=100), InputNoise(std=0.1), Ema(decay=0.9)),
         (Adam(lr=0.1), EarlyStopping(patience=3)),

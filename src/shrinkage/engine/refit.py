@@ -7,6 +7,7 @@ if it predicts the rows it was trained on better than they predicted them unseen
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,11 +49,18 @@ def arrays_of(folder: Path, recipe: Recipe) -> Path:
     return folder / f"{scaling_of(recipe)}.all.safetensors"
 
 
+def without_validation(recipe: Recipe) -> Recipe:
+    """The recipe where there are no validation rows: nothing stops early or watches them."""
+    plateau = recipe.get("plateau")
+    watching = [dataclasses.replace(plateau, watch="training")] if plateau else []
+    return recipe.without("early_stopping").using(*watching)
+
+
 def run(work: Refit) -> int:
     """Do it; returns how many networks were kept. Nothing is written where time ran out."""
     began = time.perf_counter()
     problem, shape = work.problem, work.problem.shape
-    recipe = work.recipe.without("early_stopping")
+    recipe = without_validation(work.recipe)
     path = arrays_of(problem.folder, recipe)
     dataset = arrays.read(path, 1, shape.outputs, problem.task, problem.device)
     members = tuple(Member(recipe, seed) for seed in work.seeds)

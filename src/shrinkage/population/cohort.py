@@ -116,7 +116,9 @@ class Cohort:
             if present := [i for i in instances if i is not None]:
                 assert len(present) == len(instances)
                 found[entry.name] = {
-                    field.name: self._stack([getattr(i, field.name) for i in instances])
+                    field.name: self._stack(
+                        [field.as_number(getattr(i, field.name)) for i in instances]
+                    )
                     if field.per_member
                     else getattr(instances[0], field.name)
                     for field in fields_of(entry.kind)
@@ -180,6 +182,12 @@ class Cohort:
         """Epochs without a better score before a member stops, [M]; infinite: never."""
         stops = [member.recipe.get("early_stopping") for member in self.members]
         return torch.tensor([stop.patience if stop else torch.inf for stop in stops])
+
+    @cached_property
+    def validates(self) -> bool:
+        """Whether a member's training depends on its validation scores."""
+        watch = [getattr(member.recipe.get("plateau"), "watch", "") for member in self.members]
+        return bool(torch.isfinite(self.patience).any()) or "validation" in watch
 
     @cached_property
     def decayed(self) -> Tensor:

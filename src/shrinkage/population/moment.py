@@ -10,8 +10,8 @@ by these names:
 | weights | before the step | [M, P] |
 | mask | 1 where penalties and decay act | [P] |
 | layout | where each weight lies in the flat buffer | |
-| rate | learning rate now, schedule included | [M] |
-| factor | share of the full rate that the schedule leaves now | [M] |
+| rate | learning rate now, schedule and plateaus included | [M] |
+| factor | share of the full rate that schedule and plateaus leave now | [M] |
 | input_gradient | a function: batch to the gradient of its loss by each numeric input | |
 """
 
@@ -29,6 +29,7 @@ from shrinkage.catalog import Entry
 from shrinkage.nets.layout import Layout
 from shrinkage.population.cohort import Cohort
 from shrinkage.randomness import Draws
+from shrinkage.slots import Slots
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Moment:
     cohort: Cohort
     weights: Tensor
     step: int
+    slots: dict[str, Slots]
     input_gradient: Callable[[Batch], Inputs]
 
     @cached_property
@@ -56,11 +58,17 @@ class Moment:
 
     @property
     def rate(self) -> Tensor:
-        return self.cohort.rates[self.step]
+        return self._lowered(self.cohort.rates[self.step])
 
     @property
     def factor(self) -> Tensor:
-        return self.cohort.factors[self.step]
+        return self._lowered(self.cohort.factors[self.step])
+
+    def _lowered(self, numbers: Tensor) -> Tensor:
+        """Times the share of the rate that plateaus have left, [M]."""
+        for entry, _ in self.cohort.active("update", "plateau"):
+            numbers = numbers * self.slots[entry.name]["share"]
+        return numbers
 
     def call(self, entry: Entry, *arguments: Any, **numbers: Any) -> Any:
         """The ingredient's function with its numbers and all that it needs."""

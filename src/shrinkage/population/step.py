@@ -20,6 +20,7 @@ from shrinkage.catalog import ENTRIES
 from shrinkage.population.cohort import Cohort
 from shrinkage.population.moment import Moment
 from shrinkage.population.state import State
+from shrinkage.schedules.plateau import observed
 from shrinkage.slots import Slots
 
 LOSS_PARTS = {
@@ -47,6 +48,7 @@ def step(cohort: Cohort, state: State, batch: Batch) -> tuple[State, Tensor]:
         cohort,
         state.weights,
         state.step,
+        state.slots,
         lambda batch: input_gradient(cohort, state, batch, moment),
     )
     for entry, numbers in cohort.active("augment"):
@@ -64,6 +66,8 @@ def step(cohort: Cohort, state: State, batch: Batch) -> tuple[State, Tensor]:
         weights, slots[entry.name] = moment.call(
             entry, weights, state.slots[entry.name], state.step, **numbers
         )
+    for entry, _ in cohort.active("update", "plateau"):
+        slots[entry.name] = observed(state.slots[entry.name], loss)
     new = replace(
         state,
         step=state.step + 1,

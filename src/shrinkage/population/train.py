@@ -138,7 +138,7 @@ def advance(
         boundary = -(-(epoch + 1) * rows // cohort.batch_size)
         state, halted = _steps(cohort, state, min(boundary, until), halt)
         if not halted and state.step == boundary:
-            state = _validated(cohort, state, epoch + 1, score)
+            state = _epoch_ended(cohort, state, epoch + 1, score)
         # Patience counts whole epochs: one that is cut short has no score yet.
         finished = state.step * cohort.batch_size // rows
         training = _leave(replace(training, state=state), cohort, finished)
@@ -171,12 +171,22 @@ def _positions(cohort: Cohort, first: int, count: int) -> Tensor:
     return torch.stack(columns, 1).to(cohort.device)
 
 
-def _validated(cohort: Cohort, state: State, epoch: int, score: Score) -> State:
+def _epoch_ended(cohort: Cohort, state: State, epoch: int, score: Score) -> State:
+    """The state after what acts once an epoch: plateaus, and early stopping."""
+    weights = shown(cohort, state)
+    scores = torch.full((len(weights),), -torch.inf, dtype=torch.float64)
+    if cohort.validates:
+        scores = validation_scores(cohort, weights, state.statistics, score)
+    slots = dict(state.slots)
+    for entry, numbers in cohort.active("update", "plateau"):
+        slots[entry.name] = entry.apply(slots[entry.name], scores, **numbers)
+    return _best(replace(state, slots=slots), weights, scores, epoch)
+
+
+def _best(state: State, weights: Tensor, scores: Tensor, epoch: int) -> State:
     """The state with best scores, epochs and weights brought up to date."""
     if state.best_weights is None or state.best_statistics is None:
         return state
-    weights = shown(cohort, state)
-    scores = validation_scores(cohort, weights, state.statistics, score)
     better = improved(scores, state.best_score)
     on_device = better.to(weights.device)[:, None]
     return replace(
