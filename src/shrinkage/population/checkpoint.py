@@ -22,7 +22,7 @@ from shrinkage.population.state import State
 from shrinkage.population.train import Outcome, Training
 from shrinkage.slots import Slots
 
-FORMAT = 2
+FORMAT = 3
 
 
 def key(cohort: Cohort) -> str:
@@ -79,7 +79,7 @@ def _restored(cohort: Cohort, about: dict[str, Any], tensors: dict[str, Tensor])
             _, ingredient, slot = name.split(".")
             slots.setdefault(ingredient, {})[slot] = tensor
     plain = {name: tensor for name, tensor in tensors.items() if "." not in name}
-    for name in ("best_score", "best_epoch"):
+    for name in ("score_total", "score_weight", "best_score", "best_epoch"):
         plain[name] = plain[name].cpu()
     left = {
         int(position): Outcome(

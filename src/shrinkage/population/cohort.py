@@ -184,6 +184,12 @@ class Cohort:
         return torch.tensor([stop.patience if stop else torch.inf for stop in stops])
 
     @cached_property
+    def smoothing(self) -> Tensor:
+        """Share of the earlier epochs in the score that early stopping compares, [M]."""
+        stops = [member.recipe.get("early_stopping") for member in self.members]
+        return torch.tensor([s.smoothing if s else 0.0 for s in stops], dtype=torch.float64)
+
+    @cached_property
     def validates(self) -> bool:
         """Whether a member's training depends on its validation scores."""
         watch = [getattr(member.recipe.get("plateau"), "watch", "") for member in self.members]

@@ -5,6 +5,7 @@
 | weights, statistics | of the networks | [M, P], [M, Q] |
 | slots | what ingredients remember, by ingredient | each [M, ...] |
 | first_loss, worst_loss | for finding divergence | [M] |
+| score_total, score_weight | of the smoothed validation score, for early stopping | [M] |
 | best_* | the epoch with the best validation score, for early stopping | [M], [M, P], [M, Q] |
 """
 
@@ -28,6 +29,8 @@ class State:
     statistics: Tensor
     first_loss: Tensor
     worst_loss: Tensor
+    score_total: Tensor
+    score_weight: Tensor
     best_score: Tensor
     best_epoch: Tensor
     slots: dict[str, Slots] = field(default_factory=dict)
@@ -79,6 +82,8 @@ def start(cohort: Cohort) -> State:
         statistics=statistics,
         first_loss=weights.new_zeros(count),
         worst_loss=weights.new_zeros(count),
+        score_total=torch.zeros(count, dtype=torch.float64),
+        score_weight=torch.zeros(count, dtype=torch.float64),
         best_score=torch.full((count,), -torch.inf, dtype=torch.float64),
         best_epoch=torch.zeros(count, dtype=torch.int64),
         slots={

@@ -19,7 +19,7 @@ from shrinkage.population.state import State, start
 from shrinkage.population.step import step
 from shrinkage.rows.minibatch import batch_positions
 from shrinkage.stopping.divergence import divergence
-from shrinkage.stopping.early_stopping import exhausted, improved
+from shrinkage.stopping.early_stopping import exhausted, improved, smoothed
 
 Score = Callable[[Tensor, Tensor], Tensor]
 """Predictions [M, n, ...] and target [n] to a score a member [M], larger is better."""
@@ -180,17 +180,22 @@ def _epoch_ended(cohort: Cohort, state: State, epoch: int, score: Score) -> Stat
     slots = dict(state.slots)
     for entry, numbers in cohort.active("update", "plateau"):
         slots[entry.name] = entry.apply(slots[entry.name], scores, **numbers)
-    return _best(replace(state, slots=slots), weights, scores, epoch)
+    return _best(cohort, replace(state, slots=slots), weights, scores, epoch)
 
 
-def _best(state: State, weights: Tensor, scores: Tensor, epoch: int) -> State:
+def _best(cohort: Cohort, state: State, weights: Tensor, scores: Tensor, epoch: int) -> State:
     """The state with best scores, epochs and weights brought up to date."""
     if state.best_weights is None or state.best_statistics is None:
         return state
+    scores, total, weight = smoothed(
+        scores, state.score_total, state.score_weight, cohort.smoothing
+    )
     better = improved(scores, state.best_score)
     on_device = better.to(weights.device)[:, None]
     return replace(
         state,
+        score_total=total,
+        score_weight=weight,
         best_score=torch.where(better, scores, state.best_score),
         best_epoch=torch.where(better, epoch, state.best_epoch),
         best_weights=torch.where(on_device, weights, state.best_weights),

@@ -1,15 +1,18 @@
 """Early stopping: keep the weights with the best validation score, stop when it stays worse.
 
-    best <- weights at the last epoch of the best score;  stop after `patience` epochs without one
+    s_e  = (score_e + b score_(e-1) + b^2 score_(e-2) + ...) / (1 + b + b^2 + ...),   b = smoothing
+    best <- weights at the last epoch of the best s;  stop after `patience` epochs without one
 
 Prechelt 1998, "Early Stopping - But When?". For gradient descent on least squares it filters
 the same directions as ridge regression, with 1/(lr * t) in the role of the penalty
 (Goodfellow et al. 2016, section 7.8).
 
+The smoothed score is a moving average with the bias of its start taken out, as in Adam.
+
 Helps: networks that overfit before the last epoch; saves time.
 Does nothing: infinite patience is off: the last weights are kept.
 Conflicts: schedules whose gain comes in the last epochs; small validation parts, whose best
-epoch is partly luck.
+epoch is partly luck (smoothing takes some of it out, but is late by 1 / (1 - smoothing) epochs).
 """
 
 from __future__ import annotations
@@ -25,11 +28,29 @@ from shrinkage.ingredient import Member, ingredient
 
 @ingredient
 class EarlyStopping:
-    """patience: epochs without a better score before a member stops; infinity is off."""
+    """patience: epochs without a better score before a member stops; infinity is off.
+
+    smoothing: share of the earlier epochs in the score that is compared; 0 is the score itself.
+    """
 
     patience: Annotated[
         float, Member("(0, inf]", 5.0, 100.0, "log", neutral=inf, unit="epochs")
     ] = inf
+    smoothing: Annotated[float, Member("[0, 1)", 0.0, 0.9)] = 0.0
+
+
+def smoothed(
+    score: Tensor, total: Tensor, weight: Tensor, smoothing: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The score to compare, and the sums it is made of brought up to date; all [M].
+
+    total, weight: weighted sums of earlier scores and of ones, 0 before the first epoch.
+    An epoch whose score is not finite leaves the sums as they were, and keeps its own score.
+    """
+    finite = torch.isfinite(score)
+    total = torch.where(finite, smoothing * total + (1 - smoothing) * score, total)
+    weight = torch.where(finite, smoothing * weight + (1 - smoothing), weight)
+    return torch.where(finite, total / weight, score), total, weight
 
 
 def improved(score: Tensor, best: Tensor) -> Tensor:
