@@ -160,15 +160,18 @@ def _steps(
 
 
 def _positions(cohort: Cohort, first: int, count: int) -> Tensor:
-    """Rows of each step and member, [count, M, B]; members of equal seed and fold share them."""
-    dataset, served = cohort.dataset, {}
-    for member in cohort.members:
-        rows = dataset.folds[member.fold].train.rows
-        key = (member.seed, rows)
-        if key not in served:
-            served[key] = batch_positions(member.seed, rows, cohort.batch_size, first, count)
-    columns = [served[m.seed, dataset.folds[m.fold].train.rows] for m in cohort.members]
-    return torch.stack(columns, 1).to(cohort.device)
+    """Rows of each step and member, [count, M, B]; members of equal seed, fold and order share
+    them."""
+    folds, served = cohort.dataset.folds, {}
+    keys = [
+        (member.seed, folds[member.fold].train.rows, member.recipe.get("batches").order)
+        for member in cohort.members
+    ]
+    for seed, rows, order in dict.fromkeys(keys):
+        served[seed, rows, order] = batch_positions(
+            seed, rows, cohort.batch_size, first, count, order
+        )
+    return torch.stack([served[key] for key in keys], 1).to(cohort.device)
 
 
 def _epoch_ended(cohort: Cohort, state: State, epoch: int, score: Score) -> State:
