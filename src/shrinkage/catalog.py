@@ -23,6 +23,8 @@ from shrinkage.augment.label_noise import LabelNoise, label_noise
 from shrinkage.augment.mixup import Mixup, mixup
 from shrinkage.augment.target_noise import TargetNoise, target_noise
 from shrinkage.averaging.ema import Ema, averaged, ema
+from shrinkage.averaging.lookahead import Lookahead, lookahead, slow_weights
+from shrinkage.averaging.swa import Swa, begun, mean_weights, swa, unbegun
 from shrinkage.errors import BadInput
 from shrinkage.ingredient import Place
 from shrinkage.losses.absolute_error import AbsoluteError, absolute_error
@@ -108,6 +110,8 @@ class Entry:
     needs: what `apply` asks for by name beside its numbers; see `population.moment`.
     slots: what it remembers between steps, from the initial weights.
     shows: (weights in training, its slots) to the weights that validation and prediction use.
+    remeasures: its slots to whether the network's statistics must be measured anew for the weights
+    it shows, bool [M]; see `population.remeasure`.
     only: what it acts on ("" is everything); see `search.effect`.
     excludes: roles that must stay open beside it, because they would break what it computes.
     """
@@ -121,6 +125,7 @@ class Entry:
     needs: tuple[str, ...] = ()
     slots: Remember | None = None
     shows: Callable[..., Tensor] | None = None
+    remeasures: Callable[..., Tensor] | None = None
     only: Only = ""
     excludes: tuple[str, ...] = ()
 
@@ -321,7 +326,27 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("warmup", Warmup, warmup, "update", "warmup", structural=False),
     Entry("plateau", Plateau, plateau, "update", "plateau", slots=untouched),
+    Entry(
+        "lookahead",
+        Lookahead,
+        lookahead,
+        "average",
+        "lookahead",
+        slots=copies("slow"),
+        shows=slow_weights,
+    ),
     Entry("ema", Ema, ema, "average", "ema", slots=copies("average"), shows=averaged),
+    Entry(
+        "swa",
+        Swa,
+        swa,
+        "average",
+        "swa",
+        needs=("total",),
+        slots=unbegun,
+        shows=mean_weights,
+        remeasures=begun,
+    ),
     Entry("early_stopping", EarlyStopping, improved, "stop", "early_stopping", structural=False),
 )
 

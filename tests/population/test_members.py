@@ -14,6 +14,8 @@ from population.samples import cohort_of, fit_quality, switched_on, table, train
 from shrinkage.augment.input_noise import InputNoise
 from shrinkage.augment.mixup import Mixup
 from shrinkage.averaging.ema import Ema
+from shrinkage.averaging.lookahead import Lookahead
+from shrinkage.averaging.swa import Swa
 from shrinkage.catalog import ENTRIES, Entry
 from shrinkage.ingredient import neutral, switchable
 from shrinkage.losses.class_weight import ClassWeight
@@ -75,6 +77,8 @@ def _switched(rng: np.random.Generator) -> list[Any]:
         L1(weight=number(0, 0.01)),
         L2(weight=number(0, 0.1)),
         Ema(decay=number(0.5, 0.99)),
+        Lookahead(k=int(rng.integers(2, 7)), alpha=number(0.2, 0.8)),
+        Swa(start=number(0.2, 1)),
         ClipNorm(max_norm=number(0.1, 5)),
         ClipValue(max_value=number(0.01, 1)),
         Warmup(share=number(0, 0.3)),
@@ -262,8 +266,8 @@ def test_neutral_beside_a_member_that_has_it_on_trains_as_without(entry: Entry) 
     product of other members beside may round in another order."""
     base = _base(entry)
     on, off = Member(base.using(switched_on(entry)), seed=1), Member(base, seed=1)
-    mixed = trained(cohort_of([on, off], table()), 30).outcome(1)
-    plain = trained(cohort_of([off, off], table()), 30).outcome(1)
+    mixed = trained(cohort_of([on, off], table()), STEPS).outcome(1)
+    plain = trained(cohort_of([off, off], table()), STEPS).outcome(1)
     torch.testing.assert_close(mixed.weights, plain.weights, rtol=0, atol=1e-12)
     torch.testing.assert_close(mixed.statistics, plain.statistics, rtol=0, atol=1e-12)
 
@@ -278,7 +282,7 @@ def test_on_trains_another_way_than_off(entry: Entry) -> None:
     """Guards the test above: an ingredient that never acts would pass it."""
     base = _base(entry)
     pair = [Member(base.using(switched_on(entry)), seed=1), Member(base, seed=1)]
-    training = trained(cohort_of(pair, table()), 30)
+    training = trained(cohort_of(pair, table()), STEPS)
     on, off = training.outcome(0), training.outcome(1)
     assert (on.weights - off.weights).abs().max() > 1e-6
 
@@ -302,7 +306,7 @@ def test_members_dropped_midway_leave_the_others_as_they_would_have_been(
 def test_the_last_member_with_an_ingredient_can_be_dropped(entry: Entry) -> None:
     base = _base(entry)
     on, off = Member(base.using(switched_on(entry)), seed=1), Member(base, seed=1)
-    halfway = advance(Training.begin(cohort_of([on, off], table())), 17, fit_quality)
-    ended = advance(halfway.drop({0}), 30, fit_quality).outcome(1)
-    plain = trained(cohort_of([off, off], table()), 30).outcome(1)
+    halfway = advance(Training.begin(cohort_of([on, off], table())), 45, fit_quality)
+    ended = advance(halfway.drop({0}), STEPS, fit_quality).outcome(1)
+    plain = trained(cohort_of([off, off], table()), STEPS).outcome(1)
     torch.testing.assert_close(ended.weights, plain.weights, rtol=0, atol=1e-12)

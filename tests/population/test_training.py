@@ -19,6 +19,8 @@ from population.samples import cohort_of, fit_quality, table, trained
 from shrinkage.augment.input_noise import InputNoise
 from shrinkage.augment.mixup import Mixup
 from shrinkage.averaging.ema import Ema
+from shrinkage.averaging.lookahead import Lookahead
+from shrinkage.averaging.swa import Swa
 from shrinkage.errors import BadInput
 from shrinkage.nets.batch_norm import BatchNorm
 from shrinkage.nets.dropout import Dropout
@@ -52,6 +54,8 @@ def _mixed() -> list[Member]:
         (Adam(lr=1e30),),
         (Adam(lr=0.003), EarlyStopping(patience=100), InputNoise(std=0.1), Ema(decay=0.9)),
         (Adam(lr=0.1), EarlyStopping(patience=3)),
+        (Adam(lr=0.02), Swa(start=0.25), EarlyStopping(patience=200)),
+        (Adam(lr=0.02), Lookahead(k=3, alpha=0.5), Swa(start=0.5)),
     ]
     return [
         Member(Recipe(SLICES, *FIXED, *own).for_task("classification"), seed=i % 2, fold=i % 2)
@@ -373,9 +377,9 @@ def test_early_stopping_keeps_the_best_of_all_epochs_by_real_scores() -> None:
     scores, weights, training = [], [], Training.begin(plain)
     for end in ends:
         training = advance(training, end, fit_quality)
-        *shown, _ = presented(plain, training.state)
-        scores.append(validation_scores(plain, *shown, fit_quality))
-        weights.append(shown[0].clone())
+        shown, statistics, _ = presented(plain, training.state)
+        scores.append(validation_scores(plain, shown, statistics, fit_quality))
+        weights.append(shown.clone())
     best = len(ends) - 1 - torch.stack(scores).flip(0).argmax(0)  # the last of equals
     assert best.max() < 15  # the score falls later
     stopping = EarlyStopping(patience=1000)

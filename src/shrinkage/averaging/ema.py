@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
@@ -43,5 +44,5 @@ def ema(weights: Tensor, slots: Slots, step: int, decay: Tensor) -> tuple[Tensor
 
 
 def averaged(weights: Tensor, slots: Slots, decay: Tensor) -> Tensor:
-    """The average [M, P]."""
-    return slots["average"]
+    """The average [M, P]; at decay 0, what is given."""
+    return torch.where((decay == 0)[:, None], weights, slots["average"])

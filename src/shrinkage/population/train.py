@@ -15,9 +15,10 @@ from torch import Tensor
 from shrinkage.population.cohort import Cohort
 from shrinkage.population.memory import keep_freed_memory
 from shrinkage.population.predict import predict
+from shrinkage.population.remeasure import remeasured
+from shrinkage.population.serve import served
 from shrinkage.population.state import State, start
 from shrinkage.population.step import step
-from shrinkage.rows.minibatch import batch_positions
 from shrinkage.stopping.divergence import divergence
 from shrinkage.stopping.early_stopping import exhausted, improved, smoothed
 
@@ -81,18 +82,26 @@ class Training:
         if position in self.left:
             return self.left[position]
         row = self.alive.index(position)
-        weights, statistics, steps = presented(self.living, self.state)
-        return Outcome(weights[row], statistics[row], steps[row])
+        alone = self.cohort.select([position]), self.state.select([row])
+        weights, statistics, (step,) = presented(*alone)
+        return Outcome(weights[0], statistics[0], step)
 
 
-def shown(cohort: Cohort, state: State) -> Tensor:
-    """The weights that count now, [M, P]: as trained, or as the ingredients show them."""
-    weights = state.weights
+def shown(cohort: Cohort, state: State) -> tuple[Tensor, Tensor]:
+    """Weights [M, P] that count now, as trained or as ingredients show them, and statistics."""
+    weights, statistics = state.weights, state.statistics
+    anew = torch.zeros(len(weights), dtype=torch.bool, device=weights.device)
     for place in ("update", "average"):
         for entry, numbers in cohort.active(place):
+            slots = state.slots.get(entry.name, {})
             if entry.shows is not None:
-                weights = entry.shows(weights, state.slots[entry.name], **numbers)
-    return weights
+                weights = entry.shows(weights, slots, **numbers)
+            if entry.remeasures is not None:
+                anew = anew | entry.remeasures(slots, **numbers)
+    if cohort.network.statistics.entries and (rows := anew.nonzero()[:, 0].tolist()):
+        own = remeasured(cohort.select(rows), weights[rows], statistics[rows])
+        statistics = statistics.index_copy(0, anew.nonzero()[:, 0], own)
+    return weights, statistics
 
 
 def presented(cohort: Cohort, state: State) -> tuple[Tensor, Tensor, list[int]]:
@@ -100,16 +109,16 @@ def presented(cohort: Cohort, state: State) -> tuple[Tensor, Tensor, list[int]]:
 
     The best where a member stops early and has been validated, else those shown now.
     """
-    weights = shown(cohort, state)
+    weights, statistics = shown(cohort, state)
     if state.best_weights is None or state.best_statistics is None:
-        return weights, state.statistics, [state.step] * len(weights)
+        return weights, statistics, [state.step] * len(weights)
     kept = torch.isfinite(cohort.patience) & torch.isfinite(state.best_score)
     ends = [_end_of(cohort, epoch) for epoch in state.best_epoch.tolist()]
     steps = [end if k else state.step for end, k in zip(ends, kept.tolist(), strict=True)]
     on_device = kept.to(weights.device)[:, None]
     return (
         torch.where(on_device, state.best_weights, weights),
-        torch.where(on_device, state.best_statistics, state.statistics),
+        torch.where(on_device, state.best_statistics, statistics),
         steps,
     )
 
@@ -152,41 +161,34 @@ def _steps(
 ) -> tuple[State, bool]:
     while state.step < until:
         count = min(until - state.step, _SERVED_AT_ONCE)
-        for positions in _positions(cohort, state.step, count):
+        for positions in served(cohort, state.step, count):
             if halt():
                 return state, True
             state, _ = step(cohort, state, cohort.dataset.batch(cohort.folds, positions))
     return state, False
 
 
-def _positions(cohort: Cohort, first: int, count: int) -> Tensor:
-    """Rows of each step and member, [count, M, B]; members of equal seed, fold and order share
-    them."""
-    folds, served = cohort.dataset.folds, {}
-    keys = [
-        (member.seed, folds[member.fold].train.rows, member.recipe.get("batches").order)
-        for member in cohort.members
-    ]
-    for seed, rows, order in dict.fromkeys(keys):
-        served[seed, rows, order] = batch_positions(
-            seed, rows, cohort.batch_size, first, count, order
-        )
-    return torch.stack([served[key] for key in keys], 1).to(cohort.device)
-
-
 def _epoch_ended(cohort: Cohort, state: State, epoch: int, score: Score) -> State:
     """The state after what acts once an epoch: plateaus, and early stopping."""
-    weights = shown(cohort, state)
-    scores = torch.full((len(weights),), -torch.inf, dtype=torch.float64)
+    scores = torch.full((len(cohort.members),), -torch.inf, dtype=torch.float64)
     if cohort.validates:
-        scores = validation_scores(cohort, weights, state.statistics, score)
+        weights, statistics = shown(cohort, state)
+        scores = validation_scores(cohort, weights, statistics, score)
+        state = _best(cohort, state, weights, statistics, scores, epoch)
     slots = dict(state.slots)
     for entry, numbers in cohort.active("update", "plateau"):
         slots[entry.name] = entry.apply(slots[entry.name], scores, **numbers)
-    return _best(cohort, replace(state, slots=slots), weights, scores, epoch)
+    return replace(state, slots=slots)
 
 
-def _best(cohort: Cohort, state: State, weights: Tensor, scores: Tensor, epoch: int) -> State:
+def _best(
+    cohort: Cohort,
+    state: State,
+    weights: Tensor,
+    statistics: Tensor,
+    scores: Tensor,
+    epoch: int,
+) -> State:
     """The state with best scores, epochs and weights brought up to date."""
     if state.best_weights is None or state.best_statistics is None:
         return state
@@ -202,7 +204,7 @@ def _best(cohort: Cohort, state: State, weights: Tensor, scores: Tensor, epoch: 
         best_score=torch.where(better, scores, state.best_score),
         best_epoch=torch.where(better, epoch, state.best_epoch),
         best_weights=torch.where(on_device, weights, state.best_weights),
-        best_statistics=torch.where(on_device, state.statistics, state.best_statistics),
+        best_statistics=torch.where(on_device, statistics, state.best_statistics),
     )
 
 
@@ -211,13 +213,10 @@ def _leave(training: Training, cohort: Cohort, epoch: int) -> Training:
     state, outcomes = training.state, {}
     worst, first = state.worst_loss.tolist(), state.first_loss.tolist()
     stopped = exhausted(epoch, state.best_epoch, cohort.patience).tolist()
-    weights, statistics, steps = presented(cohort, state)
     for row, position in enumerate(training.alive):
         reason = divergence(worst[row], first[row], state.step)
         if reason or stopped[row]:
-            outcomes[position] = Outcome(
-                weights[row].clone(), statistics[row].clone(), steps[row], reason
-            )
+            outcomes[position] = replace(training.outcome(position), reason=reason)
     return training.drop(set(outcomes), outcomes) if outcomes else training
 
 
