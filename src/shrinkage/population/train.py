@@ -98,9 +98,9 @@ def shown(cohort: Cohort, state: State) -> tuple[Tensor, Tensor]:
                 weights = entry.shows(weights, slots, **numbers)
             if entry.remeasures is not None:
                 anew = anew | entry.remeasures(slots, **numbers)
-    if cohort.network.statistics.entries and (rows := anew.nonzero()[:, 0].tolist()):
-        own = remeasured(cohort.select(rows), weights[rows], statistics[rows])
-        statistics = statistics.index_copy(0, anew.nonzero()[:, 0], own)
+    if (rows := anew.nonzero()[:, 0].tolist()) and cohort.network.statistics.entries:
+        statistics = statistics.clone()
+        statistics[rows] = remeasured(cohort.select(rows), weights[rows], statistics[rows])
     return weights, statistics
 
 
