@@ -10,13 +10,17 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import mixed
+from shrinkage.averaging.swa import Swa
 from shrinkage.data.source import Table
 from shrinkage.engine import arrays, refit, task
+from shrinkage.nets.batch_norm import BatchNorm
 from shrinkage.population.cohort import Cohort, Member, network_of
 from shrinkage.population.train import Training, advance
 from shrinkage.recipe import load
+from shrinkage.schedules.plateau import Plateau
 from shrinkage.search import rows
 from shrinkage.search.settings import Settings
+from shrinkage.stopping.early_stopping import EarlyStopping
 
 
 @pytest.fixture
@@ -70,3 +74,12 @@ def test_a_longer_share_trains_on(work: refit.Refit) -> None:
     half = load_file(work.after)["weights"]
     assert refit.run(replace(work, share=1.0)) == 2
     assert not torch.allclose(half, load_file(work.after)["weights"])
+
+
+def test_what_watches_validation_scores_can_be_refitted(work: refit.Refit) -> None:
+    """With averages too: all that a refit asks of a training."""
+    recipe = work.recipe.using(
+        Plateau(factor=0.5, patience=0.0), Swa(start=0.2), BatchNorm(), EarlyStopping(patience=9.0)
+    )
+    assert refit.run(replace(work, recipe=recipe)) == 2
+    assert load_file(work.after)["statistics"].shape[1] > 0
