@@ -14,7 +14,8 @@ unit of the input, where TabM has one draw an embedded column.
 
 Helps: tables; k networks for less than k trainings, since what is shared trains on all of them.
 Does nothing: with k = 1 but for the scalings.
-Conflicts: a step costs k times the products, so a small k, or fewer recipes in the budget. Norms
+Conflicts: a step costs k times the products, so a small k, or fewer recipes in the budget. The
+signs regularize: with few epochs it underfits. Norms
 count all k networks' rows in one mean. Decay leaves the scalings out, as it does norms.
 """
 
