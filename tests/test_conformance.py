@@ -16,6 +16,8 @@ from shrinkage.augment.label_noise import LabelNoise
 from shrinkage.augment.mixup import Mixup
 from shrinkage.augment.target_noise import TargetNoise
 from shrinkage.averaging.ema import Ema
+from shrinkage.averaging.lookahead import Lookahead
+from shrinkage.averaging.swa import Swa
 from shrinkage.catalog import ENTRIES, of_role
 from shrinkage.losses.absolute_error import AbsoluteError
 from shrinkage.losses.class_weight import ClassWeight
@@ -29,26 +31,51 @@ from shrinkage.losses.l2 import L2
 from shrinkage.losses.label_smoothing import LabelSmoothing
 from shrinkage.losses.squared_error import SquaredError
 from shrinkage.nets import initialize
+from shrinkage.nets.activation_noise import ActivationNoise
+from shrinkage.nets.batch_ensemble import BatchEnsemble
 from shrinkage.nets.batch_norm import BatchNorm
+from shrinkage.nets.drop_connect import DropConnect
 from shrinkage.nets.dropout import Dropout
 from shrinkage.nets.embedding import Embedding
+from shrinkage.nets.group_norm import GroupNorm
+from shrinkage.nets.instance_norm import InstanceNorm
+from shrinkage.nets.layer_dropout import LayerDropout
 from shrinkage.nets.layer_norm import LayerNorm
 from shrinkage.nets.mlp import Mlp
 from shrinkage.nets.periodic import Periodic
 from shrinkage.nets.piecewise_linear import PiecewiseLinear
 from shrinkage.nets.resnet import Resnet
+from shrinkage.nets.shake_drop import ShakeDrop
+from shrinkage.nets.shake_shake import ShakeShake
+from shrinkage.nets.stochastic_depth import StochasticDepth
+from shrinkage.optim.adadelta import Adadelta
+from shrinkage.optim.adagrad import Adagrad
 from shrinkage.optim.adam import Adam
 from shrinkage.optim.clip import ClipNorm, ClipValue
 from shrinkage.optim.clip_adaptive import ClipAdaptive
 from shrinkage.optim.decay import Decay
 from shrinkage.optim.gradient_noise import GradientNoise
+from shrinkage.optim.independent_decay import IndependentDecay
+from shrinkage.optim.lion import Lion
+from shrinkage.optim.max_norm import MaxNorm
+from shrinkage.optim.muon import Muon
+from shrinkage.optim.nadam import Nadam
+from shrinkage.optim.radam import Radam
+from shrinkage.optim.rmsprop import Rmsprop
 from shrinkage.optim.sam import Asam, Sam
+from shrinkage.optim.schedule_free import ScheduleFree
 from shrinkage.optim.sgd import Sgd
 from shrinkage.rows.minibatch import Minibatch
 from shrinkage.rows.scaling import Quantile, Robust, Standard
 from shrinkage.schedules.constant import Constant
 from shrinkage.schedules.cosine import Cosine
+from shrinkage.schedules.cosine_restarts import CosineRestarts
+from shrinkage.schedules.exponential import Exponential
 from shrinkage.schedules.flat_cosine import FlatCosine
+from shrinkage.schedules.inverse_time import InverseTime
+from shrinkage.schedules.one_cycle import OneCycle
+from shrinkage.schedules.plateau import Plateau
+from shrinkage.schedules.step_decay import StepDecay
 from shrinkage.schedules.warmup import Warmup
 from shrinkage.stopping.early_stopping import EarlyStopping
 from shrinkage.testing import Case, conformance
@@ -62,6 +89,8 @@ def _sgd(own: nn.Module, at: Sgd) -> torch.optim.Optimizer:
     return torch.optim.SGD(own.parameters(), at.lr, at.momentum, nesterov=at.nesterov)
 
 
+RESIDUAL = (Resnet(width=8, blocks=2, branches=2),)
+
 CASES = [
     Case(Minibatch, fixed={"batch_size": 16, "epochs": 6}),
     Case(Mlp, fixed={"width": 8, "depth": 2}),
@@ -71,6 +100,15 @@ CASES = [
     Case(PiecewiseLinear, fixed={"bins": 4, "dim": 2}),
     Case(BatchNorm),
     Case(LayerNorm),
+    Case(GroupNorm, fixed={"groups": 2}),
+    Case(InstanceNorm, fixed={"positions": 4}),
+    Case(BatchEnsemble, fixed={"k": 3}),
+    Case(LayerDropout),
+    Case(DropConnect),
+    Case(ActivationNoise),
+    Case(StochasticDepth, beside=RESIDUAL),
+    Case(ShakeDrop, beside=RESIDUAL, exact_gradient=False),
+    Case(ShakeShake, beside=RESIDUAL, exact_gradient=False),
     Case(Dropout),
     Case(InputNoise),
     Case(LabelNoise),
@@ -104,12 +142,31 @@ CASES = [
     Case(Sgd, ranges={"lr": (1e-3, 0.1), "momentum": (0, 0.9)}, twin=_sgd),
     Case(Sgd, {"nesterov": True}, {"lr": (1e-3, 0.1), "momentum": (0.1, 0.9)}, twin=_sgd),
     Case(Adam, twin=lambda own, at: _adam(torch.optim.Adam, own, at)),
+    Case(Adagrad),
+    Case(Adadelta),
+    Case(Rmsprop),
+    Case(Rmsprop, {"centered": True}),
+    Case(Nadam),
+    Case(Radam),
+    Case(Lion),
+    Case(Muon, beside=(Mlp(width=8, depth=3),)),
+    Case(ScheduleFree),
     Case(Decay),
+    Case(IndependentDecay),
+    Case(MaxNorm),
     Case(Constant),
+    Case(InverseTime),
+    Case(StepDecay),
+    Case(Exponential),
+    Case(CosineRestarts),
+    Case(OneCycle),
+    Case(Plateau, fixed={"patience": 0.0}, beside=(Adam(lr=0.1),)),
     Case(Cosine),
     Case(FlatCosine),
     Case(Warmup),
     Case(Ema),
+    Case(Swa),
+    Case(Lookahead),
     Case(EarlyStopping),
 ]
 

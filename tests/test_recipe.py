@@ -76,7 +76,9 @@ def _recipes(draw) -> Recipe:
     """Any subset of roles, any ingredient of each, any valid numbers."""
     chosen = draw(st.lists(st.sampled_from(ROLES), unique=True))
     options = [[e for e in ENTRIES if e.role == role] for role in chosen]
-    return Recipe(*(draw(_ingredient(draw(st.sampled_from(own)))) for own in options))
+    entries = [draw(st.sampled_from(own)) for own in options]
+    shut_out = {role for entry in entries for role in entry.excludes}
+    return Recipe(*(draw(_ingredient(e)) for e in entries if e.role not in shut_out))
 
 
 @settings(deadline=None, max_examples=150)

@@ -78,7 +78,9 @@ def _is_off(field: Field) -> bool:
 def _middle(field: Field) -> Any:
     number = field.number
     assert number is not None
-    return float(f"{Range(number.low, number.high, number.scale).decode(0.5):.2g}")
+    whole = isinstance(field.default, int)
+    value = Range(number.low, number.high, number.scale, whole).decode(0.5)
+    return value if whole else float(f"{value:.2g}")
 
 
 def page(entry: Entry) -> str:

@@ -53,17 +53,16 @@ from shrinkage.nets.mlp import Mlp, mlp
 from shrinkage.nets.periodic import Periodic, embed_periodic
 from shrinkage.nets.piecewise_linear import PiecewiseLinear, embed_piecewise_linear
 from shrinkage.nets.resnet import Resnet, resnet
-from shrinkage.optim.adadelta import Adadelta, adadelta
-from shrinkage.optim.adagrad import Adagrad, accumulators, adagrad
 from shrinkage.nets.shake_drop import ShakeDrop, shake_drop
 from shrinkage.nets.shake_shake import ShakeShake, shake_shake
 from shrinkage.nets.stochastic_depth import StochasticDepth, stochastic_depth
+from shrinkage.optim.adadelta import Adadelta, adadelta
+from shrinkage.optim.adagrad import Adagrad, accumulators, adagrad
 from shrinkage.optim.adam import Adam, adam
 from shrinkage.optim.clip import ClipNorm, ClipValue, clip_norm, clip_value
 from shrinkage.optim.clip_adaptive import ClipAdaptive, clip_adaptive
 from shrinkage.optim.decay import Decay, decay
 from shrinkage.optim.gradient_noise import GradientNoise, gradient_noise
-from shrinkage.optim.sam import Asam, Sam, asam, sam
 from shrinkage.optim.independent_decay import IndependentDecay, independent_decay
 from shrinkage.optim.lion import Lion, lion
 from shrinkage.optim.max_norm import MaxNorm, max_norm
@@ -71,6 +70,7 @@ from shrinkage.optim.muon import Muon, muon
 from shrinkage.optim.nadam import Nadam, nadam, nadam_means
 from shrinkage.optim.radam import Radam, radam
 from shrinkage.optim.rmsprop import Rmsprop, rmsprop, rmsprop_means
+from shrinkage.optim.sam import Asam, Sam, asam, sam
 from shrinkage.optim.schedule_free import ScheduleFree, average_point, points, schedule_free
 from shrinkage.optim.sgd import Sgd, sgd
 from shrinkage.rows.minibatch import Minibatch, batch_positions
@@ -299,7 +299,7 @@ ENTRIES: tuple[Entry, ...] = (
         needs=("weights", "mask", "rate"),
         slots=points,
         shows=average_point,
-        excludes=("decay", "max_norm", "ema"),
+        excludes=("decay", "max_norm", "ema", "swa", "lookahead"),
     ),
     Entry("decay", Decay, decay, "update", "decay", needs=("mask", "rate")),
     Entry(

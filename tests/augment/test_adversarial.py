@@ -20,7 +20,7 @@ from shrinkage.population.cohort import Cohort, Member, network_of
 from shrinkage.population.dataset import Dataset, Fold, Sample
 from shrinkage.population.moment import Moment
 from shrinkage.population.state import State, start
-from shrinkage.population.step import gradient, input_gradient, step
+from shrinkage.population.step import gradient, moment_of, step
 from shrinkage.recipe import Recipe
 from shrinkage.rows.minibatch import Minibatch
 
@@ -38,7 +38,7 @@ def _begin(*extra: Any) -> tuple[Cohort, State, Batch, Moment]:
     cohort = cohort_of(members, dataset)
     state = start(cohort)
     batch = dataset.batch(cohort.folds, torch.arange(ROWS).expand(len(EPS), ROWS))
-    moment = Moment(cohort, state.weights, 0, lambda b: input_gradient(cohort, state, b, moment))
+    moment = moment_of(cohort, state)
     return cohort, state, batch, moment
 
 
@@ -132,7 +132,7 @@ def test_training_on_moved_rows_makes_a_network_harder_to_fool() -> None:
     batch = dataset.batch(cohort.folds, torch.arange(60).expand(2, 60))
     for _ in range(200):
         state, _ = step(cohort, state, batch)
-    moment = Moment(cohort, state.weights, 0, lambda b: input_gradient(cohort, state, b, moment))
+    moment = moment_of(cohort, state)
     moved = adversarial(batch, moment.input_gradient, torch.full((2,), 0.1).double())
     loss = _losses(cohort, state, moved, moment)
     assert loss[1] < loss[0]

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from shrinkage.nets.adopt import adopt
-from shrinkage.nets.batch_norm import batch_norm_entries
 from shrinkage.nets.embedding import embedding_entries
 from shrinkage.nets.layout import Entry, Layout
 from shrinkage.nets.linear import linear_entries
+from shrinkage.nets.norms import NORMS
 from shrinkage.optim.clip_adaptive import clip_adaptive
 from shrinkage.optim.gradient_noise import gradient_noise
 from shrinkage.randomness import Draws
@@ -41,7 +41,7 @@ OURS = Layout(
     (
         *embedding_entries((3, 2), 4),
         *linear_entries("layer0", 5, 5),
-        *batch_norm_entries("norm", 5)[0],
+        *NORMS["batch_norm"].entries("norm", 5, {})[0],
         *linear_entries("head", 5, 2),
     )
 )

@@ -23,9 +23,8 @@ from shrinkage.optim.decay import Decay
 from shrinkage.optim.sam import Asam, Sam, asam, sam
 from shrinkage.optim.sgd import Sgd
 from shrinkage.population.cohort import Member
-from shrinkage.population.moment import Moment
 from shrinkage.population.state import start
-from shrinkage.population.step import gradient, step
+from shrinkage.population.step import gradient, moment_of, step
 from shrinkage.recipe import Recipe
 from shrinkage.rows.minibatch import Minibatch
 
@@ -202,7 +201,7 @@ def test_statistics_and_the_loss_reported_come_from_the_first_pass() -> None:
     cohort = cohort_of(members, dataset)
     batch = dataset.batch(cohort.folds, torch.arange(60).expand(2, 60))
     state = start(cohort)
-    moment = Moment(cohort, state.weights, 0, lambda batch: batch.inputs)
+    moment = moment_of(cohort, state)
     loss, _, statistics = gradient(cohort, state, batch, moment)
     new, reported = step(cohort, state, batch)
     assert torch.equal(reported, loss)
@@ -219,7 +218,7 @@ def test_sam_ends_where_the_loss_around_it_is_lower() -> None:
     cohort = cohort_of(members, dataset)
     batch = dataset.batch(cohort.folds, torch.arange(60).expand(2, 60))
     state = stepped(cohort, batch, 300)
-    moment = Moment(cohort, state.weights, 0, lambda batch: batch.inputs)
+    moment = moment_of(cohort, state)
 
     def loss(weights: Tensor) -> Tensor:
         return gradient(cohort, replace(state, weights=weights), batch, moment)[0]

@@ -88,7 +88,7 @@ def gap(twin: Twin) -> float:
     batch = cohort.dataset.batch(cohort.folds, torch.arange(ROWS).expand(MEMBERS, ROWS))
     views = cohort.network.weights.views
     begins, ended = views(start(cohort).weights), stepped(cohort, batch, STEPS)
-    ends, seen = views(ended.weights), views(shown(cohort, ended))
+    ends, seen = views(ended.weights), views(shown(cohort, ended)[0])
     worst = 0.0
     for i in range(MEMBERS):
         own = {name: w[i].clone().requires_grad_() for name, w in begins.items()}

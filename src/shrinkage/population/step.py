@@ -44,13 +44,7 @@ TRANSFORMS = tuple(e.role for e in ENTRIES if e.place == "gradient" and e.role n
 
 def step(cohort: Cohort, state: State, batch: Batch) -> tuple[State, Tensor]:
     """Train every member by one batch. Returns the new state and each member's loss [M]."""
-    moment = Moment(
-        cohort,
-        state.weights,
-        state.step,
-        state.slots,
-        lambda batch: input_gradient(cohort, state, batch, moment),
-    )
+    moment = moment_of(cohort, state)
     for entry, numbers in cohort.active("augment"):
         batch = moment.call(entry, batch, **numbers)
     loss, grad, statistics = objective(cohort, state, batch, moment)
@@ -78,6 +72,18 @@ def step(cohort: Cohort, state: State, batch: Batch) -> tuple[State, Tensor]:
         worst_loss=torch.maximum(state.worst_loss, loss),
     )
     return new, loss
+
+
+def moment_of(cohort: Cohort, state: State) -> Moment:
+    """What this step offers to its ingredients."""
+    moment = Moment(
+        cohort,
+        state.weights,
+        state.step,
+        state.slots,
+        lambda batch: input_gradient(cohort, state, batch, moment),
+    )
+    return moment
 
 
 def objective(

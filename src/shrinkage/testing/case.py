@@ -76,7 +76,8 @@ class Case:
             number = each.number
             if isinstance(number, MemberNumber):
                 low, high = self.ranges.get(each.name, (number.low, number.high))
-                values[each.name] = Range(low, high, number.scale).decode(rng.random())
+                whole = isinstance(each.default, int)
+                values[each.name] = Range(low, high, number.scale, whole).decode(rng.random())
         return values | dict(self.fixed)
 
     def recipes(self, count: int, seed: int = 0) -> list[Recipe]:

@@ -18,10 +18,9 @@ from shrinkage.ingredient import fields_of, neutral, switchable
 from shrinkage.nets.table import TableShape
 from shrinkage.population import checkpoint
 from shrinkage.population.cohort import Cohort, Member
-from shrinkage.population.moment import Moment
 from shrinkage.population.predict import forward
 from shrinkage.population.state import State, start
-from shrinkage.population.step import input_gradient, objective
+from shrinkage.population.step import moment_of, objective
 from shrinkage.population.train import advance
 from shrinkage.recipe import Recipe
 from shrinkage.search.effect import without_effect
@@ -132,13 +131,13 @@ def goes_on_from_a_checkpoint(case: Case) -> None:
 
 
 def keeps_the_dtype(case: Case) -> None:
-    """Training in float32 stays in float32."""
+    """Training in float32 stays in float32; a number a member may be kept more precisely."""
     state = trained(_cohort(case, case.recipes(2), torch.float32), 3).state
     found: dict[str, torch.dtype] = {}
     for name, value in (("weights", state.weights), ("statistics", state.statistics)):
         found[name] = value.dtype
     for ingredient, slots in state.slots.items():
-        found |= {f"{ingredient}.{name}": slot.dtype for name, slot in slots.items()}
+        found |= {f"{ingredient}.{n}": s.dtype for n, s in slots.items() if s.dim() > 1}
     wrong = {n: d for n, d in found.items() if d.is_floating_point and d != torch.float32}
     assert not wrong, wrong
 
@@ -149,9 +148,7 @@ def gradient_is_the_slope(case: Case) -> None:
     state = trained(cohort, 2).state
     positions = torch.arange(16).expand(COUNT, 16)
     batch = cohort.dataset.batch(cohort.folds, positions)
-    moment = Moment(
-        cohort, state.weights, state.step, lambda b: input_gradient(cohort, state, b, moment)
-    )
+    moment = moment_of(cohort, state)
     for entry, numbers in cohort.active("augment"):
         batch = moment.call(entry, batch, **numbers)
 
@@ -185,15 +182,18 @@ def a_prediction_depends_on_its_row_alone(case: Case) -> None:
 def says_where_it_has_no_effect(case: Case) -> None:
     """On a table on which it cannot act, it is named, and training goes on without."""
     other = "regression" if case.task == "classification" else "classification"
+    plain, some = TableShape(2, (3,), 3), TableShape(0, (3,), 3)
     nowhere = {
-        "classes": ("regression", TableShape(2, (), 1)),
-        "numbers to predict": ("classification", TableShape(2, (), 3)),
-        "numeric columns": (case.task, TableShape(0, (3,), 3)),
+        "classes": ("regression", plain),
+        "numbers to predict": ("classification", plain),
+        "numeric columns": (case.task, some),
+        "residual blocks": (case.task, plain),
+        "two residual branches": (case.task, plain),
     }
-    task, shape = nowhere.get(case.entry.only, (other, TableShape(2, (3,), 3)))
+    task, shape = nowhere.get(case.entry.only, (other, plain))
     asked = case.settings(1)
-    named = [line.split()[0] for line in without_effect(asked, task, shape)]
-    assert named == ([case.entry.name] if case.entry.only in nowhere else [])
+    named = [line.split()[0] for line in without_effect(asked, Recipe(*asked), task, shape)]
+    assert named == ([case.entry.name] if case.entry.only else [])
 
 
 def is_off_without_a_trace(case: Case) -> None:
