@@ -24,23 +24,46 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from shrinkage.augment.adversarial import Adversarial
+from shrinkage.augment.cutmix import Cutmix
+from shrinkage.augment.cutout import Cutout
 from shrinkage.augment.input_noise import InputNoise
+from shrinkage.augment.label_noise import LabelNoise
 from shrinkage.augment.mixup import Mixup
+from shrinkage.augment.target_noise import TargetNoise
 from shrinkage.averaging.ema import Ema
+from shrinkage.averaging.lookahead import Lookahead
+from shrinkage.averaging.swa import Swa
 from shrinkage.losses.absolute_error import AbsoluteError
 from shrinkage.losses.class_weight import ClassWeight
+from shrinkage.losses.confidence_penalty import ConfidencePenalty
+from shrinkage.losses.elastic_net import ElasticNet
+from shrinkage.losses.focal import Focal
 from shrinkage.losses.huber import Huber
 from shrinkage.losses.l1 import L1
 from shrinkage.losses.l2 import L2
 from shrinkage.losses.label_smoothing import LabelSmoothing
+from shrinkage.nets.activation import Sigmoid
+from shrinkage.nets.activation_noise import ActivationNoise
+from shrinkage.nets.batch_ensemble import BatchEnsemble
 from shrinkage.nets.batch_norm import BatchNorm
+from shrinkage.nets.drop_connect import DropConnect
 from shrinkage.nets.dropout import Dropout
+from shrinkage.nets.layer_dropout import LayerDropout
 from shrinkage.nets.mlp import Mlp
 from shrinkage.nets.resnet import Resnet
+from shrinkage.nets.shake_drop import ShakeDrop
+from shrinkage.nets.shake_shake import ShakeShake
+from shrinkage.nets.stochastic_depth import StochasticDepth
 from shrinkage.nets.table import TableShape
 from shrinkage.optim.adam import Adam
 from shrinkage.optim.clip import ClipNorm, ClipValue
+from shrinkage.optim.clip_adaptive import ClipAdaptive
 from shrinkage.optim.decay import Decay
+from shrinkage.optim.gradient_noise import GradientNoise
+from shrinkage.optim.independent_decay import IndependentDecay
+from shrinkage.optim.max_norm import MaxNorm
+from shrinkage.optim.sam import Asam, Sam
 from shrinkage.optim.sgd import Sgd
 from shrinkage.population.cohort import Cohort, Member, network_of
 from shrinkage.population.dataset import Dataset, Fold, Sample
@@ -180,24 +203,50 @@ class Effect:
     aside: float = 0.0
 
 
-RESNET = (Resnet(width=32, blocks=4),)
+RESIDUAL = (Resnet(width=32, blocks=4),)
+BRANCHED = (Resnet(width=32, blocks=4, branches=2),)
+RESTLESS = (Adam(lr=0.01),)
+WILD = (Sgd(lr=0.05, momentum=0.9),)
 
 EFFECTS: dict[str, Effect] = {
     "l1": Effect(irrelevant_columns, L1(weight=3e-3), rmse),
     "l2": Effect(irrelevant_columns, L2(weight=3e-2), rmse),
+    "elastic_net": Effect(irrelevant_columns, ElasticNet(weight=6e-3, l1_ratio=0.5), rmse),
     "decay": Effect(irrelevant_columns, Decay(weight_decay=3.0), rmse),
+    "independent_decay": Effect(irrelevant_columns, IndependentDecay(weight_decay=0.01), rmse),
+    "max_norm": Effect(irrelevant_columns, MaxNorm(limit=0.5), rmse),
     "dropout": Effect(noisy_labels, Dropout(rate=0.5)),
-    "input_noise": Effect(shifted_inputs, InputNoise(std=0.7)),
-    "mixup": Effect(noisy_labels, Mixup(alpha=1.0)),
+    "layer_dropout": Effect(noisy_labels, LayerDropout(layer1=0.6, layer2=0.4)),
+    "drop_connect": Effect(noisy_labels, DropConnect(rate=0.5)),
+    "stochastic_depth": Effect(noisy_labels, StochasticDepth(rate=0.5), error_rate, RESIDUAL),
+    "shake_drop": Effect(noisy_labels, ShakeDrop(rate=0.5), error_rate, RESIDUAL),
+    "shake_shake": Effect(noisy_labels, ShakeShake(strength=1.0), error_rate, BRANCHED),
+    "input_noise": Effect(irrelevant_columns, InputNoise(std=0.5), rmse),
+    "activation_noise": Effect(noisy_labels, ActivationNoise(std=0.5)),
+    "label_noise": Effect(noisy_labels, LabelNoise(rate=0.2), log_loss),
+    "target_noise": Effect(noisy_targets, TargetNoise(std=0.5), rmse),
+    "gradient_noise": Effect(noisy_labels, GradientNoise(eta=0.1), log_loss, WILD),
     "label_smoothing": Effect(noisy_labels, LabelSmoothing(eps=0.3), log_loss),
+    "confidence_penalty": Effect(noisy_labels, ConfidencePenalty(weight=0.5), log_loss),
+    "focal": Effect(noisy_labels, Focal(gamma=3.0), log_loss),
     "class_weight": Effect(unbalanced_classes, ClassWeight(power=1.0), balanced_error),
-    "clip_norm": Effect(outliers, ClipNorm(max_norm=1.0), rmse, (Sgd(lr=0.05, momentum=0.9),)),
-    "clip_value": Effect(outliers, ClipValue(max_value=0.1), rmse, (Sgd(lr=0.05, momentum=0.9),)),
-    "huber": Effect(outliers, Huber(), rmse),
+    "mixup": Effect(noisy_labels, Mixup(alpha=1.0), log_loss),
+    "cutmix": Effect(noisy_labels, Cutmix(alpha=1.0), log_loss),
+    "cutout": Effect(missing_cells, Cutout(rate=0.4)),
+    "adversarial": Effect(irrelevant_columns, Adversarial(eps=0.1), rmse),
+    "sam": Effect(noisy_labels, Sam(rho=0.2)),
+    "asam": Effect(noisy_labels, Asam(rho=2.0)),
+    "clip_norm": Effect(outliers, ClipNorm(max_norm=0.1), rmse, WILD),
+    "clip_value": Effect(outliers, ClipValue(max_value=0.01), rmse, WILD),
+    "clip_adaptive": Effect(outliers, ClipAdaptive(limit=0.01), rmse, WILD),
+    "huber": Effect(outliers, Huber(delta=0.1), rmse),
     "absolute_error": Effect(outliers, AbsoluteError(), rmse),
-    "ema": Effect(noisy_labels, Ema(decay=0.99), log_loss, (Adam(lr=0.01),)),
+    "ema": Effect(noisy_labels, Ema(decay=0.99), log_loss, RESTLESS),
+    "swa": Effect(noisy_labels, Swa(start=0.5), log_loss, RESTLESS),
+    "lookahead": Effect(noisy_labels, Lookahead(k=5, alpha=0.5), log_loss, RESTLESS),
     "early_stopping": Effect(noisy_labels, EarlyStopping(patience=30.0), log_loss, (), 0.3),
-    "batch_norm": Effect(few_rows, BatchNorm()),
+    "batch_ensemble": Effect(noisy_labels, BatchEnsemble(k=8), log_loss),
+    "batch_norm": Effect(few_rows, BatchNorm(), error_rate, (Mlp(width=32, depth=8), Sigmoid())),
 }
 
 
