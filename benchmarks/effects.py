@@ -43,12 +43,13 @@ from shrinkage.losses.huber import Huber
 from shrinkage.losses.l1 import L1
 from shrinkage.losses.l2 import L2
 from shrinkage.losses.label_smoothing import LabelSmoothing
-from shrinkage.nets.activation import Sigmoid
+from shrinkage.nets.activation import Sigmoid, Tanh
 from shrinkage.nets.activation_noise import ActivationNoise
 from shrinkage.nets.batch_ensemble import BatchEnsemble
 from shrinkage.nets.batch_norm import BatchNorm
 from shrinkage.nets.drop_connect import DropConnect
 from shrinkage.nets.dropout import Dropout
+from shrinkage.nets.initialize import Zeros
 from shrinkage.nets.layer_dropout import LayerDropout
 from shrinkage.nets.mlp import Mlp
 from shrinkage.nets.resnet import Resnet
@@ -167,6 +168,13 @@ def outliers(rng: Rng) -> Draw:
     return Draw(x, x @ w + 0.3 * rng.normal(size=200) + wild, test, test @ w)
 
 
+def heavy_tails(rng: Rng) -> Draw:
+    """200 rows of 8 columns with very heavy tails (Student's t, 1.5 degrees), two classes."""
+    w = rng.normal(size=8)
+    x, test = (rng.standard_t(1.5, size=(n, 8)) for n in (200, TEST_ROWS))
+    return Draw(x, (x @ w > 0).astype(np.int64), test, (test @ w > 0).astype(np.int64))
+
+
 def error_rate(prediction: Tensor, target: Tensor) -> float:
     return float((prediction.argmax(1) != target).double().mean())
 
@@ -205,8 +213,9 @@ class Effect:
 
 RESIDUAL = (Resnet(width=32, blocks=4),)
 BRANCHED = (Resnet(width=32, blocks=4, branches=2),)
+NORMED = (*RESIDUAL, BatchNorm())
 RESTLESS = (Adam(lr=0.01),)
-WILD = (Sgd(lr=0.05, momentum=0.9),)
+WILD = (Sgd(lr=0.15, momentum=0.9),)
 
 EFFECTS: dict[str, Effect] = {
     "l1": Effect(irrelevant_columns, L1(weight=3e-3), rmse),
@@ -218,14 +227,14 @@ EFFECTS: dict[str, Effect] = {
     "dropout": Effect(noisy_labels, Dropout(rate=0.5)),
     "layer_dropout": Effect(noisy_labels, LayerDropout(layer1=0.6, layer2=0.4)),
     "drop_connect": Effect(noisy_labels, DropConnect(rate=0.5)),
-    "stochastic_depth": Effect(noisy_labels, StochasticDepth(rate=0.5), error_rate, RESIDUAL),
-    "shake_drop": Effect(noisy_labels, ShakeDrop(rate=0.5), error_rate, RESIDUAL),
-    "shake_shake": Effect(noisy_labels, ShakeShake(strength=1.0), error_rate, BRANCHED),
+    "stochastic_depth": Effect(noisy_labels, StochasticDepth(rate=0.8), log_loss, RESIDUAL),
+    "shake_drop": Effect(noisy_labels, ShakeDrop(rate=0.5), log_loss, NORMED),
+    "shake_shake": Effect(noisy_labels, ShakeShake(strength=1.0), log_loss, BRANCHED),
     "input_noise": Effect(irrelevant_columns, InputNoise(std=0.5), rmse),
-    "activation_noise": Effect(noisy_labels, ActivationNoise(std=0.5)),
+    "activation_noise": Effect(irrelevant_columns, ActivationNoise(std=0.5), rmse),
     "label_noise": Effect(noisy_labels, LabelNoise(rate=0.2), log_loss),
     "target_noise": Effect(noisy_targets, TargetNoise(std=0.5), rmse),
-    "gradient_noise": Effect(noisy_labels, GradientNoise(eta=0.1), log_loss, WILD),
+    "gradient_noise": Effect(few_rows, GradientNoise(eta=1e-3), error_rate, (Zeros(), Tanh())),
     "label_smoothing": Effect(noisy_labels, LabelSmoothing(eps=0.3), log_loss),
     "confidence_penalty": Effect(noisy_labels, ConfidencePenalty(weight=0.5), log_loss),
     "focal": Effect(noisy_labels, Focal(gamma=3.0), log_loss),
@@ -234,11 +243,11 @@ EFFECTS: dict[str, Effect] = {
     "cutmix": Effect(noisy_labels, Cutmix(alpha=1.0), log_loss),
     "cutout": Effect(missing_cells, Cutout(rate=0.4)),
     "adversarial": Effect(irrelevant_columns, Adversarial(eps=0.1), rmse),
-    "sam": Effect(noisy_labels, Sam(rho=0.2)),
+    "sam": Effect(noisy_labels, Sam(rho=0.5)),
     "asam": Effect(noisy_labels, Asam(rho=2.0)),
-    "clip_norm": Effect(outliers, ClipNorm(max_norm=0.1), rmse, WILD),
-    "clip_value": Effect(outliers, ClipValue(max_value=0.01), rmse, WILD),
-    "clip_adaptive": Effect(outliers, ClipAdaptive(limit=0.01), rmse, WILD),
+    "clip_norm": Effect(heavy_tails, ClipNorm(max_norm=0.5), error_rate, WILD),
+    "clip_value": Effect(heavy_tails, ClipValue(max_value=0.02), error_rate, WILD),
+    "clip_adaptive": Effect(heavy_tails, ClipAdaptive(limit=0.05), error_rate, WILD),
     "huber": Effect(outliers, Huber(delta=0.1), rmse),
     "absolute_error": Effect(outliers, AbsoluteError(), rmse),
     "ema": Effect(noisy_labels, Ema(decay=0.99), log_loss, RESTLESS),
