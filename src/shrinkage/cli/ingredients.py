@@ -15,37 +15,62 @@ def ingredients(
 
     Example: shrinkage ingredients mixup
     """
-    from rich.table import Table
-
-    from shrinkage.cards import describe, reach
+    from shrinkage.cards import describe
     from shrinkage.catalog import ENTRIES, find
     from shrinkage.cli import terminal
+
+    if as_json:
+        listed = [describe(entry) for entry in (ENTRIES if name is None else (find(name),))]
+        terminal.print_json(listed if name is None else listed[0])
+    elif name is None:
+        _list()
+    else:
+        _card(name)
+
+
+def _list() -> None:
+    """Every ingredient: one line a field, with what a search looks at and where it is off."""
+    from shrinkage.cards import reach
+    from shrinkage.catalog import ENTRIES
+    from shrinkage.cli.terminal import console, plain_table
+    from shrinkage.ingredient import PLACES, fields_of
+
+    table = plain_table("ingredient", "field", "search range", "off at")
+    table.columns[2].no_wrap = False  # choices may be long
+    for place in PLACES:
+        table.add_row(f"[bold]{place}[/bold]")
+        for entry in ENTRIES:
+            if entry.place != place:
+                continue
+            for i, field in enumerate(fields_of(entry.kind) or [None]):
+                table.add_row(
+                    f"  {entry.name}" if i == 0 else "",
+                    field.name if field else "",
+                    reach(field) if field else "",
+                    _neutral(field),
+                )
+    console.print(table)
+    console.print("\nOne card: shrinkage ingredients NAME", style="dim")
+
+
+def _card(name: str) -> None:
+    from shrinkage.cards import reach
+    from shrinkage.catalog import find
+    from shrinkage.cli.terminal import console, plain_table
     from shrinkage.ingredient import fields_of
 
-    chosen = ENTRIES if name is None else (find(name),)
-    if as_json:
-        listed = [describe(entry) for entry in chosen]
-        terminal.print_json(listed if name is None else listed[0])
-        return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    place = None
-    for column in ("place", "ingredient", "field", "default", "neutral", "search range", "unit"):
-        table.add_column(column, no_wrap=column in ("ingredient", "field"))
-    if name is not None:
-        print(f"{chosen[0].card}\n")
-    for entry in chosen:
-        for i, field in enumerate(fields_of(entry.kind) or [None]):
-            number = field.number if field else None
-            table.add_row(
-                entry.place if entry.place != place else "",
-                entry.name if i == 0 else "",
-                field.name if field else "",
-                str(field.default) if field else "",
-                "" if number is None or number.neutral is None else f"{number.neutral:g}",
-                reach(field) if field else "",
-                number.unit if number else "",
-            )
-            place = entry.place
-    terminal.console.print(table)
-    if name is None:
-        terminal.console.print("\nOne card: shrinkage ingredients NAME", style="dim")
+    entry = find(name)
+    print(f"{entry.card}\n")
+    print(f"Place in a recipe: [{entry.place}.{entry.name}]")
+    if fields_of(entry.kind):
+        table = plain_table("field", "default", "off at", "search range", "unit")
+        for field in fields_of(entry.kind):
+            unit = field.number.unit if field.number else ""
+            table.add_row(field.name, str(field.default), _neutral(field), reach(field), unit)
+        print()
+        console.print(table)
+
+
+def _neutral(field) -> str:
+    number = field.number if field else None
+    return "" if number is None or number.neutral is None else f"{number.neutral:g}"

@@ -16,8 +16,6 @@ def recipe(
 
     Example: shrinkage recipe default --diff run
     """
-    from rich.table import Table
-
     from shrinkage.cli import terminal
     from shrinkage.recipe import load
 
@@ -32,7 +30,7 @@ def recipe(
     if as_json:
         terminal.print_json([{"path": p, source: a, diff: b} for p, a, b in differences])
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = terminal.plain_table()
     for name in ("", source, diff):
         table.add_column(name)
     for path, here, there in differences:

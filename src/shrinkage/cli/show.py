@@ -17,8 +17,6 @@ def show(
 
     Example: shrinkage show run
     """
-    from rich.table import Table
-
     from shrinkage import scores
     from shrinkage.cli import terminal
     from shrinkage.run import opened, trials_of
@@ -32,7 +30,7 @@ def show(
         return
     metric = result["metric"] if result else None
     title = terminal.pretty(metric) if metric else "score"
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = terminal.plain_table()
     for name in ("trial", "from", "status", "epochs", f"{title} (validation)", "seconds"):
         table.add_column(name, justify="left" if name in ("from", "status") else "right")
     ranked = sorted(trials, key=lambda t: (-t.share, -(t.score if t.score is not None else -1e99)))

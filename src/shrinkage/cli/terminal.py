@@ -15,6 +15,16 @@ from rich.table import Table
 from shrinkage.search.events import Progress, Watch, nobody
 
 console = Console(highlight=False)
+
+
+def plain_table(*columns: str) -> Table:
+    """A table without lines, columns two spaces apart."""
+    table = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in table.columns:
+        column.no_wrap = True
+    return table
+
+
 _NAMES = {
     "plain": "plain network",
     "default": "default recipe",
@@ -47,7 +57,7 @@ def score_table(result: dict[str, Any]) -> Table:
     """Plain, default, winner and baselines: validation, test, seconds."""
     metric = result["metric"]
     second = _SECOND.get(metric, "accuracy" if result["task"] == "classification" else "rmse")
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     table.add_column("")
     for title in (
         f"{pretty(metric)}\nvalidation",
