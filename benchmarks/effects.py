@@ -296,8 +296,8 @@ def errors(
     cohort = Cohort(members, dataset, lambda r: network_of(r, shape))
     training = advance(Training.begin(cohort), cohort.total_steps, _score)
     outcomes = [training.outcome(i) for i in range(len(members))]
-    weights = torch.stack([outcome.weights for outcome in outcomes])
-    statistics = torch.stack([outcome.statistics for outcome in outcomes])
+    weights = torch.cat([outcome.weights for outcome in outcomes])
+    statistics = torch.cat([outcome.statistics for outcome in outcomes])
     found = predict(cohort, weights, statistics, tests)
     return np.array([effect.error(p, t.target) for p, t in zip(found, tests, strict=True)])  # pyright: ignore
 

@@ -17,6 +17,7 @@ from shrinkage.augment.mixup import Mixup
 from shrinkage.augment.target_noise import TargetNoise
 from shrinkage.averaging.ema import Ema
 from shrinkage.averaging.lookahead import Lookahead
+from shrinkage.averaging.snapshot import Snapshot
 from shrinkage.averaging.swa import Swa
 from shrinkage.catalog import ENTRIES, of_role
 from shrinkage.losses.absolute_error import AbsoluteError
@@ -166,6 +167,7 @@ CASES = [
     Case(Warmup),
     Case(Ema),
     Case(Swa),
+    Case(Snapshot),
     Case(Lookahead),
     Case(EarlyStopping),
 ]

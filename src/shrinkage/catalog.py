@@ -24,6 +24,7 @@ from shrinkage.augment.mixup import Mixup, mixup
 from shrinkage.augment.target_noise import TargetNoise, target_noise
 from shrinkage.averaging.ema import Ema, averaged, ema
 from shrinkage.averaging.lookahead import Lookahead, lookahead, slow_weights
+from shrinkage.averaging.snapshot import Snapshot, snapshot_steps
 from shrinkage.averaging.swa import Swa, begun, mean_weights, swa, unbegun
 from shrinkage.errors import BadInput
 from shrinkage.ingredient import Place
@@ -106,7 +107,7 @@ class Entry:
     kind: its frozen dataclass. apply: its pure function. place: where in a step it acts.
     role: what it is there; one ingredient a role.
     structural: False where members with different choices may still share a population,
-    because the choice only decides numbers (initial weights, rates over time, when to stop).
+    because it only decides numbers (initial weights, rates over time), when to stop, what to keep.
     needs: what `apply` asks for by name beside its numbers; see `population.moment`.
     slots: what it remembers between steps, from the initial weights.
     shows: (weights in training, its slots) to the weights that validation and prediction use.
@@ -142,41 +143,22 @@ def _scaling(name: str) -> str:
     return name
 
 
+def _noise(name: str, kind: type, apply: Callable[..., Any], only: Only = "") -> Entry:
+    """An augmentation that draws, and is the only one of its role."""
+    return Entry(name, kind, apply, "augment", name, needs=("draws",), only=only)
+
+
 ENTRIES: tuple[Entry, ...] = (
     Entry("minibatch", Minibatch, batch_positions, "data", "batches"),
     Entry("standard", Standard, _scaling, "data", "scaling"),
     Entry("robust", Robust, _scaling, "data", "scaling"),
     Entry("quantile", Quantile, _scaling, "data", "scaling"),
-    Entry(
-        "label_noise",
-        LabelNoise,
-        label_noise,
-        "augment",
-        "label_noise",
-        needs=("draws",),
-        only="classes",
-    ),
-    Entry(
-        "target_noise",
-        TargetNoise,
-        target_noise,
-        "augment",
-        "target_noise",
-        needs=("draws",),
-        only="numbers to predict",
-    ),
-    Entry(
-        "input_noise",
-        InputNoise,
-        input_noise,
-        "augment",
-        "input_noise",
-        needs=("draws",),
-        only="numeric columns",
-    ),
-    Entry("cutout", Cutout, cutout, "augment", "cutout", needs=("draws",)),
-    Entry("mixup", Mixup, mixup, "augment", "mixup", needs=("draws",)),
-    Entry("cutmix", Cutmix, cutmix, "augment", "cutmix", needs=("draws",)),
+    _noise("label_noise", LabelNoise, label_noise, "classes"),
+    _noise("target_noise", TargetNoise, target_noise, "numbers to predict"),
+    _noise("input_noise", InputNoise, input_noise, "numeric columns"),
+    _noise("cutout", Cutout, cutout),
+    _noise("mixup", Mixup, mixup),
+    _noise("cutmix", Cutmix, cutmix),
     Entry(
         "adversarial",
         Adversarial,
@@ -346,6 +328,15 @@ ENTRIES: tuple[Entry, ...] = (
         slots=unbegun,
         shows=mean_weights,
         remeasures=begun,
+    ),
+    Entry(
+        "snapshot",
+        Snapshot,
+        snapshot_steps,
+        "average",
+        "snapshot",
+        structural=False,
+        excludes=("early_stopping",),
     ),
     Entry("early_stopping", EarlyStopping, improved, "stop", "early_stopping", structural=False),
 )

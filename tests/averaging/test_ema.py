@@ -57,11 +57,11 @@ def test_a_population_presents_the_average_and_trains_on_from_the_last() -> None
     members = [Member(plain), Member(plain.using(Ema(decay=0.9)))]
     ended = trained(cohort_of(members, table()), 20)
     assert torch.equal(ended.state.weights[0], ended.state.weights[1])
-    assert torch.equal(ended.outcome(0).weights, ended.state.weights[0])
+    assert torch.equal(ended.outcome(0).weights[0], ended.state.weights[0])
 
     average = trained(cohort_of([members[0]], table()), 0).state.weights[0]
     for t in range(20):
         share = min(0.9, (1 + t) / (10 + t))
         now = trained(cohort_of([members[0]], table()), t + 1).state.weights[0]
         average = share * average + (1 - share) * now
-    torch.testing.assert_close(ended.outcome(1).weights, average, rtol=0, atol=1e-10)
+    torch.testing.assert_close(ended.outcome(1).weights[0], average, rtol=0, atol=1e-10)

@@ -44,7 +44,7 @@ def alone(work: refit.Refit, seed: int) -> torch.Tensor:
     cohort = Cohort((Member(recipe, seed),), dataset, lambda r: network_of(r, shape))
     until = max(1, round(work.share * cohort.total_steps))
     training = advance(Training.begin(cohort), until, lambda p, y: torch.zeros(len(p)))
-    return training.outcome(0).weights
+    return training.outcome(0).weights[0]
 
 
 def test_each_seed_is_the_recipe_trained_alone_on_all_rows(work: refit.Refit) -> None:

@@ -365,8 +365,8 @@ def test_a_member_without_early_stopping_keeps_its_last_weights_beside_one_with_
         Training.begin(cohort), 19, lambda p, y: torch.full((2,), float(next(falling)))
     )
     last = training.state.weights
-    assert torch.equal(training.outcome(1).weights, last[1])
-    assert not torch.equal(training.outcome(0).weights, last[0])
+    assert torch.equal(training.outcome(1).weights[0], last[1])
+    assert not torch.equal(training.outcome(0).weights[0], last[0])
 
 
 def test_early_stopping_keeps_the_best_of_all_epochs_by_real_scores() -> None:
@@ -388,7 +388,7 @@ def test_early_stopping_keeps_the_best_of_all_epochs_by_real_scores() -> None:
     assert (ended.state.best_epoch == best + 1).all()
     for i in range(4):
         torch.testing.assert_close(
-            ended.outcome(i).weights, weights[best[i]][i], rtol=0, atol=1e-12
+            ended.outcome(i).weights[0], weights[best[i]][i], rtol=0, atol=1e-12
         )
 
 

@@ -71,24 +71,25 @@ def run(work: Refit) -> int:
     training = advance(training, until, score, lambda: time.time() > work.deadline)
     if training.alive and training.state.step < until:
         return 0
-    outcomes = [training.outcome(row) for row in range(len(members))]
-    weights = torch.stack([outcome.weights for outcome in outcomes])
-    statistics = torch.stack([outcome.statistics for outcome in outcomes])
     sample = dataset.folds[0].train
     assert sample.target is not None
     kept = []
-    for row, prediction in enumerate(predict(cohort, weights, statistics, [sample] * len(members))):
+    for row in range(len(members)):
+        outcome = training.outcome(row)
+        its = outcome.weights, outcome.statistics
+        (prediction,) = predict(cohort.select([row]), *its, [sample])
         losses = scores.row_losses(problem.metric, prediction.cpu(), sample.target.cpu())
         # A network that is not a number compares as False.
-        if outcomes[row].reason is None and float(losses.mean()) <= work.bar:
-            kept.append(row)
+        if outcome.reason is None and float(losses.mean()) <= work.bar:
+            kept.append(its)
     if kept:
         seconds = torch.tensor(time.perf_counter() - began)
-        tensors = {"weights": weights[kept].cpu(), "statistics": statistics[kept].cpu()}
+        weights, statistics = (torch.cat(parts).cpu() for parts in zip(*kept, strict=True))
+        tensors = {"weights": weights, "statistics": statistics}
         tensors["seconds"], tensors["seeds"] = seconds, torch.tensor(len(work.seeds))
         with replacing(work.after, sync=False) as temporary:
             save_file(tensors, temporary)
-    return len(kept)
+    return sum(len(weights) for weights, _ in kept)
 
 
 def _builder(shape: TableShape):

@@ -151,15 +151,15 @@ def score_of(metric: str):
 
 
 def _member(training: Training, trial: int, folds: int) -> tuple[Cohort, Tensor, Tensor, Tensor]:
-    """The members of one trial, as they would predict.
+    """The members of one trial, as they would predict, with n networks a member.
 
-    Weights [K, P], statistics [K, Q], and the share of the whole training they have had [K].
+    Weights [K n, P], statistics [K n, Q], and the share of the whole training they have had [K].
     """
     rows = list(range(trial * folds, (trial + 1) * folds))
     outcomes = [training.outcome(row) for row in rows]
     steps = torch.tensor([outcome.step for outcome in outcomes], dtype=torch.float64)
-    weights = torch.stack([outcome.weights for outcome in outcomes])
-    statistics = torch.stack([outcome.statistics for outcome in outcomes])
+    weights = torch.cat([outcome.weights for outcome in outcomes])
+    statistics = torch.cat([outcome.statistics for outcome in outcomes])
     return training.cohort.select(rows), weights, statistics, steps / training.cohort.total_steps
 
 

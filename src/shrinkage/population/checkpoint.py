@@ -22,7 +22,7 @@ from shrinkage.population.state import State
 from shrinkage.population.train import Outcome, Training
 from shrinkage.slots import Slots
 
-FORMAT = 3
+FORMAT = 4
 
 
 def key(cohort: Cohort) -> str:
@@ -54,12 +54,14 @@ def save(training: Training, path: Path) -> None:
 def load(cohort: Cohort, path: Path) -> Training:
     """The training in `path`, on the cohort's device.
 
-    Raises BadInput for a damaged file, a newer format, or another cohort's checkpoint.
+    Raises BadInput for a damaged file, another format, or another cohort's checkpoint.
     """
     try:
         with safe_open(path, "pt", device=str(cohort.device)) as file:
             about = json.loads((file.metadata() or {})["training"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if about["format"] < FORMAT:
+            raise ValueError("an older version of shrinkage wrote it")
         newer, foreign = about["format"] > FORMAT, about["key"] != key(cohort)
         training = None if newer or foreign else _restored(cohort, about, tensors)
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:

@@ -196,6 +196,14 @@ class Cohort:
         return bool(torch.isfinite(self.patience).any()) or "validation" in watch
 
     @cached_property
+    def snapshots(self) -> tuple[tuple[int, ...], ...]:
+        """The steps after which each member keeps the network as it is then; () for none."""
+        found = [member.recipe.get("snapshot") for member in self.members]
+        return tuple(
+            entry_of(its).apply(self.total_steps, its.count) if its else () for its in found
+        )
+
+    @cached_property
     def decayed(self) -> Tensor:
         """[P], 1 for the weights that penalties and decay act on."""
         return self.network.weights.mask(DECAYED).to(self.device, self.dataset.dtype)

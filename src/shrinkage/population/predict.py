@@ -5,6 +5,8 @@ Inference takes no draws and no hyperparameters: it depends on weights, statisti
 
 from __future__ import annotations
 
+from itertools import islice
+
 import torch
 from torch import Tensor
 
@@ -20,15 +22,19 @@ def predict(
 ) -> list[Tensor]:
     """Predictions of each member on its own sample, in the target's unit.
 
-    weights: [M, P]; statistics: [M, Q]; samples: one a member.
-    Returns probabilities [n, C] or numbers [n] a member.
+    weights: [M n, P]; statistics: [M n, Q]: n networks a member, one member's after another's,
+    of which the mean predicts. samples: one a member.
+    Returns probabilities [B, C] or numbers [B] a member.
     """
-    dataset = cohort.dataset
-    outputs = forward(cohort.network, weights, statistics, samples)
-    return [
-        in_unit(output, dataset.task, dataset.folds[member.fold].units)
-        for output, member in zip(outputs, cohort.members, strict=True)
-    ]
+    dataset, networks = cohort.dataset, len(weights) // len(samples)
+    repeated = [sample for sample in samples for _ in range(networks)]
+    outputs = iter(forward(cohort.network, weights, statistics, repeated))
+    means = []
+    for member in cohort.members:
+        units = dataset.folds[member.fold].units
+        parts = [in_unit(o, dataset.task, units) for o in islice(outputs, networks)]
+        means.append(torch.stack(parts).mean(0))
+    return means
 
 
 def forward(

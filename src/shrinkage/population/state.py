@@ -7,6 +7,7 @@
 | first_loss, worst_loss | for finding divergence | [M] |
 | score_total, score_weight | of the smoothed validation score, for early stopping | [M] |
 | best_* | the epoch with the best validation score, for early stopping | [M], [M, P], [M, Q] |
+| kept_* | networks kept along the way, for snapshots; room for n of each | [M, n, P], [M, n, Q] |
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class State:
     slots: dict[str, Slots] = field(default_factory=dict)
     best_weights: Tensor | None = None
     best_statistics: Tensor | None = None
+    kept_weights: Tensor | None = None
+    kept_statistics: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> State:
         """The state with a function applied to every tensor."""
@@ -75,6 +78,7 @@ def start(cohort: Cohort) -> State:
     count = len(cohort.members)
     if not network.statistics.entries:
         statistics = weights.new_empty(count, 0)
+    room = max(len(steps) for steps in cohort.snapshots)
     stopping = bool(torch.isfinite(cohort.patience).any())
     return State(
         step=0,
@@ -94,4 +98,6 @@ def start(cohort: Cohort) -> State:
         },
         best_weights=weights.clone() if stopping else None,
         best_statistics=statistics.clone() if stopping else None,
+        kept_weights=weights.new_zeros(count, room, weights.shape[1]) if room else None,
+        kept_statistics=statistics.new_zeros(count, room, statistics.shape[1]) if room else None,
     )

@@ -30,9 +30,10 @@ _SERVED_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a member was when it left training.
+    """What a member was when it left training: networks that predict together, mostly just one.
 
-    step: of these weights; where early stopping keeps the best, before the last step.
+    weights: [n, P]; statistics: [n, Q]; n is above 1 where snapshots were kept.
+    step: of the last of them; where early stopping keeps the best, before the last step.
     reason: None unless it diverged.
     """
 
@@ -78,13 +79,17 @@ class Training:
         )
 
     def outcome(self, position: int) -> Outcome:
-        """The member as validation and prediction see it: left, best so far, or now."""
+        """The member as validation and prediction see it: left, kept, best so far, or now."""
         if position in self.left:
             return self.left[position]
         row = self.alive.index(position)
-        alone = self.cohort.select([position]), self.state.select([row])
-        weights, statistics, (step,) = presented(*alone)
-        return Outcome(weights[0], statistics[0], step)
+        cohort, state = self.cohort.select([position]), self.state.select([row])
+        done = [step for step in cohort.snapshots[0] if step <= state.step]
+        if done and state.kept_weights is not None and state.kept_statistics is not None:
+            kept = 0, slice(len(done))
+            return Outcome(state.kept_weights[kept], state.kept_statistics[kept], done[-1])
+        weights, statistics, (step,) = presented(cohort, state)
+        return Outcome(weights, statistics, step)
 
 
 def shown(cohort: Cohort, state: State) -> tuple[Tensor, Tensor]:
@@ -165,7 +170,19 @@ def _steps(
             if halt():
                 return state, True
             state, _ = step(cohort, state, cohort.dataset.batch(cohort.folds, positions))
+            _keep(cohort, state)
     return state, False
+
+
+def _keep(cohort: Cohort, state: State) -> None:
+    """Copy what members show into their room for snapshots, where a cycle has just ended."""
+    rows = [row for row, steps in enumerate(cohort.snapshots) if state.step in steps]
+    if not rows or state.kept_weights is None or state.kept_statistics is None:
+        return
+    weights, statistics = shown(cohort, state)
+    places = [cohort.snapshots[row].index(state.step) for row in rows]
+    state.kept_weights[rows, places] = weights[rows]
+    state.kept_statistics[rows, places] = statistics[rows]
 
 
 def _epoch_ended(cohort: Cohort, state: State, epoch: int, score: Score) -> State:
@@ -221,7 +238,10 @@ def _leave(training: Training, cohort: Cohort, epoch: int) -> Training:
 
 
 def validation_scores(cohort: Cohort, weights: Tensor, statistics: Tensor, score: Score) -> Tensor:
-    """Each member's score on the validation rows of its fold, float64 [M]; larger is better."""
+    """Each member's score on the validation rows of its fold, float64 [M]; larger is better.
+
+    weights: [M n, P], statistics: [M n, Q]; n networks a member, as `predict` takes them.
+    """
     samples = [cohort.dataset.folds[member.fold].validation for member in cohort.members]
     predictions = predict(cohort, weights, statistics, samples)
     scores = torch.full((len(predictions),), -torch.inf, dtype=torch.float64)

@@ -24,9 +24,9 @@ DEFAULT, PLAIN = 0, 1
 
 @dataclass(frozen=True, eq=False)
 class Finalist:
-    """weights: [K, P], statistics: [K, Q], one network a fold.
+    """weights: [K n, P], statistics: [K n, Q]: n networks a fold, those of one fold together.
 
-    parts: predictions on the validation rows of each fold.
+    parts: what they predict on the validation rows of each fold, in the mean.
     share: of the whole training that the networks have had; below 1 where they stopped early.
     """
 

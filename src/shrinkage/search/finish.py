@@ -111,6 +111,7 @@ def _finite(value: Any) -> Any:
 def _model(
     finalist: Finalist, dataset: Dataset, preparers: list[Preparer], shape: TableShape
 ) -> Model:
+    each = len(finalist.weights) // len(preparers)
     return Model(
         finalist.recipe,
         shape,
@@ -118,7 +119,7 @@ def _model(
         finalist.statistics,
         preparers,
         [fold.units for fold in dataset.folds],
-        list(range(len(preparers))),
+        [part for part in range(len(preparers)) for _ in range(each)],
     )
 
 

@@ -85,7 +85,7 @@ def _finish(future: Future) -> None:
 class Networks:
     """A recipe's networks on all rows: weights [S, P], statistics [S, Q], seconds in all.
 
-    seeds: how many were tried; those that were no good are not among the networks.
+    seeds: how many were tried, each with a network or more; those that were no good are not here.
     """
 
     weights: Tensor

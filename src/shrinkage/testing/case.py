@@ -127,6 +127,9 @@ def trained(cohort: Cohort, steps: int = STEPS) -> Training:
 
 
 def ended(training: Training) -> Tensor:
-    """Weights and statistics of all members as they would predict, [M, P + Q]."""
+    """Weights and statistics of all members as they would predict, [M, P + Q].
+
+    Of a member that predicts with several networks, which may be of any number: their mean.
+    """
     outcomes = [training.outcome(i) for i in range(len(training.cohort.members))]
-    return torch.stack([torch.cat([o.weights, o.statistics]) for o in outcomes])
+    return torch.stack([torch.cat([o.weights, o.statistics], 1).mean(0) for o in outcomes])
