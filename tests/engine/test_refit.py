@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import mixed
+from shrinkage.averaging.snapshot import Snapshot
 from shrinkage.averaging.swa import Swa
 from shrinkage.data.source import Table
 from shrinkage.engine import arrays, refit, task
@@ -83,3 +84,24 @@ def test_what_watches_validation_scores_can_be_refitted(work: refit.Refit) -> No
     )
     assert refit.run(replace(work, recipe=recipe)) == 2
     assert load_file(work.after)["statistics"].shape[1] > 0
+
+
+def test_a_refit_with_snapshots_keeps_all_networks_of_each_seed(work: refit.Refit) -> None:
+    recipe = work.recipe.using(Snapshot(count=3))
+    assert refit.run(replace(work, recipe=recipe, share=1.0)) == 6
+    found = load_file(work.after)
+    assert int(found["seeds"]) == 2
+    for seed in range(2):
+        for k in range(3):
+            part = replace(work, share=(k + 1) / 3)
+            expected = alone(part, work.seeds[seed])
+            torch.testing.assert_close(
+                found["weights"][3 * seed + k], expected, rtol=1e-4, atol=1e-5
+            )
+
+
+def test_a_refit_that_diverges_is_not_kept(work: refit.Refit) -> None:
+    """With no network finished, and with some that were kept before."""
+    wild = work.recipe.set({"update.adam.lr": 1e30})
+    for recipe in (wild, wild.using(Snapshot(count=6))):
+        assert refit.run(replace(work, recipe=recipe, bar=float("inf"))) == 0
