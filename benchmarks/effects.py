@@ -33,6 +33,7 @@ from shrinkage.augment.mixup import Mixup
 from shrinkage.augment.target_noise import TargetNoise
 from shrinkage.averaging.ema import Ema
 from shrinkage.averaging.lookahead import Lookahead
+from shrinkage.averaging.snapshot import Snapshot
 from shrinkage.averaging.swa import Swa
 from shrinkage.losses.absolute_error import AbsoluteError
 from shrinkage.losses.class_weight import ClassWeight
@@ -72,6 +73,7 @@ from shrinkage.population.predict import predict
 from shrinkage.population.train import Training, advance
 from shrinkage.recipe import Recipe
 from shrinkage.rows.minibatch import Minibatch
+from shrinkage.schedules.cosine_restarts import CosineRestarts
 from shrinkage.stopping.early_stopping import EarlyStopping
 
 TEST_ROWS = 1000
@@ -253,6 +255,7 @@ EFFECTS: dict[str, Effect] = {
     "ema": Effect(noisy_labels, Ema(decay=0.99), log_loss, RESTLESS),
     "swa": Effect(noisy_labels, Swa(start=0.5), log_loss, RESTLESS),
     "lookahead": Effect(noisy_labels, Lookahead(k=5, alpha=0.5), log_loss, RESTLESS),
+    "snapshot": Effect(noisy_labels, Snapshot(count=5), log_loss, (CosineRestarts(cycles=5),)),
     "early_stopping": Effect(noisy_labels, EarlyStopping(patience=30.0), log_loss, (), 0.3),
     "batch_ensemble": Effect(noisy_labels, BatchEnsemble(k=8), log_loss),
     "batch_norm": Effect(few_rows, BatchNorm(), error_rate, (Mlp(width=32, depth=8), Sigmoid())),
