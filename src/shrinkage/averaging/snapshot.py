@@ -9,9 +9,8 @@ cosine_restarts with as many cycles and growth 1: each fall ends when a network 
 Differs from the paper: any schedule may run beneath (with one that stays high it is an average
 over late checkpoints), and all that were kept predict, not only the last of them.
 
-Helps: log loss and calibration of a network that is too sure of itself, for one training's time.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: log loss
-1 without, 0.64 with it (difference -0.362, 95 % -0.402 to -0.321, 20 draws).
+Helps: log loss and calibration of a network that is too sure of itself, for one training's time;
+partly because earlier networks have overfitted less, so it is insurance as early stopping is.
 Does nothing: count 1 is the last network alone.
 Conflicts: a recipe keeps the best epoch or snapshots, so early_stopping is refused beside them,
 and a recipe made from the preset `default` drops it. Each cycle has 1 / count of the epochs: with
