@@ -238,3 +238,13 @@ def test_on_noisy_rows_networks_of_all_cycles_have_a_lower_log_loss_than_the_las
     together = validation_scores(cohort, weights, statistics, fit_quality)
     last = validation_scores(cohort, weights[4::5], statistics[4::5], fit_quality)
     assert stats.ttest_rel(together, last, alternative="greater").pvalue < 1e-3  # pyright: ignore
+
+
+def test_a_checkpoint_from_before_outcomes_held_several_networks_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "FORMAT", 3)
+        checkpoint.save(trained(_mixed(), 2), tmp_path / "c.safetensors")
+    with pytest.raises(BadInput, match="an older version of shrinkage wrote it"):
+        checkpoint.load(_mixed(), tmp_path / "c.safetensors")
