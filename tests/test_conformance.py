@@ -57,6 +57,7 @@ from shrinkage.optim.clip_adaptive import ClipAdaptive
 from shrinkage.optim.decay import Decay
 from shrinkage.optim.gradient_noise import GradientNoise
 from shrinkage.optim.independent_decay import IndependentDecay
+from shrinkage.optim.layer_rates import LayerRates
 from shrinkage.optim.lion import Lion
 from shrinkage.optim.max_norm import MaxNorm
 from shrinkage.optim.muon import Muon
@@ -155,6 +156,8 @@ CASES = [
     Case(Decay),
     Case(IndependentDecay),
     Case(MaxNorm),
+    Case(LayerRates),
+    Case(LayerRates, {"thaw": "one by one"}),
     Case(Constant),
     Case(InverseTime),
     Case(StepDecay),

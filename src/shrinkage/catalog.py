@@ -65,6 +65,7 @@ from shrinkage.optim.clip_adaptive import ClipAdaptive, clip_adaptive
 from shrinkage.optim.decay import Decay, decay
 from shrinkage.optim.gradient_noise import GradientNoise, gradient_noise
 from shrinkage.optim.independent_decay import IndependentDecay, independent_decay
+from shrinkage.optim.layer_rates import LayerRates, layer_rates
 from shrinkage.optim.lion import Lion, lion
 from shrinkage.optim.max_norm import MaxNorm, max_norm
 from shrinkage.optim.muon import Muon, muon
@@ -281,7 +282,7 @@ ENTRIES: tuple[Entry, ...] = (
         needs=("weights", "mask", "rate"),
         slots=points,
         shows=average_point,
-        excludes=("decay", "max_norm", "ema", "swa", "lookahead"),
+        excludes=("decay", "max_norm", "layer_rates", "ema", "swa", "lookahead"),
     ),
     Entry("decay", Decay, decay, "update", "decay", needs=("mask", "rate")),
     Entry(
@@ -293,6 +294,14 @@ ENTRIES: tuple[Entry, ...] = (
         needs=("mask", "factor"),
     ),
     Entry("max_norm", MaxNorm, max_norm, "update", "max_norm", needs=("layout",)),
+    Entry(
+        "layer_rates",
+        LayerRates,
+        layer_rates,
+        "update",
+        "layer_rates",
+        needs=("layout", "step", "total"),
+    ),
     *(
         Entry(name, kind, schedule, "update", "schedule", structural=False)
         for name, kind, schedule in (

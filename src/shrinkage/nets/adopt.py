@@ -24,19 +24,26 @@ _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
 def _entries(module: nn.Module) -> list[Entry]:
-    entries = []
+    entries: list[Entry] = []
+    layer = ""
     for prefix, part in module.named_modules():
-        for name, array in part.named_parameters(prefix=prefix, recurse=False):
+        own = list(part.named_parameters(prefix=prefix, recurse=False))
+        # A norm belongs to the layer that it follows.
+        if own and not (layer and isinstance(part, _NORMS)):
+            layer = prefix or type(module).__name__
+        for name, array in own:
             if isinstance(part, _NORMS):
                 start = 1.0 if name.endswith("weight") else 0.0
-                entries.append(Entry(name, tuple(array.shape), "norm", start))
+                entries.append(Entry(name, tuple(array.shape), "norm", start, layer=layer))
             elif array.dim() < 2:
-                entries.append(Entry(name, tuple(array.shape), "bias"))
+                entries.append(Entry(name, tuple(array.shape), "bias", layer=layer))
             else:
                 receptive = array[0, 0].numel() if array.dim() > 2 else 1
                 fan = (array.shape[1] * receptive, array.shape[0] * receptive)
                 shape = tuple(array.shape)
-                entries.append(Entry(name, shape, "weight", fan=fan, outputs_first=True))
+                entries.append(
+                    Entry(name, shape, "weight", fan=fan, outputs_first=True, layer=layer)
+                )
     return entries
 
 

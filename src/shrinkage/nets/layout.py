@@ -27,6 +27,8 @@ class Entry:
     a standard deviation with `spread=True`: normal numbers of that deviation; or a size with
     `signs=True`: that size with random signs.
     outputs_first: a matrix laid out as torch.nn.Linear's, [out, in], where ours are [in, out].
+    layer: what it is a part of; where it is "", the first part of its name: "block1" of
+    "block1.norm.scale".
     """
 
     name: str
@@ -37,6 +39,7 @@ class Entry:
     spread: bool = False
     outputs_first: bool = False
     signs: bool = False
+    layer: str = ""
 
     @property
     def size(self) -> int:
@@ -69,6 +72,13 @@ class Layout:
             offsets[entry.name] = position
             position += entry.size
         return offsets
+
+    @cached_property
+    def distances(self) -> tuple[int, ...]:
+        """How many layers above each entry lead to the head, the last layer declared: its is 0."""
+        layers = [entry.layer or entry.name.partition(".")[0] for entry in self.entries]
+        order = list(dict.fromkeys(layers))
+        return tuple(len(order) - 1 - order.index(layer) for layer in layers)
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """flat: [M, P]. Each entry as a view [M, *shape]; writing to one writes to `flat`."""

@@ -8,7 +8,7 @@ categories [M, B, Dc] --(learned embeddings)----------------+
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -64,6 +64,7 @@ def table_network(
     if shape.cardinalities:
         parts.declare(embedding_entries(shape.cardinalities, embedding_dim))
         width += len(shape.cardinalities) * embedding_dim
+    parts.weights = [replace(entry, layer="columns") for entry in parts.weights]
     forward = architecture(width, shape.outputs, parts)
     weights, statistics = Layout(tuple(parts.weights)), Layout(tuple(parts.statistics))
 

@@ -14,8 +14,8 @@ part of the rate, so that decay and c do not feel it; c takes the largest rate s
 steps of a falling schedule do not count less.
 
 The weights in training are y; validation and prediction use x. weight_decay acts where `decay`
-would; x, y and z hold together only if nothing else moves y, so `decay`, `max_norm` and `ema`
-are refused beside it.
+would; x, y and z hold together only if nothing else moves y, so `decay`, `max_norm`,
+`layer_rates` and `ema` are refused beside it.
 
 Helps: training without a known end; may be stopped at any time.
 Does nothing: beta1 = 0 is Adam without momentum, shown at the mean of its steps (Polyak).

@@ -36,6 +36,9 @@ WEIGHT_PENALTIES = ("l1", "l2", "elastic_net")
 BEFORE_STEP, AFTER_STEP = ("decay",), ("max_norm",)
 """Roles of the update place that act on the weights beside the optimizer's step."""
 
+SCALES = ("layer_rates",)
+"""Roles of the update place that say how much of a whole step, all of this included, is taken."""
+
 ASCENTS = ("sam",)
 """Roles of the gradient place that say where to look at the gradient, not what to make of it."""
 
@@ -171,14 +174,17 @@ def mean_loss(cohort: Cohort, output: Tensor, batch: Batch) -> Tensor:
 def update(
     cohort: Cohort, state: State, grad: Tensor, moment: Moment
 ) -> tuple[Tensor, dict[str, Slots]]:
-    """Decay, a step along the optimizer's direction, then limits on the new weights."""
+    """Decay, a step along the optimizer's direction, limits on the new weights; or a part of it."""
     entry, numbers = cohort.optimizer
     slots = state.slots.get(entry.name, {})
     direction, slots = moment.call(entry, grad, slots, state.step, **numbers)
-    weights = state.weights
+    weights, scales = state.weights, cohort.active("update", *SCALES)
+    before = weights.clone() if scales else weights
     for constraint, its in cohort.active("update", *BEFORE_STEP):
         weights = moment.call(constraint, weights, **its)
     weights = weights.addcmul_(direction, -moment.rate[:, None])
     for constraint, its in cohort.active("update", *AFTER_STEP):
         weights = moment.call(constraint, weights, **its)
+    for scale, its in scales:
+        weights = moment.call(scale, weights, before, **its)
     return weights, {entry.name: slots}
