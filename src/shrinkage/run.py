@@ -62,8 +62,9 @@ def fit(
     out: str | Path | None = None,
     test: float | str = 0.2,
     cv: str | int = "auto",
-    recipe: str | Path | Recipe = "default",
-    space: str | Path = "tabular",
+    recipe: str | Path | Recipe | None = None,
+    space: str | Path | None = None,
+    start_from: str | Path | None = None,
     seed: int = 0,
     workers: int | None = None,
     device: str = "auto",
@@ -78,6 +79,8 @@ def fit(
     budget: seconds or "5m", from start to written files. out: a new folder; made where None.
     test: share of rows set aside, or a file. cv: "auto", "holdout", K, or "KxR".
     recipe: trial 0. space: what is searched around it. trials: at most so many.
+    start_from: folder of a model whose layers and preparation networks start with; recipe and
+    space are then its own and "finetune", else "default" and "tabular".
     workers: processes; None: one a core, 0: none but this one. keep_all: use every column, also
     those that look like identifiers, and accept tables of few rows.
 
@@ -88,7 +91,9 @@ def fit(
     if task not in ("auto", "classification", "regression"):
         raise BadInput(f"--task {task}: expected auto, classification or regression")
     folds_for(str(cv), 0)
-    start = load(recipe)
+    begun = start_from is not None
+    text = "" if begun and recipe is None else load(recipe or "default").to_toml()
+    space = space or ("finetune" if begun else "tabular")
     load_space(space)
     where = device_for(device)
     table = data if isinstance(data, Table) else read(data)
@@ -103,7 +108,7 @@ def fit(
         budget_s=budget_s,
         test=test_part(str(test)),
         cv=str(cv),
-        recipe=start.to_toml(),
+        recipe=text,
         space=_space_text(space),
         seed=seed,
         workers=workers_for(workers, where),
@@ -112,6 +117,7 @@ def fit(
         keep_all=keep_all,
         # A number of trials asks for a study that time does not decide.
         refit=trials is None,
+        start_from=str(start_from) if begun else "",
     )
     folder = Path(out) if out is not None else _fresh_folder()
     result = session.begin(table, settings, folder, started=started, watch=watch)

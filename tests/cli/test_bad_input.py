@@ -12,7 +12,11 @@ import pytest
 from data.malformed import CASES as TABLES
 from data.malformed import Malformed
 
-from .bad_inputs import CASES, Bad, Place
+from . import bad_inputs
+from .bad_inputs import Bad, Place
+from .bad_starts import STARTS
+
+CASES = [*bad_inputs.CASES, *STARTS]
 
 
 def contents(folder: Path) -> dict[str, str]:

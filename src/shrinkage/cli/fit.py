@@ -20,10 +20,15 @@ def fit(
     out: Annotated[str | None, typer.Option(help="A new folder for the model.")] = None,
     test: Annotated[str, typer.Option(help="Share of rows set aside, or a file.")] = "0.2",
     cv: Annotated[str, typer.Option(help="auto, holdout, K folds, or KxREPEATS.")] = "auto",
-    recipe: Annotated[str, typer.Option(help="A preset, file or run to start from.")] = "default",
+    recipe: Annotated[
+        str | None, typer.Option(help="Trial 0: a preset, a file or a run. Default: default.")
+    ] = None,
     space: Annotated[
-        str, typer.Option(help="What to search: a ready space or a file.")
-    ] = "tabular",
+        str | None, typer.Option(help="What to search: a ready space or a file. Default: tabular.")
+    ] = None,
+    start_from: Annotated[
+        str | None, typer.Option(help="A run or model whose layers networks start with.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of splits, weights and search.", min=0)] = 0,
     workers: Annotated[
         int | None, typer.Option(help="Processes; default: one a core. 0: none but this one.")
@@ -51,6 +56,7 @@ def fit(
             cv=cv,
             recipe=recipe,
             space=space,
+            start_from=start_from,
             seed=seed,
             workers=workers,
             device=device,

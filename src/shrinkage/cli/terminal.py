@@ -66,7 +66,8 @@ def score_table(result: dict[str, Any]) -> Table:
         "\nseconds",
     ):
         table.add_column(title, justify="right")
-    for name, label in _NAMES.items():
+    names = _NAMES | ({"default": "fine-tuned"} if result.get("start_from") else {})
+    for name, label in names.items():
         row = result["scores"].get(name)
         style = "bold green" if name == "winner" else None
         if row is None:
@@ -80,13 +81,15 @@ def score_table(result: dict[str, Any]) -> Table:
 def summary(result: dict[str, Any], folder: str) -> list[str]:
     """What a person should take from the table, in a few lines."""
     winner = result["winner"]
-    what = {0: "the default recipe itself", 1: "the plain network"}.get(
-        winner["trial"], f"trial {winner['trial']}"
-    )
+    start = result.get("start_from")
+    first = "the earlier model's recipe" if start else "the default recipe itself"
+    what = {0: first, 1: "the plain network"}.get(winner["trial"], f"trial {winner['trial']}")
     members = _count(winner["networks_on_folds"], "network") + " on folds"
     if winner["networks_on_all_rows"]:
         members += f" and {winner['networks_on_all_rows']} on all training rows"
     lines = [f"The winner is {what}: {members}."]
+    if start:
+        lines.append(f"All but the plain network started from {start}, with a new last layer.")
     if result.get("interrupted"):
         lines.insert(
             0, f"Interrupted: the best so far is saved; go on with: shrinkage resume {folder}"

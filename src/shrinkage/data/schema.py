@@ -1,13 +1,13 @@
 """Schema: the task, the kind of every column, and what was done about what was noticed.
 
-`infer` finds it on the table to learn from; `conform` brings another table (a test file, rows
-to predict) into the same shape. The rules for columns stand in `columns`, those for the target
-in `target`.
+`infer` finds it on the table to learn from, `infer_like` with an earlier table's columns;
+`conform` brings another table (a test file, rows to predict) into the same shape. The rules for
+columns stand in `columns`, those for the target in `target`.
 """
 
 import difflib
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import pandas as pd
@@ -123,14 +123,7 @@ def infer(
     Raises BadInput for everything that cannot be learned from.
     """
     frame: Any = table.frame  # of pandas' types, checkers know too many
-    if target not in frame.columns:
-        raise BadInput(_not_found(table, target))
-    chosen, y, rows, classes, notes = prepare_target(frame[target], table.name, task)
-    if len(y) < min_rows:
-        raise BadInput(
-            f"{table.name}: {len(y)} usable rows, at least {min_rows} are needed to train and "
-            "to test.\nAdd rows."
-        )
+    chosen, y, rows, classes, notes = _target(table, target, task, min_rows)
     features = frame.drop(columns=target).iloc[rows]
     columns, clean = [], {}
     for name in features.columns:
@@ -154,6 +147,29 @@ def infer(
     cleaned[target] = y.array
     notes += _duplicate_note(cleaned)
     return Schema(chosen, target, tuple(columns), classes, tuple(notes)), cleaned
+
+
+def infer_like(
+    earlier: Schema, table: Table, target: str, task: str = "auto", *, min_rows: int = FEWEST_ROWS
+) -> tuple[Schema, pd.DataFrame]:
+    """As `infer`, for any target, with the columns of an earlier table and no others.
+
+    Raises BadInput also where a column is missing, where a cell is not of its column's kind, and
+    where the target is one of the columns.
+    """
+    chosen, y, rows, classes, notes = _target(table, target, task, min_rows)
+    if target in earlier.used:
+        raise BadInput(
+            f"{table.name}: the target {show(target)} is a column that the earlier model reads.\n"
+            "Choose another target, or start from a model that does not read it."
+        )
+    columns = tuple(replace(c, note="") for c in earlier.columns if c.name != target)
+    schema = Schema(chosen, target, columns, classes, ())
+    cleaned, more = conform(schema, Table(table.frame.iloc[rows], table.name))
+    notes += [*more, *_missing_note(cleaned)]
+    cleaned[target] = y.array
+    notes += _duplicate_note(cleaned)
+    return replace(schema, notes=tuple(notes)), cleaned
 
 
 def conform(
@@ -209,6 +225,19 @@ def conform(
     if y is not None:
         result[schema.target] = y.array
     return result, tuple(notes)
+
+
+def _target(table: Table, target: str, task: str, min_rows: int) -> Any:
+    """What `prepare_target` makes of the target, on enough rows."""
+    if target not in table.frame.columns:
+        raise BadInput(_not_found(table, target))
+    found = prepare_target(table.frame[target], table.name, task)  # pyright: ignore
+    if len(found[1]) < min_rows:
+        raise BadInput(
+            f"{table.name}: {len(found[1])} usable rows, at least {min_rows} are needed to train "
+            "and to test.\nAdd rows."
+        )
+    return found
 
 
 def _as_kind(series: pd.Series, kind: str, name: str) -> pd.Series:

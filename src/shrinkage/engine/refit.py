@@ -17,10 +17,9 @@ from safetensors.torch import save_file
 
 from shrinkage import scores
 from shrinkage.engine import arrays
-from shrinkage.engine.task import Problem, scaling_of, score_of
+from shrinkage.engine.task import Problem, build_of, scaling_of, score_of
 from shrinkage.files import replacing
-from shrinkage.nets.table import TableShape
-from shrinkage.population.cohort import Cohort, Member, network_of
+from shrinkage.population.cohort import Cohort, Member
 from shrinkage.population.predict import predict
 from shrinkage.population.train import Training, advance
 from shrinkage.recipe import Recipe
@@ -64,7 +63,7 @@ def run(work: Refit) -> int:
     path = arrays_of(problem.folder, recipe)
     dataset = arrays.read(path, 1, shape.outputs, problem.task, problem.device)
     members = tuple(Member(recipe, seed) for seed in work.seeds)
-    cohort = Cohort(members, dataset, _builder(shape), problem.device)
+    cohort = Cohort(members, dataset, build_of(problem), problem.device)
     training = Training.begin(cohort)
     score = score_of(problem.metric)
     until = max(1, round(work.share * cohort.total_steps))
@@ -90,7 +89,3 @@ def run(work: Refit) -> int:
         with replacing(work.after, sync=False) as temporary:
             save_file(tensors, temporary)
     return sum(len(weights) for weights, _ in kept)
-
-
-def _builder(shape: TableShape):
-    return lambda recipe: network_of(recipe, shape)

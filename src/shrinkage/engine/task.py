@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from shrinkage import scores
 from shrinkage.engine import arrays
+from shrinkage.engine.start import started
 from shrinkage.files import replacing
 from shrinkage.nets.table import TableShape
 from shrinkage.population import checkpoint
-from shrinkage.population.cohort import Cohort, Member, network_of
+from shrinkage.population.cohort import Build, Cohort, Member, network_of
 from shrinkage.population.predict import predict
 from shrinkage.population.train import Training, advance, validation_scores
 from shrinkage.recipe import Recipe
@@ -32,6 +33,7 @@ class Problem:
     """What all tasks of a study share, small enough to send: the arrays stay in their files.
 
     folder: where arrays lie, one file a scaling. shape: columns and outputs of the network.
+    start: what networks start from, in place of random weights; see `engine.start`.
     """
 
     folder: Path
@@ -40,6 +42,7 @@ class Problem:
     task: str
     metric: str
     device: str = "cpu"
+    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,15 @@ def cohort_of(problem: Problem, trials: tuple[tuple[int, Recipe], ...], seed: in
     path = problem.folder / f"{scaling_of(recipe)}.safetensors"
     shape = problem.shape
     dataset = arrays.read(path, problem.folds, shape.outputs, problem.task, problem.device)
-    return Cohort(members, dataset, lambda r: network_of(r, shape), problem.device)
+    return Cohort(members, dataset, build_of(problem), problem.device)
+
+
+def build_of(problem: Problem) -> Build:
+    """How the study's recipes become networks."""
+    if problem.start is None:
+        return lambda recipe: network_of(recipe, problem.shape)
+    earlier = load_file(problem.start)
+    return lambda recipe: started(network_of(recipe, problem.shape), earlier)
 
 
 def scaling_of(recipe: Recipe) -> str:

@@ -44,6 +44,7 @@ class Network:
 
     start: initial weights [P] for one seed. measure: initial statistics by name from the
     training inputs of one fold ([n, ...] each), for networks that look at their data first.
+    given: initial statistics that a seed's network brings along, in place of measured ones.
     """
 
     weights: Layout
@@ -51,3 +52,4 @@ class Network:
     apply: Apply
     start: Callable[[int], Tensor]
     measure: Callable[[Inputs], Arrays] = lambda inputs: {}
+    given: Callable[[int], Arrays] = lambda seed: {}

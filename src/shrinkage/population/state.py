@@ -60,18 +60,18 @@ class State:
 def start(cohort: Cohort) -> State:
     """Every member before its first step."""
     dtype, device, network = cohort.dataset.dtype, cohort.device, cohort.network
-    weights = torch.stack(
-        [cohort.build(member.recipe).start(member.seed) for member in cohort.members]
-    ).to(device, dtype)
+    built = [(cohort.build(member.recipe), member) for member in cohort.members]
+    weights = torch.stack([own.start(member.seed) for own, member in built]).to(device, dtype)
 
     def measured_on(fold: int) -> dict[str, Tensor]:
         inputs = cohort.dataset.folds[fold].train.inputs
         return network.measure({name: cohort.dataset.cast(x.cpu()) for name, x in inputs.items()})
 
     measured = {fold: measured_on(fold) for fold in {member.fold for member in cohort.members}}
+    first = [{**measured[member.fold], **own.given(member.seed)} for own, member in built]
     statistics = network.statistics.flatten(
         {
-            entry.name: torch.stack([measured[m.fold][entry.name] for m in cohort.members])
+            entry.name: torch.stack([cohort.dataset.cast(own[entry.name]) for own in first])
             for entry in network.statistics.entries
         }
     ).to(device, dtype)

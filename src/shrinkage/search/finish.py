@@ -89,6 +89,7 @@ def conclude(study: Study) -> dict[str, Any]:
         "rows": result["rows"],
         "trial": number,
         "source": study.settings.source,
+        "start_from": study.settings.start_from or None,
     }
     models["winner"].save(study.folder.model, provenance)
     return result
@@ -168,6 +169,7 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
             "networks_on_folds": len(winner.weights),
             "networks_on_all_rows": networks - len(winner.weights),
         },
+        "start_from": study.settings.start_from or None,
         "recipe": winner.recipe.to_toml(),
         "recipe_hash": winner.recipe.hash,
         "seed": study.settings.seed,

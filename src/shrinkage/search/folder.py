@@ -4,7 +4,7 @@ model/       the winner: weights, preparation, recipe.toml, manifest.json
 study.db     every trial and rung, written as they end
 result.json  the scores
 run.log      what happened, with times
-work/        the table, prepared arrays, checkpoints, finished trials
+work/        the table, prepared arrays, checkpoints, finished trials, the model to start from
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ from shrinkage.files import unwritable
 _TEMPORARY = (".*.tmp*", ".tmp*")
 """Ours, and those that safetensors writes before it renames them."""
 
-_BEFORE_BEGIN = ("work", "trials", "train.parquet", "test.parquet", "folds.npz", "schema.json")
+_BEFORE_BEGIN = (
+    "work",
+    "trials",
+    "train.parquet",
+    "test.parquet",
+    "folds.npz",
+    "schema.json",
+    "start",
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,16 @@ class Folder:
     @property
     def refits(self) -> Path:
         return self.work / "refit"
+
+    @property
+    def start(self) -> Path:
+        """The model that networks start from."""
+        return self.work / "start"
+
+    @property
+    def layers(self) -> Path:
+        """What of it networks take over."""
+        return self.start / "layers.safetensors"
 
     def trial(self, number: int) -> Path:
         return self.trials / f"{number:05d}.safetensors"

@@ -56,12 +56,13 @@ def train(study: Study, pool: Executor) -> None:
     folder.refits.mkdir(exist_ok=True)
     log.info("training %d networks on all rows, about %.1f s each", slots * each, seconds)
     running: set[Future] = set()
+    start = study.problem_of([winner.trial.number])
     for slot in range(slots):
         first = before + slot * each
         seeds = tuple(_seed(settings.seed, i) for i in range(first, first + each))
         after = folder.refits / f"{winner.recipe.hash}-{first:04d}.safetensors"
         task = refit.Refit(
-            problem, winner.recipe, seeds, winner.share, bar, after, study.clock.deadline
+            start, winner.recipe, seeds, winner.share, bar, after, study.clock.deadline
         )
         running.add(pool.submit(refit.run, task))
     while running and study.clock.left > -study.grace:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,14 @@ import numpy as np
 import pandas as pd
 
 from shrinkage.data.labels import encode_classes
-from shrinkage.data.schema import FEWEST_ROWS, Schema, conform, infer
+from shrinkage.data.schema import FEWEST_ROWS, Schema, conform, infer, infer_like
 from shrinkage.data.source import Table, read
 from shrinkage.data.split import Fold, inside, test_split
 from shrinkage.data.tabular import Preparer
 from shrinkage.engine.arrays import padded, sample_of
 from shrinkage.errors import BadInput
 from shrinkage.files import replacing, write_text
+from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
 from shrinkage.population import dataset
 from shrinkage.search.settings import Settings, folds_for
@@ -37,6 +38,7 @@ class Rows:
     """train, test: features and target. folds: positions in `train`.
 
     notes: what was noticed in the data and what was done about it.
+    origin: the model that networks start from. Its preparation goes with them.
     """
 
     schema: Schema
@@ -44,6 +46,7 @@ class Rows:
     test: pd.DataFrame
     folds: tuple[Fold, ...]
     notes: tuple[str, ...]
+    origin: Model | None = None
 
     def target(self, frame: pd.DataFrame) -> np.ndarray:
         """[n] class codes int64, or numbers float64."""
@@ -55,6 +58,8 @@ class Rows:
     @cached_property
     def width(self) -> int:
         """Number columns with all training rows: a fold may lack the marks of missing cells."""
+        if self.origin is not None:
+            return self.origin.shape.numbers
         features = self.train.drop(columns=self.schema.target)
         return len(Preparer.fit(features, self.schema, "standard").number_names)
 
@@ -62,15 +67,25 @@ class Rows:
     def outputs(self) -> int:
         return len(self.schema.classes) if self.schema.classes is not None else 1
 
+    def preparer(self, features: pd.DataFrame, scaling: Any) -> Preparer:
+        """What is fitted on these training rows, or what the networks to start from know."""
+        if self.origin is not None:
+            return replace(self.origin.preparers[0], schema=self.schema)
+        return Preparer.fit(features, self.schema, scaling)
 
-def cut(table: Table, settings: Settings) -> Rows:
+
+def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
     """Read the columns, set the test part aside, draw the folds.
 
     Raises BadInput for data that cannot be used.
     """
     keep = [str(name) for name in table.frame.columns] if settings.keep_all else []
     fewest = _FEWEST if settings.keep_all else FEWEST_ROWS
-    schema, frame = infer(table, settings.target, settings.task, keep=keep, min_rows=fewest)
+    asked = table, settings.target, settings.task
+    if origin is None:
+        schema, frame = infer(*asked, keep=keep, min_rows=fewest)
+    else:
+        schema, frame = infer_like(origin.schema, *asked, min_rows=fewest)
     notes = list(schema.notes)
     y = frame[schema.target]
     if isinstance(settings.test, str):
@@ -86,7 +101,7 @@ def cut(table: Table, settings: Settings) -> Rows:
         raise BadInput(f"the training rows hold one class of '{schema.target}'; add rows")
     cv, repeats = folds_for(settings.cv, len(train))
     folds = inside(target, schema.task, cv, settings.seed, repeats)
-    return Rows(schema, train, test, folds, tuple(notes))
+    return Rows(schema, train, test, folds, tuple(notes), origin)
 
 
 def save(rows: Rows, folder: Path) -> None:
@@ -129,7 +144,7 @@ def prepare(
     features = rows.train.drop(columns=rows.schema.target)
     found, preparers = [], []
     for fold in folds or rows.folds:
-        preparer = Preparer.fit(features.iloc[fold.train], rows.schema, scaling)
+        preparer = rows.preparer(features.iloc[fold.train], scaling)
         prepared = preparer.transform(features)
         preparers.append(preparer)
         found.append((fold, prepared.numbers, prepared.categories))

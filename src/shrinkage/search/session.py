@@ -19,7 +19,7 @@ from shrinkage.errors import BadInput, Interrupted
 from shrinkage.files import unwritable, write_text
 from shrinkage.nets.table import TableShape
 from shrinkage.recipe import Recipe, load
-from shrinkage.search import finish, refit, rows
+from shrinkage.search import finish, origin, refit, rows
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch, nobody
 from shrinkage.search.folder import Folder
@@ -48,14 +48,23 @@ def begin(
     clock = Clock(started or time.time(), settings.budget_s)
     watch(Progress("reading", settings.metric, left_s=clock.left, budget_s=clock.budget_s))
     # The data is read before a folder exists: bad input leaves nothing behind.
-    cut = rows.cut(table, settings)
-    settings = replace(settings, metric=metric_for(settings.metric, cut.schema.task))
+    model = origin.load(settings.start_from) if settings.start_from else None
+    cut = rows.cut(table, settings, model)
+    task = cut.schema.task
+    settings = replace(settings, metric=metric_for(settings.metric, task))
+    if model is not None and not settings.recipe:
+        settings = replace(settings, recipe=origin.recipe_for(model, task).to_toml())
     recipe = Recipe.from_toml(settings.recipe)
-    recipe.for_task(cut.schema.task)
-    Space(recipe, Space.from_toml(settings.space).dimensions).check(cut.schema.task)
+    recipe.for_task(task)
+    space = Space(recipe, Space.from_toml(settings.space).dimensions)
+    space.check(task)
+    if model is not None:
+        origin.check(model, recipe, space, settings.start_from)
     made = folder.create()
     try:
         rows.save(cut, folder.work)
+        if model is not None:
+            origin.save(model, folder)
         store = Store.begun(folder.database, versions()["shrinkage"], settings.to_json())
     except BaseException:
         folder.discard(root=made)
@@ -97,6 +106,8 @@ def _resume(
         left = 0.0
     clock = Clock(started or time.time(), left, row.spent_s)
     cut = rows.load(folder.work)
+    if settings.start_from:
+        cut = replace(cut, origin=origin.kept(folder))
     settings = replace(settings, budget_s=left)
     return _go(folder, store, settings, cut, clock, watch)
 
@@ -146,6 +157,8 @@ def _study(
         log.info("data: %s", note)
     shape_file = folder.work / "shape.json"
     recipe, plain = Recipe.from_toml(settings.recipe), load("plain")
+    if cut.origin is not None:  # its preparation is all there is
+        plain = plain.using(recipe.get("scaling"))
     try:
         shape = _shape(shape_file)
     except (OSError, ValueError, TypeError):
@@ -155,8 +168,12 @@ def _study(
         arrays.write(dataset, folder.work / f"{scaling}.safetensors")
         _, whole = rows.prepare_all(cut, scaling)
         shape = rows.shape_of([*preparers, whole], cut.outputs)
+        if cut.origin is not None:
+            shape = replace(cut.origin.shape, outputs=cut.outputs)
         write_text(shape_file, json.dumps([shape.numbers, shape.cardinalities, shape.outputs]))
-    problem = Problem(folder.work, len(cut.folds), shape, task, settings.metric, settings.device)
+    start = folder.layers if cut.origin is not None else None
+    folds, metric = len(cut.folds), settings.metric
+    problem = Problem(folder.work, folds, shape, task, metric, settings.device, start)
     space = Space.from_toml(settings.space)
     space = Space(recipe, space.dimensions)
     return Study(folder, settings, store, cut, problem, (recipe, plain), space, clock, watch)

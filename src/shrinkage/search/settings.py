@@ -28,6 +28,7 @@ class Settings:
     workers: processes; 0 runs everything in this one. trials: at most so many; None: no limit.
     keep_all: use columns that look like identifiers too, and accept few rows.
     refit: train the winner on all training rows in the time that is left.
+    start_from: folder of the model that networks start from; "": random weights.
     """
 
     source: str
@@ -45,6 +46,7 @@ class Settings:
     trials: int | None = None
     keep_all: bool = False
     refit: bool = True
+    start_from: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -254,7 +254,7 @@ class Study:
         for recipe in job.trials.values():
             self._prepared(task.scaling_of(recipe))
         return task.Task(
-            self.problem,
+            self.problem_of(job.trials),
             tuple(job.trials.items()),
             frozenset(job.alive),
             self.settings.seed,
@@ -264,6 +264,10 @@ class Study:
             self.folder.trials,
             deadline,
         )
+
+    def problem_of(self, trials: Iterable[int]) -> task.Problem:
+        """The plain network starts from random weights, whatever the others start from."""
+        return replace(self.problem, start=None) if PLAIN in trials else self.problem
 
     def _prepared(self, scaling: str) -> None:
         """Write the arrays of a scaling when it is first asked for."""
