@@ -36,7 +36,7 @@ from shrinkage.population.state import start as begin
 from shrinkage.recipe import Recipe
 from shrinkage.rows.scaling import Quantile
 from shrinkage.search import origin, rows
-from shrinkage.search.contest import DEFAULT, finalists
+from shrinkage.search.contest import DEFAULT, PLAIN, finalists
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import Settings
 from shrinkage.search.study import Study
@@ -54,19 +54,22 @@ def table(count: int = 60) -> pd.DataFrame:
     return frame
 
 
-@pytest.fixture(scope="module")
-def earlier(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of trial 0's networks, whichever won; its last part of the rows has two of them."""
+def saved(study: Path, number: int, place: Path) -> Path:
+    """A model of one trial's networks; its last part of the rows has two of them."""
     folder = Folder(study)
     cut = rows.load(folder.work)
-    trial = finalists(Store(folder.database), folder, 3)[DEFAULT]
+    trial = finalists(Store(folder.database), folder, 3)[number]
     dataset, preparers = rows.prepare(cut, "standard")
     units = [fold.units for fold in dataset.folds]
     shape = rows.shape_of(preparers, cut.outputs)
     own = trial.recipe, shape, trial.weights, trial.statistics, preparers[:2], units[:2]
-    place = tmp_path_factory.mktemp("earlier") / "model"
     Model(*own, [0, 1, 1]).save(place, {})
     return place
+
+
+@pytest.fixture(scope="module")
+def earlier(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(study, DEFAULT, tmp_path_factory.mktemp("earlier") / "model")
 
 
 def fit_from(model: Path, target: str, out: Path, recipe: object = None, **more: object) -> Path:
@@ -114,11 +117,16 @@ def test_layers_that_are_not_frozen_to_the_end_move(earlier: Path, tmp_path: Pat
         assert ((gap > 1e-4) & (gap < 0.1)).all(), name
 
 
-def test_the_plain_network_starts_from_random_weights(tuned: Path) -> None:
-    """Its layers have another shape, so there is nothing that it could take over."""
-    plain = Recipe.from_toml(run.trials_of(tuned)[1].recipe)
-    assert plain.get("architecture").width == 128
-    assert plain.get("layer_rates") is None
+def test_the_plain_network_starts_from_random_weights(study: Path, tmp_path: Path) -> None:
+    """From a model whose layers would fit, and whose weights no random start has."""
+    place = saved(study, PLAIN, tmp_path / "plain")
+    plain = Model.load(place)
+    replace(plain, weights=plain.weights + 1).save(place, {})
+    folder = fit_from(place, "z", tmp_path / "run", plain.recipe.using(LayerRates(frozen=1.0)))
+    shape = replace(plain.shape, outputs=4)
+    ends = [float(arrays_of(folder, k, shape)["layer0.weight"].mean()) for k in (DEFAULT, PLAIN)]
+    assert ends[0] == pytest.approx(1, abs=0.2)
+    assert ends[1] == pytest.approx(0, abs=0.2)
 
 
 def test_networks_of_other_seeds_start_from_other_networks(earlier: Path, tmp_path: Path) -> None:
