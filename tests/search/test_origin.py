@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from shrinkage.nets.piecewise_linear import PiecewiseLinear
 from shrinkage.nets.resnet import Resnet
 from shrinkage.nets.table import TableShape
 from shrinkage.optim.layer_rates import LayerRates
+from shrinkage.optim.schedule_free import ScheduleFree
 from shrinkage.population.cohort import Cohort, Member, network_of
 from shrinkage.population.state import start as begin
 from shrinkage.recipe import Recipe
@@ -295,6 +297,39 @@ def test_the_recipe_is_the_models_with_a_loss_that_fits(earlier: Path, regressio
         assert loss in recipe.to_toml()
         changed = {path for path, _, _ in model.recipe.without("loss").diff(recipe.without("loss"))}
         assert {path.rpartition(".")[0] for path in changed} == {"update.layer_rates"}
+
+
+def test_what_does_not_work_beside_layer_rates_goes_without(earlier: Path) -> None:
+    model = Model.load(earlier)
+    recipe = model.recipe.using(ScheduleFree())
+    assert origin.recipe_for(replace(model, recipe=recipe), "classification") == recipe
+
+
+def test_a_network_of_one_layer_is_no_start(earlier: Path, tmp_path: Path) -> None:
+    model = Model.load(earlier)
+    recipe = model.recipe.using(Mlp(depth=0))
+    shape = replace(model.shape, cardinalities=())
+    size = network_of(recipe, shape).weights.size
+    replace(model, recipe=recipe, shape=shape, weights=torch.ones(3, size)).save(tmp_path / "m", {})
+    with pytest.raises(BadInput, match="nothing to start from"):
+        origin.load(tmp_path / "m")
+
+
+DAMAGE = [
+    ("layers are missing", "start/layers.safetensors", None),
+    ("the model is missing", "start/manifest.json", "no model"),
+    ("the weights are missing", "start/weights.safetensors", "weights.safetensors is missing"),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "expected"), DAMAGE, ids=[name for name, *_ in DAMAGE])
+def test_a_damaged_start_is_named_or_made_good(
+    name: str, path: str, expected: str | None, tuned: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tuned, tmp_path / "run"))
+    (folder / "work" / path).unlink()
+    with pytest.raises(BadInput, match=expected) if expected else nullcontext():
+        run.resume(folder, "10s")
 
 
 REFUSED = [
