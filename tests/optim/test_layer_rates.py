@@ -142,7 +142,7 @@ def test_frozen_to_the_end_only_the_head_moves_bit_for_bit(beside: list[Any]) ->
     cohort = _cohort([*beside, LayerRates(frozen=1.0)], beside)
     begins = _begun(cohort)
     training = advance(Training.begin(cohort), STEPS, fit_quality)
-    ends = cohort.network.weights.views(torch.stack([training.outcome(i).weights for i in (0, 1)]))
+    ends = cohort.network.weights.views(torch.cat([training.outcome(i).weights for i in (0, 1)]))
     for name, w in ends.items():
         still = torch.equal(w[0], begins[name][0])
         assert still == (not name.startswith("head.")), name

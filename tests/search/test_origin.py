@@ -367,7 +367,7 @@ LIKE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "change", "target", "expected"), LIKE, ids=lambda x: str(x)[:30])
+@pytest.mark.parametrize(("name", "change", "target", "expected"), LIKE, ids=[c[0] for c in LIKE])
 def test_a_table_has_to_have_the_columns(
     name: str, change: object, target: str, expected: str, earlier: Path
 ) -> None:
