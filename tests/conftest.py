@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import settings
+
+from shrinkage.model import Model
 
 # The same examples on every machine; a shared core is no reason to fail.
 settings.register_profile("reproducible", derandomize=True, deadline=None)
@@ -100,3 +102,16 @@ def regression(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
 
     frame = load("diabetes")[:120]
     return tiny_fit(frame, "target", tmp_path_factory.mktemp("regression") / "run", tiny)
+
+
+def one_by_one(model: Model, frame: pd.DataFrame) -> list[np.ndarray]:
+    """What each network of a model predicts alone."""
+    return [
+        replace(
+            model,
+            weights=model.weights[i : i + 1],
+            statistics=model.statistics[i : i + 1],
+            parts=[part],
+        ).outputs(frame)
+        for i, part in enumerate(model.parts)
+    ]

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional, utils
+from torch.optim import lr_scheduler as schedulers
 
 from shrinkage.augment.adversarial import Adversarial
 from shrinkage.augment.cutmix import Cutmix
@@ -83,14 +85,29 @@ from shrinkage.stopping.early_stopping import EarlyStopping
 from shrinkage.testing import Case, conformance
 
 
-def _adam(kind: type[torch.optim.Optimizer], own: nn.Module, at: Adam) -> torch.optim.Optimizer:
-    return kind(own.parameters(), lr=at.lr, betas=(at.beta1, at.beta2), eps=at.eps)  # pyright: ignore
+def _groups(own: nn.Module, pull: float) -> list[dict]:
+    """Torch's weight_decay on matrices only: biases are left out, as ours are."""
+    weights, biases = (
+        [w for w in own.parameters() if (w.dim() > 1) == matrix] for matrix in (True, False)
+    )
+    return [{"params": weights, "weight_decay": pull}, {"params": biases, "weight_decay": 0.0}]
 
 
 def _sgd(own: nn.Module, at: Sgd) -> torch.optim.Optimizer:
     return torch.optim.SGD(own.parameters(), at.lr, at.momentum, nesterov=at.nesterov)
 
 
+def _adam(own: nn.Module, at: Adam) -> torch.optim.Optimizer:
+    return torch.optim.Adam(own.parameters(), at.lr, (at.beta1, at.beta2), at.eps)
+
+
+def _clipped(clip: Callable[..., object], own: nn.Module, limit: float) -> torch.optim.Optimizer:
+    inner = torch.optim.SGD(own.parameters(), 0.1)
+    inner.register_step_pre_hook(lambda *_: (clip(own.parameters(), limit), None)[1])
+    return inner
+
+
+STEADY = (Sgd(lr=0.1),)
 RESIDUAL = (Resnet(width=8, blocks=2, branches=2),)
 
 CASES = [
@@ -129,21 +146,33 @@ CASES = [
     Case(ConfidencePenalty),
     Case(ElasticNet),
     Case(LabelSmoothing),
-    Case(CrossEntropy),
-    Case(SquaredError, task="regression"),
-    Case(AbsoluteError, task="regression"),
-    Case(Huber, task="regression"),
+    Case(CrossEntropy, twin=lambda z, q, at: functional.cross_entropy(z, q, reduction="none")),
+    Case(SquaredError, task="regression", twin=lambda z, q, at: (z - q).square().sum(1)),
+    Case(AbsoluteError, task="regression", twin=lambda z, q, at: (z - q).abs().sum(1)),
+    Case(
+        Huber,
+        task="regression",
+        twin=lambda z, q, at: functional.huber_loss(z, q, "none", at.delta).sum(1),
+    ),
     Case(L1),
-    Case(L2),
+    Case(L2, twin=lambda own, at: torch.optim.Adam(_groups(own, at.weight), 1e-3)),
     Case(Sam),
     Case(Asam),
     Case(GradientNoise),
     Case(ClipAdaptive),
-    Case(ClipNorm),
-    Case(ClipValue),
+    Case(
+        ClipNorm,
+        beside=STEADY,
+        twin=lambda own, at: _clipped(utils.clip_grad_norm_, own, at.max_norm),
+    ),
+    Case(
+        ClipValue,
+        beside=STEADY,
+        twin=lambda own, at: _clipped(utils.clip_grad_value_, own, at.max_value),
+    ),
     Case(Sgd, ranges={"lr": (1e-3, 0.1), "momentum": (0, 0.9)}, twin=_sgd),
     Case(Sgd, {"nesterov": True}, {"lr": (1e-3, 0.1), "momentum": (0.1, 0.9)}, twin=_sgd),
-    Case(Adam, twin=lambda own, at: _adam(torch.optim.Adam, own, at)),
+    Case(Adam, twin=_adam),
     Case(Adagrad),
     Case(Adadelta),
     Case(Rmsprop),
@@ -153,19 +182,22 @@ CASES = [
     Case(Lion),
     Case(Muon, beside=(Mlp(width=8, depth=3),)),
     Case(ScheduleFree),
-    Case(Decay),
+    Case(
+        Decay,
+        twin=lambda own, at: torch.optim.AdamW(_groups(own, at.weight_decay), 1e-3),
+    ),
     Case(IndependentDecay),
     Case(MaxNorm),
     Case(LayerRates),
     Case(LayerRates, {"thaw": "one by one"}),
-    Case(Constant),
+    Case(Constant, twin=lambda o, total, at: schedulers.ConstantLR(o, factor=1.0)),
     Case(InverseTime),
     Case(StepDecay),
     Case(Exponential),
     Case(CosineRestarts),
     Case(OneCycle),
     Case(Plateau, fixed={"patience": 0.0}, beside=(Adam(lr=0.1),)),
-    Case(Cosine),
+    Case(Cosine, twin=lambda o, total, at: schedulers.CosineAnnealingLR(o, total, at.floor)),
     Case(FlatCosine),
     Case(Warmup),
     Case(Ema),

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from conftest import mixed, tiny_fit
+from conftest import mixed, one_by_one, tiny_fit
 from shrinkage.data.source import Table, read
 from shrinkage.errors import BadInput
 from shrinkage.model import Model
@@ -123,15 +123,7 @@ def test_members_predict_together_and_each_in_its_own_preparation(name: str, req
         from shrinkage.data.builtin import load
 
         frame = load("diabetes")[200:225]
-    alone = [
-        replace(
-            model,
-            weights=model.weights[i : i + 1],
-            statistics=model.statistics[i : i + 1],
-            parts=[part],
-        ).outputs(frame)
-        for i, part in enumerate(model.parts)
-    ]
+    alone = one_by_one(model, frame)
     assert len(alone) >= 3
     assert not np.allclose(alone[0], alone[1], rtol=1e-3)
     np.testing.assert_allclose(model.outputs(frame), np.mean(alone, axis=0), rtol=1e-10)

@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import mixed, tiny_fit
+from search.kills import killed_after
 from shrinkage import run
 from shrinkage.data.schema import infer_like
 from shrinkage.data.source import Table
@@ -41,7 +42,6 @@ from shrinkage.search import origin, rows
 from shrinkage.search.contest import DEFAULT, PLAIN, finalists
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import Settings
-from shrinkage.search.study import Study
 from shrinkage.store.tables import Store
 from shrinkage.testing.case import small_table
 
@@ -221,28 +221,14 @@ def test_a_tuned_model_predicts_in_another_process(
     pd.testing.assert_series_equal(theirs, pd.Series(ours, name=target), check_dtype=False)
 
 
-class Killed(BaseException):
-    """Ends the process as far as the study can tell."""
-
-
 @pytest.mark.parametrize("commit", [0, 5])
 def test_a_killed_study_goes_on_without_the_earlier_folder(
     commit: int, earlier: Path, tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved = Path(shutil.copytree(earlier, tmp_path / "earlier"))
     recipe = Recipe.from_toml(run.trials_of(tuned)[0].recipe)
-    calls, real = [], Study._commit
-
-    def killed(self: Study, *arguments: object) -> None:
-        calls.append(1)
-        if len(calls) > commit:
-            raise Killed
-        real(self, *arguments)  # pyright: ignore
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Study, "_commit", killed)
-        with pytest.raises(Killed):
-            fit_from(moved, "z", tmp_path / "run", recipe, trials=6)
+    with killed_after(commit, monkeypatch):
+        fit_from(moved, "z", tmp_path / "run", recipe, trials=6)
     shutil.rmtree(moved)
     result, whole = run.resume(tmp_path / "run").result, run.opened(tuned).result
     for name in ("plain", "default", "winner"):

@@ -10,17 +10,12 @@ import numpy as np
 import pytest
 
 from conftest import mixed, tiny_fit
+from search.kills import Killed, killed_after
 from shrinkage import run
 from shrinkage.errors import BadInput, Unwritable
 from shrinkage.model import Model
 from shrinkage.search.settings import Settings
-from shrinkage.search.study import Study
 from shrinkage.store.tables import Store
-
-
-class Killed(BaseException):
-    """Ends the process as far as the study can tell."""
-
 
 SAME = ("n_trials", "n_trials_finished", "winner", "recipe_hash", "rows")
 
@@ -50,18 +45,8 @@ def test_a_stop_between_checkpoint_and_commit_costs_nothing(
 ) -> None:
     """Killed after a worker wrote its files and before the database knew."""
     whole = run.opened(study).result
-    calls, real = [], Study._commit
-
-    def killed(self: Study, *arguments: object) -> None:
-        calls.append(1)
-        if len(calls) > commit:
-            raise Killed
-        real(self, *arguments)  # pyright: ignore
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Study, "_commit", killed)
-        with pytest.raises(Killed):
-            tiny_fit(str(study.parent / "table.csv"), "y", tmp_path / "run", tiny)
+    with killed_after(commit, monkeypatch):
+        tiny_fit(str(study.parent / "table.csv"), "y", tmp_path / "run", tiny)
     before = rungs_of(tmp_path / "run")
     for name in (".half.123.tmp", ".tmp93UmAK"):
         (tmp_path / "run" / "work" / name).write_text("left by a killed worker")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from conftest import tiny_fit
+from conftest import one_by_one, tiny_fit
+from search.kills import killed_after
 from shrinkage import run
 from shrinkage.averaging.snapshot import Snapshot
 from shrinkage.data.builtin import load as builtin
@@ -19,7 +20,6 @@ from shrinkage.recipe import load
 from shrinkage.schedules.cosine_restarts import CosineRestarts
 from shrinkage.search import rows
 from shrinkage.search.settings import Settings
-from shrinkage.search.study import Study
 
 FOLDS, NETWORKS = 3, 2
 
@@ -76,15 +76,7 @@ def test_the_networks_of_a_fold_predict_its_rows_as_they_did_in_training(fitted:
 
 def test_a_saved_model_predicts_with_the_mean_of_all_networks(fitted: Path, tmp_path: Path) -> None:
     model, frame = Model.load(fitted), builtin("breast_cancer")[:40]
-    alone = [
-        replace(
-            model,
-            weights=model.weights[i : i + 1],
-            statistics=model.statistics[i : i + 1],
-            parts=[part],
-        ).outputs(frame)
-        for i, part in enumerate(model.parts)
-    ]
+    alone = one_by_one(model, frame)
     assert np.abs(alone[0] - alone[1]).max() > 1e-3  # networks of one fold, of two cycles
     np.testing.assert_allclose(model.outputs(frame), np.mean(alone, axis=0), rtol=1e-10)
     model.save(tmp_path / "again", {})
@@ -93,27 +85,13 @@ def test_a_saved_model_predicts_with_the_mean_of_all_networks(fitted: Path, tmp_
     )
 
 
-class Killed(BaseException):
-    """Ends the process as far as the study can tell."""
-
-
 @pytest.mark.parametrize("commit", [1, 2, 4])
 def test_a_killed_study_goes_on_with_the_networks_it_had(
     commit: int, fitted: Path, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed after a worker wrote its checkpoint and before the database knew."""
-    calls, real = [], Study._commit
-
-    def killed(self: Study, *arguments: object) -> None:
-        calls.append(1)
-        if len(calls) > commit:
-            raise Killed
-        real(self, *arguments)  # pyright: ignore
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Study, "_commit", killed)
-        with pytest.raises(Killed):
-            _fit(recipe, tmp_path / "run", patch)
+    with killed_after(commit, monkeypatch) as patch:
+        _fit(recipe, tmp_path / "run", patch)
     resumed = run.resume(tmp_path / "run").folder
     whole, again = (
         load_file(folder / "work" / "trials" / "00000.safetensors") for folder in (fitted, resumed)

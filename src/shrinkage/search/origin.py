@@ -27,6 +27,9 @@ GENTLER, FROZEN = 0.5, 0.1
 _SHAPING = ("scaling", "architecture", "ensemble", "categories", "numbers", "normalization")
 """Roles that decide which arrays a network has."""
 
+_TRIED = 32
+"""Points a structural dimension is tried at; no ready space has more options than that."""
+
 
 def load(folder: str | Path) -> Model:
     """The networks of a saved model that saw the most rows, with their preparation.
@@ -84,10 +87,6 @@ def check(model: Model, recipe: Recipe, space: Space, folder: str) -> None:
                 point: list[float | None] = [None] * space.size
                 point[place] = step / _TRIED
                 _check(model, space.decode(point), f"--space: {dimension.path}", folder)
-
-
-_TRIED = 32
-"""Points a structural dimension is tried at; no ready space has more options than that."""
 
 
 def _check(model: Model, recipe: Recipe, what: str, folder: str) -> None:

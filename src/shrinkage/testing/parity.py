@@ -105,7 +105,8 @@ def schedules_as_its_twin(case: Case) -> None:
         time = torch.arange(STEPS, dtype=torch.float64)
         numbers = {f.name: getattr(instance, f.name) for f in fields_of(case.kind)}
         ours = case.entry.apply(time, STEPS, **numbers)
-        torch.testing.assert_close(ours, torch.tensor(theirs).double(), rtol=0, atol=1e-9)
+        expected = torch.tensor(theirs, dtype=torch.float64)
+        torch.testing.assert_close(ours, expected, rtol=0, atol=1e-12)
 
 
 def loses_as_its_twin(case: Case) -> None:
