@@ -1,94 +1,188 @@
-"""Recipes beside each other on a folder of tables, at equal epochs.
+"""Recipes beside each other on a folder of tables, at equal epochs, without a search.
 
-    python benchmarks/recipes.py FOLDER RECIPE [RECIPE ...] [--rows 4000] [--only SET ...]
+    python benchmarks/recipes.py FOLDER RECIPE [RECIPE ...] [--seeds 0 1 2] [--json cells.json]
     python benchmarks/recipes.py FOLDER RECIPE [RECIPE ...] --test
 
-A recipe is a preset's name or a TOML file. Without --test only the rows that are not in the test
-part (split seed 0) are used, at most --rows of them, and 40 % of those are scored: this is for
-looking. (Not the validation rows: early stopping has chosen its epoch on them, which flatters
-recipes whose scores jump about.) With --test every recipe is trained on all the rows outside the
-test part and scored on it: this is for the end. Printed are the error (error rate or RMSE), the
-mean over sets of its log relative to the first recipe, and ranks, where ties share the better one.
+A recipe is a preset's name or a TOML file. Without --test only rows that are not in the test part
+(split seed 0) are used, at most --rows of them; a seed cuts them anew, 30 % are held out and
+scored, the others are the three folds that networks train and stop on. This is for looking. (Not
+the validation rows: early stopping has chosen its epoch there, which flatters recipes whose
+scores jump about.) With --test networks train on folds of all rows outside the test part, and
+are scored on it: this is for the end.
+
+Errors are error rates, (wrong + 1) / (n + 2), or RMSE; losses are log loss or RMSE.
+Printed are means over sets of the logarithm of a recipe's error over the first recipe's, in
+percent, with one standard error over sets, and ranks, where ties share the better one. Cells in
+--json are not computed again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from joblib import Parallel, delayed
 
-from shrinkage import fit
 from shrinkage.data.schema import infer
 from shrinkage.data.source import Table, read
 from shrinkage.data.split import test_split
+from shrinkage.engine.arrays import padded, sample_of
+from shrinkage.engine.task import scaling_of, score_of
+from shrinkage.files import write_text
+from shrinkage.population.cohort import Cohort, Member, by_signature, network_of
+from shrinkage.population.predict import predict
+from shrinkage.population.train import Training, advance
+from shrinkage.recipe import Recipe, load
+from shrinkage.scores import default_metric
+from shrinkage.search import rows
+from shrinkage.search.settings import Settings
+
+Cell = dict[str, float]
 
 
-def looked_at(table: Table, rows: int) -> Table:
-    """At most `rows` of the rows outside the test part."""
+def looked_at(table: Table, most: int) -> Table:
+    """At most `most` of the rows outside the test part."""
     schema, frame = infer(table, "target")
     train, _ = test_split(frame["target"].to_numpy(), schema.task, 0.2, 0)
-    chosen = np.sort(np.random.default_rng(0).permutation(train)[:rows])
+    chosen = np.sort(np.random.default_rng(0).permutation(train)[:most])
     return Table(frame.iloc[chosen].reset_index(drop=True), table.name)
 
 
-def error_of(data: Table | Path, recipe: str, test: bool, seed: int) -> tuple[float, float]:
-    """(error, seconds) of a recipe on rows it has not seen; `test`: on the test part itself."""
-    with tempfile.TemporaryDirectory() as folder:
+def scored(cut: rows.Rows, recipes: dict[str, Recipe], seed: int) -> dict[str, Cell]:
+    """Error, loss and seconds of each recipe: its networks on the folds predict together."""
+    scalings = {scaling_of(recipe) for recipe in recipes.values()}
+    prepared = {scaling: rows.prepare(cut, scaling) for scaling in scalings}
+    _, whole = rows.prepare_all(cut, "robust")
+    target = cut.target(cut.test)
+    names = list(recipes)
+    found = {}
+    for group in by_signature([Member(recipe) for recipe in recipes.values()]):
         began = time.perf_counter()
-        result = fit(
-            data,
-            "target",
-            recipe=recipe,
-            trials=1,
-            budget="2h",
-            test=0.2 if test else 0.4,
-            cv="auto" if test else "3",
-            seed=seed,
-            workers=0,
-            out=Path(folder) / "run",
-        ).result
-        scores = result["scores"]["default"]["test"]
-        error = scores["rmse"] if "rmse" in scores else 1 - scores["accuracy"]
-        return error, time.perf_counter() - began
+        dataset, preparers = prepared[scaling_of(recipes[names[group[0]]])]
+        shape = rows.shape_of([*preparers, whole], cut.outputs)
+        folds = range(len(preparers))
+        members = [Member(recipes[names[at]], seed, fold) for at in group for fold in folds]
+        cohort = Cohort(tuple(members), dataset, lambda recipe: network_of(recipe, shape), "cpu")  # noqa: B023
+        score = score_of(default_metric(cut.schema.task))
+        training = advance(Training.begin(cohort), cohort.total_steps, score)
+        features = [preparer.transform(cut.test) for preparer in preparers]
+        samples = [sample_of(padded(f.numbers, shape.numbers), f.categories) for f in features]
+        for place, at in enumerate(group):
+            outputs = []
+            for fold in folds:
+                position = place * len(folds) + fold
+                outcome = training.outcome(position)
+                alone = cohort.select([position])
+                (output,) = predict(alone, outcome.weights, outcome.statistics, [samples[fold]])
+                outputs.append(output)
+            found[names[at]] = _cell(torch.stack(outputs).mean(0).numpy(), target)
+        seconds = (time.perf_counter() - began) / len(group)
+        for at in group:
+            found[names[at]]["seconds"] = seconds
+    return found
+
+
+def _cell(outputs: np.ndarray, target: np.ndarray) -> Cell:
+    if outputs.ndim == 1:
+        error = float(np.sqrt(np.mean((outputs - target) ** 2)))
+        return {"error": error, "loss": error}
+    # One more right and one more wrong: a table without errors has a logarithm, too.
+    wrong = np.sum(outputs.argmax(1) != target) + 1
+    of_true = outputs[np.arange(len(target)), target].clip(1e-7)
+    return {
+        "error": float(wrong / (len(target) + 2)),
+        "loss": float(-np.log(of_true).mean()),
+    }
+
+
+def cells_of(
+    path: Path, recipes: dict[str, Recipe], seed: int, most: int, test: bool
+) -> dict[str, Cell]:
+    torch.set_num_threads(1)
+    table = read(str(path)) if test else looked_at(read(str(path)), most)
+    settings = Settings(table.name, "target")
+    if not test:
+        settings = replace(settings, test=0.3, cv="3", seed=seed)
+    cut = rows.cut(table, settings)
+    fitting = {name: recipe.for_task(cut.schema.task) for name, recipe in recipes.items()}
+    return scored(cut, fitting, seed)
+
+
+def logs(cells: dict[str, Any], sets: list[str], names: list[str], what: str) -> np.ndarray:
+    """[sets, recipes]: mean over seeds of the logarithm, against the first recipe."""
+
+    def log(text: str, name: str) -> float:
+        found = [cell[what] for key, cell in cells.items() if key.startswith(f"{text} {name} ")]
+        return float(np.mean(np.log(found)))
+
+    table = np.array([[log(text, name) for name in names] for text in sets])
+    return table - table[:, :1]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # pyright: ignore
     parser.add_argument("folder", type=Path)
     parser.add_argument("recipes", nargs="+")
-    parser.add_argument("--rows", type=int, default=4000)
+    parser.add_argument("--rows", type=int, default=3000)
     parser.add_argument("--only", nargs="*")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--test", action="store_true")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
-    names = [Path(recipe).stem for recipe in asked.recipes]
-    print("| set | " + " | ".join(names) + " |")
-    print("|---" * (len(names) + 1) + "|")
-    found: dict[str, list[float]] = {}
-    for path in sorted(asked.folder.glob("*.csv*")):
-        name = path.name.split(".")[0]
-        if asked.only and name not in asked.only:
-            continue
-        data = path if asked.test else looked_at(read(str(path)), asked.rows)
-        cells = [error_of(data, recipe, asked.test, asked.seed) for recipe in asked.recipes]
-        found[name] = [error for error, _ in cells]
-        print(
-            f"| {name} | " + " | ".join(f"{e:.4g} ({s:.0f} s)" for e, s in cells) + " |", flush=True
+    recipes = {Path(recipe).stem: load(recipe) for recipe in asked.recipes}
+    paths = {path.name.split(".")[0]: path for path in sorted(asked.folder.glob("*.csv*"))}
+    sets = [name for name in paths if not asked.only or name in asked.only]
+    kept = asked.json is not None and asked.json.exists()
+    cells: dict[str, Cell] = json.loads(asked.json.read_text()) if kept else {}
+    keys = {name: f"{name} {recipe.hash[:8]} {asked.rows}" for name, recipe in recipes.items()}
+
+    jobs = []
+    for seed in asked.seeds:
+        for name in sets:
+            missing = {
+                recipe: recipes[recipe]
+                for recipe in recipes
+                if f"{name} {keys[recipe]} {seed}" not in cells
+            }
+            if missing:
+                jobs.append((name, seed, missing))
+    pool = Parallel(n_jobs=asked.jobs, return_as="generator")
+    every = pool(
+        delayed(cells_of)(paths[name], missing, seed, asked.rows, asked.test)
+        for name, seed, missing in jobs
+    )
+    for (name, seed, _), found in zip(jobs, every, strict=True):
+        cells |= {f"{name} {keys[recipe]} {seed}": cell for recipe, cell in found.items()}
+        print(f"{name}, seed {seed}", flush=True)
+        if asked.json:
+            write_text(asked.json, json.dumps(cells, indent=1))
+
+    wanted = {
+        f"{name} {keys[r]} {seed}": cells[f"{name} {keys[r]} {seed}"]
+        for name in sets
+        for r in recipes
+        for seed in asked.seeds
+    }
+    shown = [keys[name] for name in recipes]
+    error, loss = (logs(wanted, sets, shown, what) for what in ("error", "loss"))
+    ranks = 1 + (error[:, None, :] < error[:, :, None] - 1e-12).sum(2)
+    print("| recipe | error, % | loss, % | median rank | mean rank | seconds a set |")
+    print("|---|---|---|---|---|---|")
+    for at, name in enumerate(recipes):
+        means = " | ".join(
+            f"{100 * x[:, at].mean():+.1f} ± {100 * x[:, at].std(ddof=1) / len(sets) ** 0.5:.1f}"
+            for x in (error, loss)
         )
-    errors = np.array(list(found.values()))
-    ranks = 1 + (errors[:, None, :] < errors[:, :, None] - 1e-12).sum(2)
-    logs = np.log(errors.clip(min=1e-3))
-    gaps = (logs - logs[:, :1]).mean(0)
-    print("| mean log error | " + " | ".join(f"{100 * gap:+.1f} %" for gap in gaps) + " |")
-    print("| median rank | " + " | ".join(f"{rank:g}" for rank in np.median(ranks, 0)) + " |")
-    print("| mean rank | " + " | ".join(f"{rank:.2f}" for rank in ranks.mean(0)) + " |")
-    if asked.json:
-        asked.json.write_text(json.dumps({"recipes": names, "errors": found}, indent=1))
+        seconds = np.mean([c["seconds"] for k, c in wanted.items() if f" {keys[name]} " in k])
+        rank = f"{np.median(ranks[:, at]):g} | {ranks[:, at].mean():.2f}"
+        print(f"| {name} | {means} | {rank} | {seconds:.1f} |")
 
 
 if __name__ == "__main__":

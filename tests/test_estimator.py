@@ -19,6 +19,7 @@ from sklearn.utils import estimator_checks
 
 from conftest import mixed
 from shrinkage import Classifier, Recipe, Regressor
+from shrinkage.model import Model
 from shrinkage.recipe import load
 
 RECIPE = load("default").set(
@@ -116,6 +117,26 @@ def test_frames_with_text_dates_and_holes() -> None:
     assert model.predict(other).shape == (20,)
     with pytest.raises(ValueError, match="feature names"):
         model.predict(other.rename(columns={"colour": "color"}))
+
+
+def test_a_saved_study_knows_the_columns_by_name_and_is_a_start_for_another(
+    tmp_path: Path,
+) -> None:
+    """From a study of the command line's kind to an estimator, and back."""
+    frame = mixed(200).rename(columns={"a": "target"})  # a feature of that name is no obstacle
+    X, y = frame.drop(columns="y"), frame["y"]
+    first = classifier(out=tmp_path / "first").fit(X, y)
+    saved = Model.load(tmp_path / "first")
+    assert set(saved.schema.used) == set(X)
+    np.testing.assert_array_equal(saved.predict_proba(X), first.model_.predict_proba(X))
+    numbers = X["target"] * 2 + (y == y.iloc[0])
+    more = {"recipe": None, "trials": 3, "start_from": tmp_path / "first"}
+    model = regressor(**more).fit(X.drop(columns="target").assign(target=X["target"]), numbers)
+    assert model.result_["start_from"] == str(tmp_path / "first")
+    assert model.recipe_.get("architecture") == first.recipe_.get("architecture")
+    assert model.score(X[list(model.feature_names_in_)], numbers) > 0.8
+    with pytest.raises(ValueError, match="'colour'"):
+        regressor(**more).fit(X.drop(columns="colour"), numbers)
 
 
 def test_a_rare_class_keeps_its_column() -> None:

@@ -38,8 +38,9 @@ class _Estimator(BaseEstimator):
         metric: str = "auto",
         test: float | str = 0.2,
         cv: str | int = "auto",
-        recipe: str | Path | Recipe = "default",
-        space: str | Path = "tabular",
+        recipe: str | Path | Recipe | None = None,
+        space: str | Path | None = None,
+        start_from: str | Path | None = None,
         trials: int | None = None,
         workers: int | None = None,
         device: str = "auto",
@@ -52,6 +53,7 @@ class _Estimator(BaseEstimator):
         self.cv = cv
         self.recipe = recipe
         self.space = space
+        self.start_from = start_from
         self.trials = trials
         self.workers = workers
         self.device = device
@@ -60,12 +62,15 @@ class _Estimator(BaseEstimator):
 
     def _fit(self, X: Any, y: Any) -> None:
         frame = self._frame(X, reset=True)
-        frame = frame.assign(**{_TARGET: np.asarray(y)})
+        target = _TARGET
+        while target in frame:
+            target += "_"
+        frame[target] = np.asarray(y)
         folder = Path(self.out) if self.out is not None else Path(tempfile.mkdtemp()) / "run"
         try:
             run = fit(
                 Table(frame, "X"),
-                _TARGET,
+                target,
                 task=self._task,
                 metric=self.metric,
                 budget=self.budget,
@@ -74,6 +79,7 @@ class _Estimator(BaseEstimator):
                 cv=self.cv,
                 recipe=self.recipe,
                 space=self.space,
+                start_from=self.start_from,
                 seed=self.random_state or 0,
                 workers=self.workers,
                 device=self.device,
@@ -91,7 +97,10 @@ class _Estimator(BaseEstimator):
         self.result_ = run.result
 
     def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:
-        """X as a frame with text column names; scikit-learn checks its shape and names."""
+        """X as a frame with its own column names, or x0, x1, ... where it has none.
+
+        scikit-learn checks its shape and, against those of the training frame, its names.
+        """
         fewest = 2 if reset else 1
         if isinstance(X, pd.DataFrame) and not all(map(_numeric, X.dtypes)):
             validate_data(self, X, reset=reset, skip_check_array=True)
@@ -108,7 +117,10 @@ class _Estimator(BaseEstimator):
                 ensure_min_samples=fewest,
             )
             frame = pd.DataFrame(np.asarray(array, dtype=np.float64))
-        return frame.set_axis([f"x{i}" for i in range(frame.shape[1])], axis=1)
+        names = list(getattr(self, "feature_names_in_", ()))
+        if not names or len(set(names)) < len(names):
+            names = [f"x{i}" for i in range(frame.shape[1])]
+        return frame.set_axis(names, axis=1)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -120,8 +132,8 @@ class Classifier(ClassifierMixin, _Estimator):
     """Finds the recipe under which a network classifies rows it has not seen.
 
     budget: time for everything, "90s" or "5m". metric: accuracy, balanced_accuracy, log_loss or
-    roc_auc. test: share set aside for `result_`, never trained on. cv, recipe, space, trials,
-    workers, device: as in `shrinkage.fit`. out: keep the study in this folder.
+    roc_auc. test: share set aside for `result_`, never trained on. cv, recipe, space, start_from,
+    trials, workers, device: as in `shrinkage.fit`. out: keep the study in this folder.
 
     classes_: labels. model_, recipe_, result_: the winner, its recipe, all scores.
     """

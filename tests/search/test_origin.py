@@ -34,6 +34,7 @@ from shrinkage.nets.resnet import Resnet
 from shrinkage.nets.table import TableShape
 from shrinkage.optim.layer_rates import LayerRates
 from shrinkage.optim.schedule_free import ScheduleFree
+from shrinkage.optim.sgd import Sgd
 from shrinkage.population.cohort import Cohort, Member, network_of
 from shrinkage.population.state import start as begin
 from shrinkage.recipe import Recipe
@@ -129,6 +130,26 @@ def test_the_plain_network_starts_from_random_weights(study: Path, tmp_path: Pat
     ends = [float(arrays_of(folder, k, shape)["layer0.weight"].mean()) for k in (DEFAULT, PLAIN)]
     assert ends[0] == pytest.approx(1, abs=0.2)
     assert ends[1] == pytest.approx(0, abs=0.2)
+
+
+def test_the_same_recipe_from_random_weights_stands_beside(
+    study: Path, earlier: Path, tmp_path: Path
+) -> None:
+    """With steps of nothing, networks end where they start."""
+    still = origin.recipe_for(Model.load(earlier), "classification").using(Sgd(lr=1e-12))
+    folder = fit_from(earlier, "z", tmp_path / "run", still, trials=4)
+    trials = run.trials_of(folder)
+    assert [trial.source for trial in trials] == ["default", "plain", "fresh", "random"]
+    assert Recipe.from_toml(trials[2].recipe) == still.without("layer_rates")
+    shape = Model.load(folder).shape
+    network = network_of(still, shape)
+    random = network.weights.views(network.start(0)[None])
+    for name, found in arrays_of(folder, 2, shape).items():
+        assert torch.allclose(found, random[name].expand_as(found), atol=1e-6), name
+    started = arrays_of(folder, 0, shape)["layer0.weight"]
+    assert not torch.allclose(started, random["layer0.weight"], atol=0.01)
+    with_start, without = (set(run.opened(f).result["scores"]) for f in (folder, study))
+    assert with_start - without == {"fresh"}
 
 
 def test_networks_of_other_seeds_start_from_other_networks(earlier: Path, tmp_path: Path) -> None:

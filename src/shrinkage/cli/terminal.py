@@ -32,6 +32,12 @@ _NAMES = {
     "linear": "linear model",
     "gradient_boosting": "gradient boosting",
 }
+_NAMES_OF_START = {
+    "plain": "plain network",
+    "fresh": "same recipe, random weights",
+    **_NAMES,
+    "default": "fine-tuned",
+}
 _SECOND = {"accuracy": "log_loss", "rmse": "r2", "mae": "rmse", "r2": "rmse"}
 
 
@@ -66,8 +72,7 @@ def score_table(result: dict[str, Any]) -> Table:
         "\nseconds",
     ):
         table.add_column(title, justify="right")
-    names = _NAMES | ({"default": "fine-tuned"} if result.get("start_from") else {})
-    for name, label in names.items():
+    for name, label in (_NAMES_OF_START if result.get("start_from") else _NAMES).items():
         row = result["scores"].get(name)
         style = "bold green" if name == "winner" else None
         if row is None:
@@ -82,14 +87,22 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
     """What a person should take from the table, in a few lines."""
     winner = result["winner"]
     start = result.get("start_from")
-    first = "the earlier model's recipe" if start else "the default recipe itself"
-    what = {0: first, 1: "the plain network"}.get(winner["trial"], f"trial {winner['trial']}")
+    sources = {
+        "default": "the earlier model's recipe" if start else "the default recipe itself",
+        "plain": "the plain network",
+        "fresh": "the earlier model's recipe, from random weights",
+    }
+    what = sources.get(winner["source"], f"trial {winner['trial']}")
     members = _count(winner["networks_on_folds"], "network") + " on folds"
     if winner["networks_on_all_rows"]:
         members += f" and {winner['networks_on_all_rows']} on all training rows"
     lines = [f"The winner is {what}: {members}."]
     if start:
-        lines.append(f"All but the plain network started from {start}, with a new last layer.")
+        lines.append(
+            f"Starting from {start} did not help: these networks had random weights."
+            if winner["source"] in ("plain", "fresh")
+            else f"Its networks started from {start}, with a new last layer."
+        )
     if result.get("interrupted"):
         lines.insert(
             0, f"Interrupted: the best so far is saved; go on with: shrinkage resume {folder}"

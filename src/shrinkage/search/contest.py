@@ -21,6 +21,15 @@ from shrinkage.store.tables import Store, Trial
 DEFAULT, PLAIN = 0, 1
 """The first two trials of every study."""
 
+FRESH = "fresh"
+"""Source of a trial that a study which starts from a model adds: its recipe from random weights."""
+
+REFERENCES = frozenset({"default", "plain", FRESH})
+"""Sources of trials that run to their end whatever their rungs say."""
+
+FROM_RANDOM_WEIGHTS = frozenset({"plain", FRESH})
+"""Sources of trials that start from random weights, whatever the others start from."""
+
 
 @dataclass(frozen=True, eq=False)
 class Finalist:
@@ -41,11 +50,11 @@ class Finalist:
 def finalists(store: Store, folder: Folder, folds: int) -> dict[int, Finalist]:
     """All trials that can win, by number.
 
-    Trials 0 and 1 count even where the time cut them short: something must be there to return.
+    References count even where the time cut them short: something must be there to return.
     """
     found = {}
     for trial in store.trials():
-        reference = trial.number in (DEFAULT, PLAIN)
+        reference = trial.source in REFERENCES
         if trial.status == "finished" or (reference and trial.status == "running"):
             finalist = _finalist(trial, folder, folds)
             if finalist is not None:

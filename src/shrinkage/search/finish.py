@@ -23,6 +23,7 @@ from shrinkage.search import baseline, refit
 from shrinkage.search.choose import difference
 from shrinkage.search.contest import (
     DEFAULT,
+    FRESH,
     PLAIN,
     Finalist,
     finalists,
@@ -52,6 +53,9 @@ def conclude(study: Study) -> dict[str, Any]:
     number = leading(found, rows, metric)
     winner = found[number]
     entrants = {"plain": found.get(PLAIN), "default": found.get(DEFAULT), "winner": winner}
+    for finalist in found.values():
+        if finalist.trial.source == FRESH:
+            entrants[FRESH] = finalist
     scalings = {scaling_of(entrant.recipe) for entrant in entrants.values() if entrant}
     prepared = {scaling: prepare(rows, scaling) for scaling in scalings}
     models = {
@@ -59,7 +63,7 @@ def conclude(study: Study) -> dict[str, Any]:
         for name, entrant in entrants.items()
         if entrant
     }
-    more = refit.networks(study.folder, winner.recipe)
+    more = refit.networks(study.folder, number)
     if more is not None:
         models["winner"] = _with_all_rows(models["winner"], more, rows)
 

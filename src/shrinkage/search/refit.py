@@ -17,7 +17,6 @@ from torch import Tensor
 from shrinkage.engine import arrays, refit
 from shrinkage.errors import BadInput, Unwritable
 from shrinkage.randomness import derive
-from shrinkage.recipe import Recipe
 from shrinkage.search import rows
 from shrinkage.search.budget import REFIT_SAFETY
 from shrinkage.search.contest import finalists, leading, row_losses
@@ -45,7 +44,7 @@ def train(study: Study, pool: Executor) -> None:
     seconds *= winner.share
     slots = max(1, settings.workers)
     each = min(int(study.clock.left / (REFIT_SAFETY * max(seconds, 1e-9))), MOST_SEEDS // slots)
-    earlier = networks(folder, winner.recipe)
+    earlier = networks(folder, winner.trial.number)
     before = 0 if earlier is None else earlier.seeds
     if each < 1 or before >= MOST_SEEDS:
         return
@@ -56,11 +55,11 @@ def train(study: Study, pool: Executor) -> None:
     folder.refits.mkdir(exist_ok=True)
     log.info("training %d networks on all rows, about %.1f s each", slots * each, seconds)
     running: set[Future] = set()
-    start = study.problem_of([winner.trial.number])
+    start = study.problem_of(winner.trial.source)
     for slot in range(slots):
         first = before + slot * each
         seeds = tuple(_seed(settings.seed, i) for i in range(first, first + each))
-        after = folder.refits / f"{winner.recipe.hash}-{first:04d}.safetensors"
+        after = folder.refits / f"{winner.trial.number:05d}-{first:04d}.safetensors"
         task = refit.Refit(
             start, winner.recipe, seeds, winner.share, bar, after, study.clock.deadline
         )
@@ -95,9 +94,9 @@ class Networks:
     seeds: int
 
 
-def networks(folder: Folder, recipe: Recipe) -> Networks | None:
-    """What refits of a recipe have left, or None."""
-    paths = sorted(folder.refits.glob(f"{recipe.hash}-*.safetensors"))
+def networks(folder: Folder, trial: int) -> Networks | None:
+    """What refits of a trial's recipe have left, or None."""
+    paths = sorted(folder.refits.glob(f"{trial:05d}-*.safetensors"))
     files = [_read(path) for path in paths]
     if not files:
         return None

@@ -20,7 +20,8 @@ from shrinkage.errors import BadInput, Unwritable
 from shrinkage.recipe import Recipe
 from shrinkage.search import baseline, rows
 from shrinkage.search.budget import Clock, affordable_epochs, cohort_size
-from shrinkage.search.contest import DEFAULT, PLAIN
+from shrinkage.search.cohort import Cohort
+from shrinkage.search.contest import DEFAULT, FRESH, FROM_RANDOM_WEIGHTS, PLAIN
 from shrinkage.search.events import Progress, Watch, nobody
 from shrinkage.search.folder import Folder
 from shrinkage.search.halving import RUNGS, passing, rung_steps
@@ -36,27 +37,6 @@ _TICK_S = 0.25
 _TRIES = 100
 """Cohorts asked for in a row without a new recipe: after that the space is used up."""
 _GRACE_FOR_FIRST_S = 4.0
-
-
-@dataclass
-class Cohort:
-    """A cohort in contest: its trials, those still alive, and the rung it stands at."""
-
-    number: int
-    trials: dict[int, Recipe]
-    alive: set[int]
-    rung: int = 0
-    busy: bool = False
-    seconds: float = 0.0
-
-    @property
-    def done(self) -> bool:
-        return not self.alive or self.rung >= len(RUNGS)
-
-    @property
-    def reference(self) -> bool:
-        """The default and the plain network run to the end whatever their rungs say."""
-        return bool(set(self.trials) & {DEFAULT, PLAIN})
 
 
 @dataclass
@@ -112,7 +92,9 @@ class Study:
         for trial in trials:
             name = f"{self.store.path}: the recipe of trial {trial.number}"
             recipe = Recipe.from_toml(trial.recipe, name)
-            cohort = self.cohorts.setdefault(trial.cohort, Cohort(trial.cohort, {}, set()))
+            cohort = self.cohorts.setdefault(
+                trial.cohort, Cohort(trial.cohort, trial.source, {}, set())
+            )
             cohort.trials[trial.number] = recipe
             if trial.status == "running":
                 cohort.alive.add(trial.number)
@@ -143,6 +125,9 @@ class Study:
             default, plain = (self._shortened(recipe) for recipe in self.recipes)
             self._begin(DEFAULT, "default", [default])
             self._begin(PLAIN, "plain", [plain])
+            most = self.settings.trials
+            if self.problem.start is not None and (most is None or most > PLAIN + 1):
+                self._begin(PLAIN + 1, FRESH, [default.without("layer_rates")])
 
     def _afford(self, pool: Executor, recipe: Recipe) -> tuple[float, float]:
         """The share of its epochs that trial 0 can have, and the seconds they will take."""
@@ -230,7 +215,7 @@ class Study:
             TrialRow(number=n, cohort=number, source=source, recipe=r.to_toml(), hash=r.hash)
             for n, r in trials.items()
         )
-        self.cohorts[number] = Cohort(number, trials, set(trials))
+        self.cohorts[number] = Cohort(number, source, trials, set(trials))
         return self.cohorts[number]
 
     def _submit(self, pool: Executor, job: Cohort | str) -> tuple[Future, Cohort | str]:
@@ -254,7 +239,7 @@ class Study:
         for recipe in job.trials.values():
             self._prepared(task.scaling_of(recipe))
         return task.Task(
-            self.problem_of(job.trials),
+            self.problem_of(job.source),
             tuple(job.trials.items()),
             frozenset(job.alive),
             self.settings.seed,
@@ -265,9 +250,9 @@ class Study:
             deadline,
         )
 
-    def problem_of(self, trials: Iterable[int]) -> task.Problem:
-        """The plain network starts from random weights, whatever the others start from."""
-        return replace(self.problem, start=None) if PLAIN in trials else self.problem
+    def problem_of(self, source: str) -> task.Problem:
+        """What trials of this source start from."""
+        return replace(self.problem, start=None) if source in FROM_RANDOM_WEIGHTS else self.problem
 
     def _prepared(self, scaling: str) -> None:
         """Write the arrays of a scaling when it is first asked for."""
