@@ -38,7 +38,8 @@ def _splitmix64(x: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _stream_key(seed: int, stream: str) -> int:
+def stream_key(seed: int, stream: str) -> int:
+    """What a seed and a stream make together, before the step joins them."""
     return _splitmix64(_splitmix64(seed & _MASK64) ^ zlib.crc32(stream.encode()))
 
 
@@ -62,7 +63,7 @@ def _mix(x: Tensor) -> Tensor:
 
 def derive(seed: int, stream: str, step: int = 0) -> int:
     """A 63-bit integer from (seed, stream, step), to seed anything outside tensors."""
-    return _splitmix64(_stream_key(seed, stream) ^ step) >> 1
+    return _splitmix64(stream_key(seed, stream) ^ step) >> 1
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,19 @@ class Draws:
         position = {seed: i for i, seed in enumerate(distinct)}
         return distinct, tuple(position[seed] for seed in self.seeds)
 
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """Which of the distinct seeds each member has."""
+        return self._distinct[1]
+
+    def keys(self, stream: str) -> list[tuple[int, int]]:
+        """The two 32-bit words of each distinct seed, for a stream at this step."""
+        keys = [_splitmix64(stream_key(seed, stream) ^ self.step) for seed in self._distinct[0]]
+        return [(key >> 32, key & 0xFFFFFFFF) for key in keys]
+
     def _bits(self, stream: str, count: int) -> Tensor:
         """int32 [S, count]."""
-        keys = [_splitmix64(_stream_key(seed, stream) ^ self.step) for seed in self._distinct[0]]
-        words = [[_signed(key >> 32), _signed(key & 0xFFFFFFFF)] for key in keys]
+        words = [[_signed(word) for word in pair] for pair in self.keys(stream)]
         key = torch.tensor(words, dtype=torch.int32, device=self.device)
         index = torch.arange(count, dtype=torch.int32, device=self.device)
         return _mix(_mix(index ^ key[:, :1]).add_(key[:, 1:]))

@@ -44,17 +44,35 @@ def batch_norm_train(
     Raises ValueError at B = 1, where the variance is undefined.
     """
     rows = x.shape[1]
-    if rows < 2:
-        raise ValueError("batch norm needs at least 2 rows a batch; use layer_norm, or more rows")
+    check_rows(rows)
     # Spelled out, because torch's var_mean along a middle dimension is three times slower.
     batch_mean = x.mean(1)
     centered = x - batch_mean[:, None]
     batch_variance = centered.square().mean(1)
     gain = scale * torch.rsqrt(batch_variance + EPS)
     y = torch.addcmul(shift[:, None], centered, gain[:, None])
+    batch = batch_mean.detach(), batch_variance.detach()
+    return y, *batch_norm_running(mean, variance, *batch, rows, momentum)
+
+
+def batch_norm_running(
+    mean: Tensor,
+    variance: Tensor,
+    batch_mean: Tensor,
+    batch_variance: Tensor,
+    rows: int,
+    momentum: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """The running mean and variance [M, H] after a batch of `rows` rows."""
     share = momentum[:, None]
-    unbiased = batch_variance.detach() * (rows / (rows - 1))
-    return y, mean.lerp(batch_mean.detach(), share), variance.lerp(unbiased, share)
+    unbiased = batch_variance * (rows / (rows - 1))
+    return mean.lerp(batch_mean, share), variance.lerp(unbiased, share)
+
+
+def check_rows(rows: int) -> None:
+    """Raises ValueError where a batch has no variance."""
+    if rows < 2:
+        raise ValueError("batch norm needs at least 2 rows a batch; use layer_norm, or more rows")
 
 
 def batch_norm_infer(

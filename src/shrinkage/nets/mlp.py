@@ -36,9 +36,7 @@ def mlp(inputs: int, outputs: int, parts: Parts, width: int, depth: int) -> Forw
 
     def forward(x: Tensor, run: Run) -> Tensor:
         for layer in range(depth):
-            name = f"layer{layer}"
-            x = run.norm(run.linear(x, name), f"{name}.norm")
-            x = run.dropout(run.activation(x, str(layer)), str(layer), layer)
+            x = run.hidden(x, f"layer{layer}", str(layer), layer, norm=f"layer{layer}.norm")
         return run.head(x)
 
     return forward

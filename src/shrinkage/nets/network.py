@@ -45,6 +45,7 @@ class Network:
     start: initial weights [P] for one seed. measure: initial statistics by name from the
     training inputs of one fold ([n, ...] each), for networks that look at their data first.
     given: initial statistics that a seed's network brings along, in place of measured ones.
+    cardinalities: codes of each category column, where it embeds a table's.
     """
 
     weights: Layout
@@ -53,3 +54,4 @@ class Network:
     start: Callable[[int], Tensor]
     measure: Callable[[Inputs], Arrays] = lambda inputs: {}
     given: Callable[[int], Arrays] = lambda seed: {}
+    cardinalities: tuple[int, ...] = ()

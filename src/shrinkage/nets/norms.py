@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from shrinkage.nets.batch_norm import batch_norm_infer, batch_norm_train
-from shrinkage.nets.group_norm import group_norm
+from shrinkage.nets.group_norm import group_norm, groups_within
 from shrinkage.nets.instance_norm import channels_within, instance_norm
 from shrinkage.nets.layer_norm import layer_norm
 from shrinkage.nets.layout import Entry
@@ -29,11 +29,13 @@ class Norm:
     act: (x, its arrays by name, its numbers while training or None) to the output and the
     statistics that changed. running: whether it keeps a mean and a variance.
     size: (width of the layer, structural numbers) to the size of each of its arrays.
+    groups: the same to how many groups of a row's units it standardizes, 0 for units over rows.
     """
 
     act: Act
     running: bool = False
     size: Callable[..., int] = lambda width, **structure: width
+    groups: Callable[..., int] = lambda width, **structure: 1
 
     def entries(self, name: str, width: int, structure: Numbers) -> tuple[list[Entry], list[Entry]]:
         """(weights, statistics) of one layer."""
@@ -66,10 +68,12 @@ def _row(function: Callable[..., Tensor]) -> Act:
 
 
 NORMS: dict[str, Norm] = {
-    "batch_norm": Norm(_batch, running=True),
+    "batch_norm": Norm(_batch, running=True, groups=lambda width: 0),
     "layer_norm": Norm(_row(layer_norm)),
-    "group_norm": Norm(_row(group_norm)),
+    "group_norm": Norm(_row(group_norm), groups=lambda width, groups: groups_within(groups, width)),
     "instance_norm": Norm(
-        _row(instance_norm), size=lambda width, positions: channels_within(positions, width)
+        _row(instance_norm),
+        size=lambda width, positions: channels_within(positions, width),
+        groups=lambda width, positions: channels_within(positions, width),
     ),
 }

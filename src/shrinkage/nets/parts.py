@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from shrinkage.nets import fused
 from shrinkage.nets.activation_noise import activation_noise
 from shrinkage.nets.batch_ensemble import (
     batch_ensemble,
@@ -41,11 +43,12 @@ Forward = Callable[[Tensor, "Run"], Tensor]
 class Parts:
     """What the recipe chose, and the arrays declared so far.
 
+    activation: a function of `nets.activation` with its numbers.
     norm: a name in NORMS, or None. structure: its structural numbers.
     k: networks that share weights, as a batch ensemble; None: one plain network.
     """
 
-    activation: Callable[[Tensor], Tensor]
+    activation: partial[Tensor]
     norm: str | None = None
     structure: Mapping[str, Any] = field(default_factory=dict)
     k: int | None = None
@@ -116,44 +119,61 @@ class Run:
         own = {key: self.weights[f"{name}.{key}"] for key in ("scale", "shift")}
         if norm.running:
             own |= {key: self.statistics[f"{name}.{key}"] for key in ("mean", "variance")}
-        y, changed = norm.act(x, own, self._training(self.parts.norm), **self.parts.structure)
+        y, changed = norm.act(x, own, self.training(self.parts.norm), **self.parts.structure)
         self.changed |= {f"{name}.{key}": value for key, value in changed.items()}
         return y
 
     def dropout(self, x: Tensor, stream: str, layer: int) -> Tensor:
         """Drop units after a hidden layer, counted from 0, by whichever dropout a member has."""
-        if self.draws is None:
+        rate = self.dropout_rate(layer)
+        if rate is None or self.draws is None:
             return x
+        return dropout(x, rate, self.draws, f"dropout.{stream}")
+
+    def dropout_rate(self, layer: int) -> Tensor | None:
+        """Each member's rate of dropout after a layer [M]; None where there is none."""
         rates = []
-        if layer != INPUT and (numbers := self._training("dropout")):
+        if layer != INPUT and (numbers := self.training("dropout")):
             rates.append(numbers["rate"])
-        if numbers := self._training("layer_dropout"):
+        if numbers := self.training("layer_dropout"):
             rates.append(rate_after(layer, **numbers))
         # A member has one of the two, so one of its rates is 0: the sum is its rate.
-        if not rates:
-            return x
-        return dropout(x, torch.stack(rates).sum(0), self.draws, f"dropout.{stream}")
+        return torch.stack(rates).sum(0) if rates else None
+
+    def hidden(
+        self, x: Tensor, name: str, stream: str, layer: int, norm: str = "", dropped: str = ""
+    ) -> Tensor:
+        """A hidden layer, counted from 0: dropout(activation(norm(x W + b))).
+
+        norm: the name of its norm; "": it has none. dropped: the stream of its dropout; "": stream.
+        """
+        dropped = dropped or stream
+        if fused.possible(self, x):
+            return fused.hidden(self, x, name, dropped, layer, norm)
+        x = self.linear(x, name)
+        x = self.norm(x, norm) if norm else x
+        return self.dropout(self.activation(x, stream), dropped, layer)
 
     def branch(self, branches: list[Tensor], block: int, blocks: int) -> Tensor:
         """What a residual block, counted from 0, adds: its one branch, or the mix of its two."""
         stream, share = str(block), (block + 1) / blocks
         if len(branches) == 1:
             (x,) = branches
-        elif self._training("shake_shake"):
+        elif self.training("shake_shake"):
             x = self._noisy(shake_shake, stream, *branches)
         else:
             x = mean_of_two(*branches)
         x = self._noisy(stochastic_depth, stream, x, share)
         return self._noisy(shake_drop, stream, x, share)
 
-    def _training(self, name: str) -> Mapping[str, Any] | None:
+    def training(self, name: str) -> Mapping[str, Any] | None:
         """The numbers of an ingredient that acts in training only; None where it does not."""
         return None if self.draws is None else self.hyper.get(name)
 
     def _noisy(self, function: Callable[..., Tensor], stream: str, x: Tensor, *rest: Any) -> Tensor:
         """x as a noise ingredient, named as its function, changes it in training."""
         name = function.__name__
-        numbers = self._training(name)
+        numbers = self.training(name)
         if numbers is None:
             return x
         return function(x, *rest, **numbers, draws=self.draws, stream=f"{name}.{stream}")

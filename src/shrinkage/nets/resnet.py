@@ -60,8 +60,8 @@ def resnet(
 
     def branch(h: Tensor, run: Run, name: str, block: int) -> Tensor:
         stream = name.removeprefix("block")
-        u = run.linear(run.norm(h, f"{name}.norm"), f"{name}.up")
-        u = run.dropout(run.activation(u, stream), f"{stream}.inner", block)
+        normed = run.norm(h, f"{name}.norm")
+        u = run.hidden(normed, f"{name}.up", stream, block, dropped=f"{stream}.inner")
         return run.dropout(run.linear(u, f"{name}.down"), stream, block)
 
     def forward(x: Tensor, run: Run) -> Tensor:

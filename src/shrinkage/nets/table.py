@@ -98,5 +98,10 @@ def table_network(
         return start
 
     return Network(
-        weights, statistics, apply, lambda seed: initial_weights(weights, seed, scheme), measure
+        weights,
+        statistics,
+        apply,
+        lambda seed: initial_weights(weights, seed, scheme),
+        measure,
+        cardinalities=shape.cardinalities,
     )

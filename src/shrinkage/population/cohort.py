@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -24,6 +24,9 @@ from shrinkage.nets.table import TableShape, table_network
 from shrinkage.population.dataset import Dataset
 from shrinkage.recipe import Recipe
 from shrinkage.rows.minibatch import total_steps
+
+if TYPE_CHECKING:
+    from shrinkage.population.compiled import Compiled
 
 Build = Callable[[Recipe], Network]
 """How a recipe becomes a network; the recipe's initialization decides its `start`."""
@@ -41,7 +44,7 @@ class Member:
 def network_of(recipe: Recipe, shape: TableShape) -> Network:
     """The network that a recipe describes, for a table of this shape."""
 
-    def bound(role: str) -> Callable[..., Any]:
+    def bound(role: str) -> partial[Any]:
         instance = recipe.get(role)
         return partial(entry_of(instance).apply, **dataclasses.asdict(instance))
 
@@ -211,6 +214,13 @@ class Cohort:
     @cached_property
     def class_share(self) -> Tensor:
         return self.dataset.class_share.to(self.device)[self.folds]
+
+    @cached_property
+    def compiled(self) -> Compiled | None:
+        """The trainer of whole steps, where there is one for these members."""
+        from shrinkage.population.compiled import Compiled
+
+        return Compiled.of(self)
 
     def select(self, keep: list[int]) -> Cohort:
         """The cohort of these members only; each trains on exactly as before."""

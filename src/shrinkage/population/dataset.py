@@ -79,7 +79,7 @@ class Dataset:
         return shares / shares.sum(1, keepdim=True)
 
     @cached_property
-    def _stacked(self) -> tuple[Sample, Tensor]:
+    def stacked(self) -> tuple[Sample, Tensor]:
         """Training rows of all folds, one after the other, and where each fold starts."""
         folds = self.folds
         if len(folds) == 1:
@@ -101,7 +101,7 @@ class Dataset:
 
     def batch(self, folds: Tensor, positions: Tensor) -> Batch:
         """folds: [M], positions: [M, B] within each fold's training rows."""
-        sample, starts = self._stacked
+        sample, starts = self.stacked
         device = positions.device
         index = positions + starts.to(device)[folds][:, None]
         target = gather(sample.target, index)  # pyright: ignore

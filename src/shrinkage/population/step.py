@@ -17,6 +17,7 @@ from torch import Tensor
 
 from shrinkage.batch import Batch, Inputs, one_network_each
 from shrinkage.catalog import ENTRIES
+from shrinkage.population import fused
 from shrinkage.population.cohort import Cohort
 from shrinkage.population.moment import Moment
 from shrinkage.population.state import State
@@ -56,13 +57,9 @@ def step(cohort: Cohort, state: State, batch: Batch) -> tuple[State, Tensor]:
         for entry, numbers in ascents:
             near = near + moment.call(entry, grad, **numbers)
         _, grad, _ = objective(cohort, replace(state, weights=near), batch, moment)
-    for entry, numbers in cohort.active("gradient", *TRANSFORMS):
-        grad = moment.call(entry, grad, **numbers)
-    weights, slots = update(cohort, state, grad, moment)
-    for entry, numbers in cohort.active("average"):
-        weights, slots[entry.name] = moment.call(
-            entry, weights, state.slots[entry.name], state.step, **numbers
-        )
+    weights, slots = fused.update(cohort, state, grad, moment) or changed(
+        cohort, state, grad, moment
+    )
     for entry, _ in cohort.active("update", "plateau"):
         slots[entry.name] = observed(state.slots[entry.name], loss)
     new = replace(
@@ -159,6 +156,9 @@ def mean_loss(cohort: Cohort, output: Tensor, batch: Batch) -> Tensor:
     | class_share | share of each class in training | [M, C] |
     """
     output, batch = one_network_each(output, batch)
+    whole = fused.mean_loss(cohort, output, batch.target, batch.weight)
+    if whole is not None:
+        return whole
     parts = {
         "output": output,
         "target": batch.target,
@@ -169,6 +169,20 @@ def mean_loss(cohort: Cohort, output: Tensor, batch: Batch) -> Tensor:
         made, sources = LOSS_PARTS[entry.role]
         parts[made] = entry.apply(*(parts[name] for name in sources), **numbers)
     return (parts["rows"] * parts["weight"]).sum(1) / parts["weight"].sum(1)
+
+
+def changed(
+    cohort: Cohort, state: State, grad: Tensor, moment: Moment
+) -> tuple[Tensor, dict[str, Slots]]:
+    """Weights and slots after what acts on the gradient, the update, and averages."""
+    for entry, numbers in cohort.active("gradient", *TRANSFORMS):
+        grad = moment.call(entry, grad, **numbers)
+    weights, slots = update(cohort, state, grad, moment)
+    for entry, numbers in cohort.active("average"):
+        weights, slots[entry.name] = moment.call(
+            entry, weights, state.slots[entry.name], state.step, **numbers
+        )
+    return weights, slots
 
 
 def update(

@@ -166,6 +166,12 @@ def _steps(
 ) -> tuple[State, bool]:
     while state.step < until:
         count = min(until - state.step, _SERVED_AT_ONCE)
+        if cohort.compiled is not None:
+            if halt():
+                return state, True
+            positions = served(cohort, state.step, min(count, cohort.compiled.at_once))
+            state = cohort.compiled.advance(state, positions)
+            continue
         for positions in served(cohort, state.step, count):
             if halt():
                 return state, True

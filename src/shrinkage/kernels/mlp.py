@@ -1,0 +1,281 @@
+"""Whole training steps of multilayer perceptrons in one call: one member after the other.
+
+    rows -> columns -> hidden layers -> head -> loss -> gradients -> update
+
+A member's weights, what its optimizer remembers and the activations of one batch stay in the
+core's own cache for all the steps of a call, and nothing is dispatched between them. The parts are
+those of the other files; matrix products are BLAS's, and gradients land where they belong in the
+flat buffer. Equals as many calls of `population.step.step`.
+
+| symbol | meaning | shape |
+|---|---|---|
+| T, L | steps of this call, hidden layers | |
+| positions | rows of each step and member | [T, M, B] |
+| target, label | what a row's label stands for, and the labels | [V, C], [N] |
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from shrinkage.kernels import columns, hidden, loss, update
+from shrinkage.kernels.jit import f32, kernel
+
+
+class Rows(NamedTuple):
+    """All training rows: numbers [N, D], codes [N, E]; starts: where a column's codes begin [E]."""
+
+    numbers: np.ndarray
+    codes: np.ndarray
+    starts: np.ndarray
+    label: np.ndarray
+    target: np.ndarray
+
+
+class Plan(NamedTuple):
+    """The network: where its arrays lie in the flat buffers, -1 where there is none.
+
+    layers: int64 [L, 6]: weight, bias, scale, shift; mean, variance.
+    waves: int64 [6]: frequency, phase, mix, bias; K, dim. table: int64 [3]: table, V, dim.
+    head: int64 [2]: weight, bias. size: int64 [3]: inputs of the first layer, H, C.
+    """
+
+    layers: np.ndarray
+    waves: np.ndarray
+    table: np.ndarray
+    head: np.ndarray
+    size: np.ndarray
+    groups: int
+    code: int
+    number: np.float32
+
+
+class Buffers(NamedTuple):
+    """What training changes: [M, P] each, statistics [M, Q]; [M, 0] where there is none."""
+
+    weights: np.ndarray
+    statistics: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    average: np.ndarray
+
+
+class Numbers(NamedTuple):
+    """Of each step and member [T, M]: rate, shrink, follow. Of each member [M]: the others.
+
+    class_weight: [M, C]. streams: uint64 [L, M], of each layer's dropout. adam: or SGD, whose
+    momentum then stands in beta1.
+    """
+
+    rate: np.ndarray
+    shrink: np.ndarray
+    follow: np.ndarray
+    limit: np.ndarray
+    bound: np.ndarray
+    beta1: np.ndarray
+    beta2: np.ndarray
+    eps: np.ndarray
+    smoothing: np.ndarray
+    class_weight: np.ndarray
+    momentum: np.ndarray
+    streams: np.ndarray
+    threshold: np.ndarray
+    factor: np.ndarray
+    mask: np.ndarray
+    classes: bool
+    adam: bool
+    nesterov: bool
+
+
+_1, _2, _3 = (
+    np.uint64(0x9E3779B97F4A7C15),
+    np.uint64(0xBF58476D1CE4E5B9),
+    np.uint64(0x94D049BB133111EB),
+)
+
+
+@kernel
+def _key(stream, step, key) -> None:
+    """splitmix64, as in `randomness`: the two words of a stream at a step."""
+    x = np.uint64((stream ^ np.uint64(step)) + _1)
+    x = np.uint64((x ^ (x >> np.uint64(30))) * _2)
+    x = np.uint64((x ^ (x >> np.uint64(27))) * _3)
+    x = np.uint64(x ^ (x >> np.uint64(31)))
+    key[0], key[1] = np.uint32(x >> np.uint64(32)), np.uint32(x & np.uint64(0xFFFFFFFF))
+
+
+@kernel
+def _matrix(flat, at, rows, columns):
+    return flat[at : at + rows * columns].reshape(rows, columns)
+
+
+@kernel
+def _biased(out, bias) -> None:
+    for b in range(out.shape[0]):
+        for c in range(out.shape[1]):
+            out[b, c] += bias[c]
+
+
+@kernel
+def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
+    """Trains every member; losses: [T, M], written. Numbers are of the steps of this call."""
+    steps, members, batch = positions.shape
+    inputs, width, outputs = plan.size[0], plan.size[1], plan.size[2]
+    depth, features = plan.layers.shape[0], rows.numbers.shape[1]
+    waves, table = plan.waves, plan.table
+    learned = waves[0] >= 0 or table[0] >= 0
+    groups = plan.groups
+    activations = batch * width
+    x = np.empty((batch, inputs), np.float32)
+    x_grad = np.empty((batch, inputs), np.float32)
+    own = np.empty((batch, features), np.float32)
+    codes = np.empty((batch, rows.codes.shape[1]), np.int64)
+    target = np.empty((batch, outputs), np.float32)
+    weight = np.empty(batch, np.float32)
+    wave = np.empty((features if waves[0] >= 0 else 0, batch, waves[4]), np.float32)
+    z = np.empty((depth, activations), np.float32)
+    y = np.empty((depth, activations), np.float32)
+    slope = np.empty((depth, activations), np.float32)
+    center = np.empty((depth, max(width, batch * max(groups, 0))), np.float32)
+    spread = np.empty_like(center)
+    measured = batch * groups if groups > 0 else width
+    y_grad, z_grad = np.empty(activations, np.float32), np.empty(activations, np.float32)
+    out = np.empty((batch, outputs), np.float32)
+    out_grad = np.empty((batch, outputs), np.float32)
+    grad = np.zeros(buffers.weights.shape[1], np.float32)
+    key = np.empty(2, np.uint32)
+    nothing = np.empty(width, np.float32)
+    for m in range(members):
+        w, statistics = buffers.weights[m], buffers.statistics[m]
+        for t in range(steps):
+            for b in range(batch):
+                row = positions[t, m, b]
+                own[b] = rows.numbers[row]
+                codes[b] = rows.codes[row]
+                label = rows.label[row]
+                target[b] = rows.target[label]
+                weight[b] = numbers.class_weight[m, label] if numbers.classes else f32(1.0)
+
+            if waves[0] >= 0:
+                count, dim = waves[4], waves[5]
+                lines = features, count
+                columns.periodic(
+                    own,
+                    _matrix(w, waves[0], lines[0], lines[1]),
+                    _matrix(w, waves[1], lines[0], lines[1]),
+                    w[waves[2] : waves[2] + features * count * (dim - 1)].reshape(
+                        features, count, dim - 1
+                    ),
+                    _matrix(w, waves[3], features, dim - 1),
+                    wave,
+                    x,
+                )
+                after = features * dim
+            else:
+                for b in range(batch):
+                    x[b, :features] = own[b]
+                after = features
+            if table[0] >= 0:
+                columns.categories(
+                    codes, rows.starts, _matrix(w, table[0], table[1], table[2]), after, x
+                )
+
+            fan = inputs
+            for layer in range(depth):
+                at = plan.layers[layer]
+                into = x if layer == 0 else y[layer - 1].reshape(batch, width)
+                np.dot(into, _matrix(w, at[0], fan, width), z[layer].reshape(batch, width))
+                normed = groups >= 0
+                bias = w[at[1] : at[1] + width]
+                scale = w[at[2] : at[2] + width] if normed else nothing
+                shift = w[at[3] : at[3] + width] if normed else nothing
+                _key(numbers.streams[layer, m], first_step + t, key)
+                hidden.forward(
+                    z[layer], bias, scale, shift, groups, plan.code, plan.number, key,
+                    numbers.threshold[m], numbers.factor[m], y[layer], slope[layer],
+                    center[layer, :measured], spread[layer, :measured],
+                )  # fmt: skip
+                fan = width
+            into = x if depth == 0 else y[depth - 1].reshape(batch, width)
+            np.dot(into, _matrix(w, plan.head[0], fan, outputs), out)
+            _biased(out, w[plan.head[1] : plan.head[1] + outputs])
+
+            if numbers.classes:
+                found = loss.cross_entropy_of(out, target, weight, numbers.smoothing[m], out_grad)
+            else:
+                found = loss.squared_error_of(out, target, weight, out_grad)
+            losses[t, m] = found
+
+            np.dot(into.T, out_grad, _matrix(grad, plan.head[0], fan, outputs))
+            to_bias = grad[plan.head[1] : plan.head[1] + outputs]
+            to_bias[:] = 0
+            for b in range(batch):
+                for c in range(outputs):
+                    to_bias[c] += out_grad[b, c]
+            if depth or learned:
+                down = x_grad if depth == 0 else y_grad.reshape(batch, width)
+                np.dot(out_grad, _matrix(w, plan.head[0], fan, outputs).T, down)
+            for layer in range(depth - 1, -1, -1):
+                at = plan.layers[layer]
+                normed = groups >= 0
+                bias = w[at[1] : at[1] + width]
+                scale = w[at[2] : at[2] + width] if normed else nothing
+                to_scale = grad[at[2] : at[2] + width] if normed else nothing
+                to_shift = grad[at[3] : at[3] + width] if normed else nothing
+                hidden.backward(
+                    y_grad, z[layer], slope[layer], center[layer, :measured],
+                    spread[layer, :measured], bias, scale, groups, z_grad,
+                    grad[at[1] : at[1] + width], to_scale, to_shift,
+                )  # fmt: skip
+                fan = width if layer else inputs
+                into = y[layer - 1].reshape(batch, width) if layer else x
+                steep = z_grad.reshape(batch, width)
+                np.dot(into.T, steep, _matrix(grad, at[0], fan, width))
+                if layer:
+                    np.dot(steep, _matrix(w, at[0], fan, width).T, y_grad.reshape(batch, width))
+                elif learned:
+                    np.dot(steep, _matrix(w, at[0], fan, width).T, x_grad)
+                if groups == 0:
+                    mean = statistics[at[4] : at[4] + width]
+                    variance = statistics[at[5] : at[5] + width]
+                    share = numbers.momentum[m]
+                    unbiased = f32(batch) / f32(batch - 1)
+                    for h in range(width):
+                        mean[h] += share * (center[layer, h] + bias[h] - mean[h])
+                    for h in range(width):
+                        variance[h] += share * (spread[layer, h] * unbiased - variance[h])
+            if waves[0] >= 0:
+                count, dim = waves[4], waves[5]
+                size = features * count * (dim - 1)
+                columns.periodic_backward(
+                    x_grad,
+                    own,
+                    _matrix(w, waves[0], features, count),
+                    _matrix(w, waves[1], features, count),
+                    w[waves[2] : waves[2] + size].reshape(features, count, dim - 1),
+                    wave,
+                    _matrix(grad, waves[0], features, count),
+                    _matrix(grad, waves[1], features, count),
+                    grad[waves[2] : waves[2] + size].reshape(features, count, dim - 1),
+                    _matrix(grad, waves[3], features, dim - 1),
+                )
+            if table[0] >= 0:
+                to_table = _matrix(grad, table[0], table[1], table[2])
+                columns.categories_backward(x_grad, codes, rows.starts, after, to_table)
+
+            shared = numbers.mask, numbers.rate[t, m], numbers.shrink[t, m], numbers.follow[t, m]
+            if numbers.adam:
+                update.adam_of(
+                    w, grad, buffers.first[m], buffers.second[m], buffers.average[m],
+                    shared[0], shared[1], shared[2], shared[3], numbers.limit[m],
+                    numbers.bound[m], numbers.beta1[m], numbers.beta2[m], numbers.eps[m],
+                    first_step + t,
+                )  # fmt: skip
+            else:
+                update.sgd_of(
+                    w, grad, buffers.first[m], buffers.average[m],
+                    shared[0], shared[1], shared[2], shared[3], numbers.limit[m],
+                    numbers.bound[m], numbers.beta1[m], numbers.nesterov,
+                )  # fmt: skip

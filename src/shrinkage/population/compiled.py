@@ -1,0 +1,254 @@
+"""Whole steps by the compiled trainer, for cohorts of multilayer perceptrons it knows all about.
+
+`Compiled.of` reads a cohort once and answers None where the cohort holds anything else, a GPU or
+float64; then `population.step` takes the steps. Both give the same numbers up to rounding.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shrinkage import kernels
+from shrinkage.nets.layout import Layout
+from shrinkage.nets.norms import NORMS
+from shrinkage.population.state import State
+from shrinkage.randomness import stream_key
+from shrinkage.schedules.plateau import observed
+
+if TYPE_CHECKING:
+    from shrinkage.kernels.mlp import Numbers, Plan, Rows
+    from shrinkage.population.cohort import Cohort
+
+KNOWN = {
+    "augment": set(),
+    "network": {
+        *("mlp", "embedding", "periodic", "dropout", *NORMS),
+        *("relu", "leaky_relu", "elu", "tanh", "sigmoid", "gelu", "mish"),
+    },
+    "loss": {"class_weight", "label_smoothing", "cross_entropy", "squared_error"},
+    "gradient": {"clip_value", "clip_norm"},
+    "update": {"sgd", "adam", "decay", "plateau"},
+    "average": {"ema"},
+}
+"""What the trainer can do, by place. Schedules and stopping are not its business."""
+
+
+LONGEST_CALL_S = 0.1
+"""As many steps are taken in one call as this allows, so that a deadline is kept."""
+
+
+@dataclass
+class Compiled:
+    """A cohort as the trainer takes it.
+
+    starts: where each member's fold begins in `rows` [M]. constant: numbers that no step changes.
+    seconds: what a step took, when last measured.
+    """
+
+    cohort: Cohort
+    rows: Rows
+    starts: Tensor
+    plan: Plan
+    constant: dict[str, Any]
+    seconds: float = LONGEST_CALL_S
+
+    @classmethod
+    def of(cls, cohort: Cohort) -> Compiled | None:
+        """None where the trainer does not know all that these members do."""
+        strange = any(
+            entry.name not in known
+            for place, known in KNOWN.items()
+            for entry, _ in cohort.active(place)
+        )
+        dataset = cohort.dataset
+        given = set(dataset.folds[0].train.inputs) <= {"numbers", "categories"}
+        fits = dataset.dtype == torch.float32 and str(cohort.device) == "cpu" and given
+        if strange or not fits or any(cohort.snapshots) or not kernels.available():
+            return None
+        plan = _plan(cohort)
+        if plan is None:
+            return None
+        rows, starts = _rows(cohort)
+        return cls(cohort, rows, starts, plan, _constant(cohort, len(plan.layers)))
+
+    @property
+    def at_once(self) -> int:
+        """Steps that one call should take."""
+        return max(1, int(LONGEST_CALL_S / self.seconds))
+
+    def advance(self, state: State, positions: Tensor) -> State:
+        """The state after the steps of these positions [T, M, B], within each fold."""
+        began = time.perf_counter()
+        from shrinkage.kernels.mlp import Buffers, train
+
+        count, hyper, cohort = len(positions), self.cohort.hyper, self.cohort
+        entry, _ = cohort.optimizer
+        rate = cohort.rates[state.step : state.step + count]
+        if "plateau" in state.slots:
+            rate = rate * state.slots["plateau"]["share"]
+        shrink = (
+            rate * hyper["decay"]["weight_decay"] if "decay" in hyper else torch.zeros_like(rate)
+        )
+        empty = state.weights.new_empty(len(state.weights), 0)
+        average, follow = empty, torch.zeros_like(rate)
+        if "ema" in hyper:
+            average = state.slots["ema"]["average"]
+            step = torch.arange(state.step, state.step + count, dtype=rate.dtype)[:, None]
+            follow = 1 - torch.minimum(hyper["ema"]["decay"], (1 + step) / (10 + step))
+        own = [state.slots[entry.name][name] for name in _SLOTS[entry.name]]
+        first, second = own if len(own) == 2 else (*own, empty)
+        buffers = [state.weights, state.statistics, first, second, average]
+        losses = rate.new_empty(rate.shape)
+        train(
+            self.rows,
+            (positions + self.starts[:, None]).numpy(),
+            self.plan,
+            Buffers(*(x.numpy() for x in buffers)),
+            self._numbers(rate, shrink, follow),
+            state.step,
+            losses.numpy(),
+        )
+        self.seconds = (time.perf_counter() - began) / count
+        slots = dict(state.slots)
+        if "plateau" in slots:
+            for loss in losses:
+                slots["plateau"] = observed(slots["plateau"], loss)
+        return replace(
+            state,
+            step=state.step + count,
+            slots=slots,
+            first_loss=losses[0].clone() if state.step == 0 else state.first_loss,
+            worst_loss=torch.maximum(state.worst_loss, losses.amax(0)),
+        )
+
+    def _numbers(self, rate: Tensor, shrink: Tensor, follow: Tensor) -> Numbers:
+        from shrinkage.kernels.mlp import Numbers
+
+        of_steps = {"rate": rate, "shrink": shrink, "follow": follow}
+        return Numbers(
+            **{name: x.contiguous().numpy() for name, x in of_steps.items()}, **self.constant
+        )
+
+
+_SLOTS = {"adam": ("mean", "square"), "sgd": ("momentum",)}
+
+
+def _plan(cohort: Cohort) -> Plan | None:
+    """Where the arrays lie; None where the network has others than a table's perceptron."""
+    from shrinkage.kernels.activation import coded
+    from shrinkage.kernels.mlp import Plan
+
+    network, hyper = cohort.network, cohort.hyper
+    weights, statistics = network.weights, network.statistics
+    if "mlp" not in hyper or any(entry.outputs_first for entry in weights.entries):
+        return None
+    depth, shapes = hyper["mlp"]["depth"], {e.name: e.shape for e in weights.entries}
+    norm = next((name for name in NORMS if name in hyper), None)
+    if norm == "instance_norm":  # its scale is one a channel, not one a unit
+        return None
+    layers = [
+        [
+            *_places(weights, f"layer{i}.", ("weight", "bias", "norm.scale", "norm.shift")),
+            *_places(statistics, f"layer{i}.norm.", ("mean", "variance")),
+        ]
+        for i in range(depth)
+    ]
+    waves = _places(weights, "numbers.", ("frequency", "phase", "weight", "bias"))
+    (table,) = _places(weights, "categories.", ("table",))
+    head = _places(weights, "head.", ("weight", "bias"))
+    found = sum(at >= 0 for part in (*layers, waves, [table], head) for at in part)
+    if found != len(weights.entries) + len(statistics.entries) or min(head) < 0:
+        return None
+    width = hyper["mlp"]["width"]
+    fan, outputs = shapes["head.weight"]
+    inputs = shapes["layer0.weight"][0] if depth else fan
+    waves += [*shapes.get("numbers.weight", (0, 0, 0))[1:]]
+    waves[5] += 1
+    size = np.array([inputs, width, outputs])
+    groups = -1
+    if norm is not None:
+        structure = {"groups": hyper[norm]["groups"]} if norm == "group_norm" else {}
+        groups = NORMS[norm].groups(width, **structure)
+    (name, numbers), *_ = [(e.name, n) for e, n in cohort.active("network", "activation")]
+    code, number = coded(name, numbers)
+    vectors = shapes.get("categories.table", (0, 0))
+    return Plan(
+        np.array(layers, np.int64).reshape(depth, 6),
+        np.array(waves, np.int64),
+        np.array([table, *vectors], np.int64),
+        np.array(head, np.int64),
+        size,
+        groups,
+        code,
+        np.float32(number),
+    )
+
+
+def _places(layout: Layout, prefix: str, names: Iterable[str]) -> list[int]:
+    """Where each of these arrays begins, -1 where there is none."""
+    return [layout.offsets.get(prefix + name, -1) for name in names]
+
+
+def _rows(cohort: Cohort) -> tuple[Rows, Tensor]:
+    """All folds' training rows, and where each member's begin [M]."""
+    from shrinkage.kernels.mlp import Rows
+
+    dataset = cohort.dataset
+    sample, starts = dataset.stacked
+    count, labels = sample.rows, sample.target
+    assert labels is not None
+    if dataset.task == "classification":
+        target, label = torch.eye(dataset.outputs), labels.long()
+    else:
+        target, label = labels[:, None], torch.arange(count)
+    numbers = sample.inputs.get("numbers", torch.empty(count, 0))
+    codes = sample.inputs.get("categories", torch.empty(count, 0, dtype=torch.int64))
+    first = torch.tensor((0, *cohort.network.cardinalities[:-1])).cumsum(0)
+    arrays = [numbers.float(), codes.long(), first, label, target.contiguous()]
+    return Rows(*(x.numpy() for x in arrays)), starts[cohort.folds]
+
+
+def _constant(cohort: Cohort, depth: int) -> dict[str, Any]:
+    """The fields of `Numbers` that no step changes."""
+    from shrinkage.kernels.noise import thresholds
+
+    hyper, members = cohort.hyper, len(cohort.members)
+    entry, own = cohort.optimizer
+    zeros, never = torch.zeros(members), torch.full((members,), torch.inf)
+    threshold, factor = thresholds(hyper.get("dropout", {}).get("rate"), members)
+    classes = cohort.dataset.task == "classification"
+    outputs = cohort.dataset.outputs
+    weight = torch.ones(members, outputs)
+    for each, numbers in cohort.active("loss", "class_weight"):
+        labels = torch.eye(outputs).expand(members, -1, -1)
+        weight = each.apply(weight, labels, cohort.class_share, **numbers)
+    tensors = {
+        "limit": hyper.get("clip_norm", {}).get("max_norm", never),
+        "bound": hyper.get("clip_value", {}).get("max_value", never),
+        "beta1": own["beta1"] if entry.name == "adam" else own["momentum"],
+        "beta2": own.get("beta2", zeros),
+        "eps": own.get("eps", zeros),
+        "smoothing": hyper.get("label_smoothing", {}).get("eps", zeros),
+        "class_weight": weight.contiguous(),
+        "momentum": hyper.get("batch_norm", {}).get("momentum", zeros),
+        "mask": cohort.decayed,
+    }
+    streams = [
+        [stream_key(seed, f"dropout.{layer}") for seed in cohort.seeds] for layer in range(depth)
+    ]
+    return {
+        **{name: x.numpy() for name, x in tensors.items()},
+        "streams": np.array(streams, np.uint64).reshape(depth, members),
+        "threshold": threshold,
+        "factor": factor,
+        "classes": classes,
+        "adam": entry.name == "adam",
+        "nesterov": bool(own.get("nesterov", False)),
+    }
