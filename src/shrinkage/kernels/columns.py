@@ -34,9 +34,10 @@ def periodic(numbers, frequency, phase, mix, bias, waves, out) -> None:
                 wave[b, k] = cosine(frequency[j, k] * x + phase[j, k])
         np.dot(wave, mix[j], made)
         for b in range(rows):
-            out[b, j * dim] = numbers[b, j]
+            row = out[b, j * dim : (j + 1) * dim]
+            row[0] = numbers[b, j]
             for c in range(dim - 1):
-                out[b, j * dim + 1 + c] = made[b, c] + bias[j, c]
+                row[c + 1] = made[b, c] + bias[j, c]
 
 
 @kernel
@@ -50,8 +51,9 @@ def periodic_backward(
     for j in range(columns):
         to_bias[j, :] = 0
         for b in range(rows):
+            row = grad[b, j * dim : (j + 1) * dim]
             for c in range(dim - 1):
-                own[b, c] = grad[b, j * dim + 1 + c]
+                own[b, c] = row[c + 1]
                 to_bias[j, c] += own[b, c]
         np.dot(waves[j].T, own, to_mix[j])
         np.dot(own, mix[j].T, to_wave)
@@ -75,9 +77,10 @@ def categories(codes, starts, table, first, out) -> None:
     dim = table.shape[1]
     for b in range(codes.shape[0]):
         for j in range(codes.shape[1]):
-            row = starts[j] + codes[b, j]
+            vector = table[starts[j] + codes[b, j]]
+            row = out[b, first + j * dim : first + (j + 1) * dim]
             for c in range(dim):
-                out[b, first + j * dim + c] = table[row, c]
+                row[c] = vector[c]
 
 
 @kernel
@@ -87,6 +90,7 @@ def categories_backward(grad, codes, starts, first, to_table) -> None:
     to_table[:] = 0
     for b in range(codes.shape[0]):
         for j in range(codes.shape[1]):
-            row = starts[j] + codes[b, j]
+            vector = to_table[starts[j] + codes[b, j]]
+            row = grad[b, first + j * dim : first + (j + 1) * dim]
             for c in range(dim):
-                to_table[row, c] += grad[b, first + j * dim + c]
+                vector[c] += row[c]

@@ -11,7 +11,7 @@ readable functions leave the rounding of a sum.
 
 | symbol | meaning | shape |
 |---|---|---|
-| z, y, slope | of one member, row after row | [B * H] |
+| z, y, slope | of one member | [B, H] |
 | bias, scale, shift | weights of the layer and its norm | [H] |
 | groups | of units of a row that are normalized together; 0: batch norm; -1: no norm | |
 | center, spread | batch norm: mean of z and variance of each unit | [H] |
@@ -35,100 +35,104 @@ _BLOCK = 4096
 
 
 @kernel
-def sum_rows(x, units, total) -> None:
-    """x: [B * H]; total: [H], the sum over rows. Four rows a turn, so that it is loaded less."""
-    rows = x.shape[0] // units
-    total[:] = 0
+def add_rows(x, total) -> None:
+    """total: [H], plus the sum over the rows of x. Four rows a turn: it is loaded less."""
+    rows, units = x.shape
     whole = rows - rows % 4
     for b in range(0, whole, 4):
-        first, second = b * units, (b + 1) * units
-        third, fourth = (b + 2) * units, (b + 3) * units
         for h in range(units):
-            total[h] += (x[first + h] + x[second + h]) + (x[third + h] + x[fourth + h])
+            total[h] += (x[b, h] + x[b + 1, h]) + (x[b + 2, h] + x[b + 3, h])
     for b in range(whole, rows):
         for h in range(units):
-            total[h] += x[b * units + h]
+            total[h] += x[b, h]
 
 
 @kernel
-def _sum_squares(x, units, center, total) -> None:
-    """total: [H], the sum over rows of (x - center)^2."""
-    rows = x.shape[0] // units
-    total[:] = 0
+def _add_moments(x, pilot, total, square) -> None:
+    """total, square: [H], plus the sums over rows of x - pilot and of its square."""
+    rows, units = x.shape
     whole = rows - rows % 4
     for b in range(0, whole, 4):
-        first, second = b * units, (b + 1) * units
-        third, fourth = (b + 2) * units, (b + 3) * units
         for h in range(units):
-            c = center[h]
-            p, q = x[first + h] - c, x[second + h] - c
-            r, s = x[third + h] - c, x[fourth + h] - c
-            total[h] += (p * p + q * q) + (r * r + s * s)
+            c = pilot[h]
+            p, q, r, s = x[b, h] - c, x[b + 1, h] - c, x[b + 2, h] - c, x[b + 3, h] - c
+            total[h] += (p + q) + (r + s)
+            square[h] += (p * p + q * q) + (r * r + s * s)
     for b in range(whole, rows):
         for h in range(units):
-            p = x[b * units + h] - center[h]
-            total[h] += p * p
+            p = x[b, h] - pilot[h]
+            total[h] += p
+            square[h] += p * p
 
 
 @kernel
-def _sum_products(d, x, units, center, total) -> None:
-    """total: [H], the sum over rows of d (x - center)."""
-    rows = x.shape[0] // units
-    total[:] = 0
+def _add_products(d, x, center, total) -> None:
+    """total: [H], plus the sum over rows of d (x - center)."""
+    rows, units = x.shape
     whole = rows - rows % 2
     for b in range(0, whole, 2):
-        first, second = b * units, (b + 1) * units
         for h in range(units):
             c = center[h]
-            total[h] += d[first + h] * (x[first + h] - c) + d[second + h] * (x[second + h] - c)
+            total[h] += d[b, h] * (x[b, h] - c) + d[b + 1, h] * (x[b + 1, h] - c)
     for b in range(whole, rows):
         for h in range(units):
-            total[h] += d[b * units + h] * (x[b * units + h] - center[h])
+            total[h] += d[b, h] * (x[b, h] - center[h])
 
 
 @kernel
 def affine(x, gain, rest, y) -> None:
-    """x, y: [B * H]; gain, rest: [H]. y = x gain + rest."""
-    units = gain.shape[0]
-    for start in range(0, x.shape[0], units):
-        for h in range(units):
-            y[start + h] = x[start + h] * gain[h] + rest[h]
+    """y = x gain + rest."""
+    for b in range(x.shape[0]):
+        for h in range(x.shape[1]):
+            y[b, h] = x[b, h] * gain[h] + rest[h]
 
 
 @kernel
-def _measured(z, units, bias, scale, shift, center, spread, gain, rest) -> None:
-    """Batch norm as y = z gain + rest; center and spread are written."""
-    rows = z.shape[0] // units
-    sum_rows(z, units, center)
-    for h in range(units):
+def _measured(z, scale, shift, center, spread, gain, rest) -> None:
+    """Batch norm as y = z gain + rest; center and spread are written.
+
+    One pass: squares are of distances to the first row. However far that lies from the mean, its
+    own square is among them, so at most log10(B) digits of the variance are lost.
+    """
+    rows, pilot = f32(z.shape[0]), z[0]
+    center[:] = 0
+    spread[:] = 0
+    _add_moments(z, pilot, center, spread)
+    for h in range(z.shape[1]):
         center[h] /= rows
-    _sum_squares(z, units, center, spread)
-    for h in range(units):
-        spread[h] /= rows
+    for h in range(z.shape[1]):
+        spread[h] = spread[h] / rows - center[h] * center[h]
+    for h in range(z.shape[1]):
+        spread[h] = f32(0.0) if spread[h] < f32(0.0) else spread[h]
+        center[h] += pilot[h]
+    for h in range(z.shape[1]):
         gain[h] = scale[h] / sqrt(spread[h] + _EPS)
-    for h in range(units):
+    for h in range(z.shape[1]):
         rest[h] = shift[h] - center[h] * gain[h]
 
 
 @summing
-def _standardized(z, bias, scale, shift, groups, y, center, spread) -> None:
-    """Norms of each row's groups of units."""
-    units = bias.shape[0]
-    length = units // groups
-    for part in range(center.shape[0]):
-        start, unit = part * length, part % groups * length
-        total, square = f32(0.0), f32(0.0)
-        for i in range(length):
-            y[start + i] = z[start + i] + bias[unit + i]
-        for i in range(length):
-            total += y[start + i]
-        mean = f32(total / length)
-        for i in range(length):
-            square += (y[start + i] - mean) * (y[start + i] - mean)
-        inverse = f32(1.0) / sqrt(f32(square / length) + _EPS)
-        for i in range(length):
-            y[start + i] = (y[start + i] - mean) * inverse * scale[unit + i] + shift[unit + i]
-        center[part], spread[part] = mean, inverse
+def _standardized(z, bias, scale, shift, y, center, spread) -> None:
+    """Norms of each row's groups of units; center, spread: [B, G]."""
+    rows, groups = center.shape
+    length = z.shape[1] // groups
+    for b in range(rows):
+        for k in range(groups):
+            first, last = k * length, (k + 1) * length
+            row, out, own = z[b, first:last], y[b, first:last], bias[first:last]
+            gain, rest = scale[first:last], shift[first:last]
+            total, square = f32(0.0), f32(0.0)
+            for i in range(length):
+                out[i] = row[i] + own[i]
+            for i in range(length):
+                total += out[i]
+            mean = f32(total / f32(length))
+            for i in range(length):
+                square += (out[i] - mean) * (out[i] - mean)
+            inverse = f32(1.0) / sqrt(f32(square / f32(length)) + _EPS)
+            for i in range(length):
+                out[i] = (out[i] - mean) * inverse * gain[i] + rest[i]
+            center[b, k], spread[b, k] = mean, inverse
 
 
 @kernel
@@ -136,88 +140,106 @@ def forward(
     z, bias, scale, shift, groups, code, number, key, threshold, factor, y, slope, center, spread
 ) -> None:
     """One member: writes y, slope, center and spread."""
-    units = bias.shape[0]
+    rows, units = z.shape
     if groups > 0:
-        _standardized(z, bias, scale, shift, groups, y, center, spread)
-        activate(code, number, y, slope)
+        parts = center.reshape(rows, groups), spread.reshape(rows, groups)
+        _standardized(z, bias, scale, shift, y, parts[0], parts[1])
+        activate(code, number, y.reshape(-1), slope.reshape(-1))
         if threshold > 0:
-            thin(key, 0, threshold, factor, y, slope)
+            thin(key, 0, threshold, factor, y.reshape(-1), slope.reshape(-1))
         return
     gain, rest = empty(units, float32), empty(units, float32)
     if groups == 0:
-        _measured(z, units, bias, scale, shift, center, spread, gain, rest)
+        _measured(z, scale, shift, center, spread, gain, rest)
     else:
         gain[:] = 1
         rest[:] = bias
-    block = max(1, _BLOCK // units) * units
-    for first in range(0, z.shape[0], block):
-        last = min(first + block, z.shape[0])
+    block = max(1, _BLOCK // units)
+    for first in range(0, rows, block):
+        last = min(first + block, rows)
+        out, steep = y[first:last].reshape(-1), slope[first:last].reshape(-1)
         affine(z[first:last], gain, rest, y[first:last])
-        activate(code, number, y[first:last], slope[first:last])
+        activate(code, number, out, steep)
         if threshold > 0:
-            thin(key, first, threshold, factor, y[first:last], slope[first:last])
+            thin(key, first * units, threshold, factor, out, steep)
 
 
 @summing
-def _back_through_rows(
-    z, bias, center, spread, scale, groups, to_z, to_bias, to_scale, to_shift
-) -> None:
+def _back_through_rows(z, bias, center, spread, scale, to_z, to_bias, to_scale, to_shift) -> None:
     """The norms of rows; to_z holds the gradient by u and becomes that by z."""
-    units = bias.shape[0]
-    length = units // groups
+    rows, groups = center.shape
+    length = z.shape[1] // groups
     standard = empty(length, float32)
-    to_scale[:] = 0
-    sum_rows(to_z, units, to_shift)
-    for part in range(center.shape[0]):
-        start, unit = part * length, part % groups * length
-        mean, inverse = center[part], spread[part]
-        for i in range(length):
-            standard[i] = (z[start + i] + bias[unit + i] - mean) * inverse
-        for i in range(length):
-            to_scale[unit + i] += to_z[start + i] * standard[i]
-        for i in range(length):
-            to_z[start + i] *= scale[unit + i]
-        total, along = f32(0.0), f32(0.0)
-        for i in range(length):
-            total += to_z[start + i]
-            along += to_z[start + i] * standard[i]
-        total, along = f32(total / length), f32(along / length)
-        for i in range(length):
-            to_z[start + i] = (to_z[start + i] - total - standard[i] * along) * inverse
-    sum_rows(to_z, units, to_bias)
+    add_rows(to_z, to_shift)
+    for b in range(rows):
+        for k in range(groups):
+            first, last = k * length, (k + 1) * length
+            row, d, own = z[b, first:last], to_z[b, first:last], bias[first:last]
+            gain, along_all = scale[first:last], to_scale[first:last]
+            mean, inverse = center[b, k], spread[b, k]
+            for i in range(length):
+                standard[i] = (row[i] + own[i] - mean) * inverse
+            for i in range(length):
+                along_all[i] += d[i] * standard[i]
+            for i in range(length):
+                d[i] *= gain[i]
+            total, along = f32(0.0), f32(0.0)
+            for i in range(length):
+                total += d[i]
+                along += d[i] * standard[i]
+            total, along = f32(total / f32(length)), f32(along / f32(length))
+            for i in range(length):
+                d[i] = (d[i] - total - standard[i] * along) * inverse
+    add_rows(to_z, to_bias)
+
+
+@kernel
+def _product(x, y, out) -> None:
+    for i in range(out.shape[0]):
+        out[i] = x[i] * y[i]
 
 
 @kernel
 def backward(
     grad, z, slope, center, spread, bias, scale, groups, to_z, to_bias, to_scale, to_shift
 ) -> None:
-    """One member: writes the gradients by z [B * H], and by bias, scale and shift [H]."""
-    units = bias.shape[0]
-    rows = z.shape[0] // units
-    for i in range(z.shape[0]):
-        to_z[i] = grad[i] * slope[i]
+    """One member: writes the gradients by z [B, H], and by bias, scale and shift [H]."""
+    rows, units = z.shape
+    to_bias[:] = 0
+    if groups >= 0:
+        to_shift[:] = 0
+        to_scale[:] = 0
     if groups > 0:
-        _back_through_rows(
-            z, bias, center, spread, scale, groups, to_z, to_bias, to_scale, to_shift
-        )
+        _product(grad.reshape(-1), slope.reshape(-1), to_z.reshape(-1))
+        parts = center.reshape(rows, groups), spread.reshape(rows, groups)
+        _back_through_rows(z, bias, parts[0], parts[1], scale, to_z, to_bias, to_scale, to_shift)
         return
+    block = max(1, _BLOCK // units)
+    for first in range(0, rows, block):
+        last = min(first + block, rows)
+        g, s, d = grad[first:last], slope[first:last], to_z[first:last]
+        _product(g.reshape(-1), s.reshape(-1), d.reshape(-1))
+        if groups < 0:
+            add_rows(d, to_bias)
+        else:
+            add_rows(d, to_shift)
+            _add_products(d, z[first:last], center, to_scale)
     if groups < 0:
-        sum_rows(to_z, units, to_bias)
         return
     inverse, steep, even = empty(units, float32), empty(units, float32), empty(units, float32)
-    sum_rows(to_z, units, to_shift)
-    _sum_products(to_z, z, units, center, to_scale)
-    to_bias[:] = 0
     for h in range(units):
         inverse[h] = f32(1.0) / sqrt(spread[h] + _EPS)
-        to_scale[h] *= inverse[h]
-        steep[h] = inverse[h] * to_scale[h] / rows
     for h in range(units):
-        even[h] = center[h] * steep[h] - to_shift[h] / rows
+        to_scale[h] *= inverse[h]
+    for h in range(units):
+        steep[h] = inverse[h] * to_scale[h] / f32(rows)
+    for h in range(units):
+        even[h] = center[h] * steep[h] - to_shift[h] / f32(rows)
+    for h in range(units):
         inverse[h] *= scale[h]
-    for start in range(0, z.shape[0], units):
+    for b in range(rows):
         for h in range(units):
-            to_z[start + h] = (to_z[start + h] + even[h] - z[start + h] * steep[h]) * inverse[h]
+            to_z[b, h] = (to_z[b, h] + even[h] - z[b, h] * steep[h]) * inverse[h]
 
 
 @kernel
@@ -268,8 +290,8 @@ class _Hidden(torch.autograd.Function):
         y, slope = torch.empty_like(z), torch.empty_like(z)
         center, spread = z.new_empty(2, members, rows * groups if groups > 0 else units)
         _forward_all(
-            *map(_flat, (z, bias, scale, shift)), groups, code, number, *noise,
-            *map(_flat, (y, slope, center, spread)),
+            *map(_array, (z, bias, scale, shift)), groups, code, number, *noise,
+            *map(_array, (y, slope, center, spread)),
         )  # fmt: skip
         ctx.save_for_backward(z, slope, center, spread, bias, scale)
         ctx.groups = groups
@@ -283,14 +305,13 @@ class _Hidden(torch.autograd.Function):
         z, bias = saved[0], saved[4]
         to_z, (to_bias, to_scale, to_shift) = torch.empty_like(z), bias.new_empty(3, *bias.shape)
         _backward_all(
-            *map(_flat, (grad, *saved)), ctx.groups,
-            *map(_flat, (to_z, to_bias, to_scale, to_shift)),
+            *map(_array, (grad, *saved)), ctx.groups,
+            *map(_array, (to_z, to_bias, to_scale, to_shift)),
         )  # fmt: skip
         if ctx.groups < 0:
             to_scale = to_shift = None
         return to_z, to_bias, to_scale, to_shift, None, None, None, None
 
 
-def _flat(x: Tensor) -> np.ndarray:
-    """[M, ...] as an array [M, n], rows one after the other."""
-    return x.detach().contiguous().view(len(x), -1).numpy()
+def _array(x: Tensor) -> np.ndarray:
+    return x.detach().contiguous().numpy()

@@ -2,7 +2,8 @@
 
 Kernels keep NaN: a member that diverges must be seen to. So min and max are spelled out as
 comparisons that let it through, and of fast math only the fusing of products and sums is on.
-Loops run over the units of one row and touch few arrays, which is what LLVM turns into vectors.
+Loops touch few arrays and index them by loop counters alone (`x[b, h]`, or a slice's `row[h]`, but
+not `x[b * units + h]`, whose sign LLVM would have to prove): only then do they become vectors.
 """
 
 from __future__ import annotations

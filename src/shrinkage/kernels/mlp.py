@@ -119,6 +119,22 @@ def _biased(out, bias) -> None:
 
 
 @kernel
+def _gather(rows, positions, class_weight, own, codes, target, weight) -> None:
+    """The rows of a batch. class_weight: [C], or [1] where targets are numbers."""
+    for b in range(positions.shape[0]):
+        at = positions[b]
+        values, kinds, label = rows.numbers[at], rows.codes[at], rows.label[at]
+        meaning = rows.target[label]
+        for j in range(own.shape[1]):
+            own[b, j] = values[j]
+        for j in range(codes.shape[1]):
+            codes[b, j] = kinds[j]
+        for c in range(target.shape[1]):
+            target[b, c] = meaning[c]
+        weight[b] = class_weight[label] if class_weight.shape[0] > 1 else f32(1.0)
+
+
+@kernel
 def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
     """Trains every member; losses: [T, M], written. Numbers are of the steps of this call."""
     steps, members, batch = positions.shape
@@ -127,7 +143,6 @@ def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
     waves, table = plan.waves, plan.table
     learned = waves[0] >= 0 or table[0] >= 0
     groups = plan.groups
-    activations = batch * width
     x = np.empty((batch, inputs), np.float32)
     x_grad = np.empty((batch, inputs), np.float32)
     own = np.empty((batch, features), np.float32)
@@ -135,13 +150,14 @@ def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
     target = np.empty((batch, outputs), np.float32)
     weight = np.empty(batch, np.float32)
     wave = np.empty((features if waves[0] >= 0 else 0, batch, waves[4]), np.float32)
-    z = np.empty((depth, activations), np.float32)
-    y = np.empty((depth, activations), np.float32)
-    slope = np.empty((depth, activations), np.float32)
+    z = np.empty((depth, batch, width), np.float32)
+    y = np.empty((depth, batch, width), np.float32)
+    slope = np.empty((depth, batch, width), np.float32)
     center = np.empty((depth, max(width, batch * max(groups, 0))), np.float32)
     spread = np.empty_like(center)
     measured = batch * groups if groups > 0 else width
-    y_grad, z_grad = np.empty(activations, np.float32), np.empty(activations, np.float32)
+    y_grad = np.empty((batch, width), np.float32)
+    z_grad = np.empty((batch, width), np.float32)
     out = np.empty((batch, outputs), np.float32)
     out_grad = np.empty((batch, outputs), np.float32)
     grad = np.zeros(buffers.weights.shape[1], np.float32)
@@ -150,14 +166,7 @@ def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
     for m in range(members):
         w, statistics = buffers.weights[m], buffers.statistics[m]
         for t in range(steps):
-            for b in range(batch):
-                row = positions[t, m, b]
-                own[b] = rows.numbers[row]
-                codes[b] = rows.codes[row]
-                label = rows.label[row]
-                target[b] = rows.target[label]
-                weight[b] = numbers.class_weight[m, label] if numbers.classes else f32(1.0)
-
+            _gather(rows, positions[t, m], numbers.class_weight[m], own, codes, target, weight)
             if waves[0] >= 0:
                 count, dim = waves[4], waves[5]
                 lines = features, count
@@ -175,7 +184,8 @@ def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
                 after = features * dim
             else:
                 for b in range(batch):
-                    x[b, :features] = own[b]
+                    for j in range(features):
+                        x[b, j] = own[b, j]
                 after = features
             if table[0] >= 0:
                 columns.categories(
@@ -185,8 +195,8 @@ def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
             fan = inputs
             for layer in range(depth):
                 at = plan.layers[layer]
-                into = x if layer == 0 else y[layer - 1].reshape(batch, width)
-                np.dot(into, _matrix(w, at[0], fan, width), z[layer].reshape(batch, width))
+                into = x if layer == 0 else y[layer - 1]
+                np.dot(into, _matrix(w, at[0], fan, width), z[layer])
                 normed = groups >= 0
                 bias = w[at[1] : at[1] + width]
                 scale = w[at[2] : at[2] + width] if normed else nothing
@@ -198,7 +208,7 @@ def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
                     center[layer, :measured], spread[layer, :measured],
                 )  # fmt: skip
                 fan = width
-            into = x if depth == 0 else y[depth - 1].reshape(batch, width)
+            into = x if depth == 0 else y[depth - 1]
             np.dot(into, _matrix(w, plan.head[0], fan, outputs), out)
             _biased(out, w[plan.head[1] : plan.head[1] + outputs])
 
@@ -215,7 +225,7 @@ def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
                 for c in range(outputs):
                     to_bias[c] += out_grad[b, c]
             if depth or learned:
-                down = x_grad if depth == 0 else y_grad.reshape(batch, width)
+                down = x_grad if depth == 0 else y_grad
                 np.dot(out_grad, _matrix(w, plan.head[0], fan, outputs).T, down)
             for layer in range(depth - 1, -1, -1):
                 at = plan.layers[layer]
@@ -230,13 +240,12 @@ def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
                     grad[at[1] : at[1] + width], to_scale, to_shift,
                 )  # fmt: skip
                 fan = width if layer else inputs
-                into = y[layer - 1].reshape(batch, width) if layer else x
-                steep = z_grad.reshape(batch, width)
-                np.dot(into.T, steep, _matrix(grad, at[0], fan, width))
+                into = y[layer - 1] if layer else x
+                np.dot(into.T, z_grad, _matrix(grad, at[0], fan, width))
                 if layer:
-                    np.dot(steep, _matrix(w, at[0], fan, width).T, y_grad.reshape(batch, width))
+                    np.dot(z_grad, _matrix(w, at[0], fan, width).T, y_grad)
                 elif learned:
-                    np.dot(steep, _matrix(w, at[0], fan, width).T, x_grad)
+                    np.dot(z_grad, _matrix(w, at[0], fan, width).T, x_grad)
                 if groups == 0:
                     mean = statistics[at[4] : at[4] + width]
                     variance = statistics[at[5] : at[5] + width]

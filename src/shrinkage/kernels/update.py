@@ -53,11 +53,12 @@ def _clipped(grad, limit, bound) -> None:
 
 @kernel
 def _stepped(weights, direction, mask, shrink, rate) -> None:
-    if shrink != 0:
+    if shrink == 0:
         for i in range(weights.shape[0]):
-            weights[i] *= f32(1.0) - shrink * mask[i]
-    for i in range(weights.shape[0]):
-        weights[i] -= rate * direction[i]
+            weights[i] -= rate * direction[i]
+    else:
+        for i in range(weights.shape[0]):
+            weights[i] = weights[i] * (f32(1.0) - shrink * mask[i]) - rate * direction[i]
 
 
 @kernel
