@@ -3,6 +3,7 @@ small studies that are fitted once a session."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,6 +15,9 @@ import pytest
 from hypothesis import settings
 
 from shrinkage.model import Model
+
+# Kernels are compiled when a test first needs them, and not beside it.
+os.environ["SHRINKAGE_KERNELS"] = "wait"
 
 # The same examples on every machine; a shared core is no reason to fail.
 settings.register_profile("reproducible", derandomize=True, deadline=None)

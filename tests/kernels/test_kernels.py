@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,9 @@ from torch import Tensor
 from shrinkage import kernels
 from shrinkage.augment.mixup import Mixup
 from shrinkage.averaging.ema import Ema
-from shrinkage.kernels import columns, jit, loss
+from shrinkage.engine import compile
+from shrinkage.kernels import columns, jit, loss, mlp, update
+from shrinkage.kernels import hidden as fused
 from shrinkage.kernels.activation import CODES, activate, coded
 from shrinkage.kernels.hidden import hidden
 from shrinkage.kernels.noise import noise
@@ -240,10 +244,51 @@ def test_a_step_with_kernels_is_the_step_without(
 
 
 def test_kernels_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHRINKAGE_KERNELS", "off")
-    kernels.available.cache_clear()
-    assert not kernels.usable(torch.ones(1))
-    monkeypatch.delenv("SHRINKAGE_KERNELS")
-    kernels.available.cache_clear()
     assert kernels.usable(torch.ones(1))
     assert not kernels.usable(torch.ones(1, dtype=torch.float64))
+    monkeypatch.setenv("SHRINKAGE_KERNELS", "off")
+    assert not kernels.usable(torch.ones(1))
+
+
+def test_without_numba_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "find_spec", lambda name: None)
+    kernels.folder.cache_clear()
+    try:
+        assert not kernels.usable(torch.ones(1))
+        assert cohorts(Adam()).compiled is None
+    finally:
+        kernels.folder.cache_clear()
+
+
+def test_a_first_run_does_not_wait_and_one_process_compiles(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    begun: list[list[str]] = []
+    monkeypatch.setenv("SHRINKAGE_KERNELS", "")
+    monkeypatch.setattr(kernels, "folder", lambda: tmp_path)
+    monkeypatch.setattr(
+        kernels.subprocess, "Popen", lambda command, **options: begun.append(command)
+    )
+    assert not kernels.usable(torch.ones(1))
+    assert not kernels.usable(torch.ones(1))
+    assert [command[1:] for command in begun] == [["-m", "shrinkage.engine.compile"]]
+    os.utime(tmp_path / "begun", (0, 0))
+    assert not kernels.usable(torch.ones(1))
+    assert len(begun) == 2, "one that was killed long ago is no reason to wait for ever"
+    monkeypatch.setenv("SHRINKAGE_KERNELS", "compiled")
+    os.utime(tmp_path / "begun", (0, 0))
+    assert not kernels.usable(torch.ones(1))
+    assert len(begun) == 2, "a worker begins nothing"
+    kernels.mark_compiled()
+    assert kernels.usable(torch.ones(1))
+
+
+def test_compiling_calls_every_kernel_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever training calls from Python was called by `engine.compile`."""
+    marked = []
+    monkeypatch.setattr(kernels, "mark_compiled", lambda: marked.append(True))
+    compile.main()
+    assert marked
+    called = (mlp.train, fused._forward_all, fused._backward_all, update.adam_update)
+    for kernel in (*called, update.sgd_update, loss._cross_entropy, loss._squared_error):
+        assert len(kernel.signatures) == 1, kernel

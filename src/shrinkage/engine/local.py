@@ -13,6 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
+from shrinkage import kernels
+
 _POLL_S = 0.5
 
 
@@ -39,7 +41,11 @@ def executor(workers: int) -> Executor:
     from loky.process_executor import ProcessPoolExecutor
 
     # The thread count must be in the environment before a worker imports torch.
-    env = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    threads = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    env: dict[str, str] = dict.fromkeys(threads, "1")
+    # What compiles kernels is this process's child: a worker's would be killed with the worker.
+    kernels.available()
+    env["SHRINKAGE_KERNELS"] = os.environ.get("SHRINKAGE_KERNELS") or "compiled"
     return ProcessPoolExecutor(
         max_workers=workers, initializer=_begin, initargs=(os.getpid(),), env=env
     )

@@ -2,25 +2,96 @@
 
 Each file holds one kernel, compiled by Numba, and says which readable torch functions it equals;
 `tests/kernels` steps both with random input. Without Numba, on a GPU, in float64 and for what no
-kernel knows, the torch functions run; `SHRINKAGE_KERNELS=off` asks for them everywhere.
+kernel knows, the torch functions run.
+
+Compiling takes a quarter of a minute, once a machine and version. A process of its own does it, and
+the torch functions run until it is done, so that no run waits. The environment's SHRINKAGE_KERNELS
+may say otherwise: "wait" compiles here and now, "compiled" uses what is there and begins nothing,
+"off" runs without kernels.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
+import zlib
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-
-@cache
-def available() -> bool:
-    """Whether Numba is installed and not switched off."""
-    return os.environ.get("SHRINKAGE_KERNELS", "") != "off" and find_spec("numba") is not None
+_HERE = Path(__file__).parent
+_LONGEST_S = 600
+"""A compilation that is not done after this time was killed, and is begun again."""
 
 
 def usable(x: Tensor) -> bool:
-    """Whether kernels can take this tensor."""
+    """Whether kernels can take this tensor now."""
     return x.dtype == torch.float32 and x.device.type == "cpu" and available()
+
+
+def available() -> bool:
+    """Whether kernels can be called: Numba is installed, and they are compiled, or may be now."""
+    wish = os.environ.get("SHRINKAGE_KERNELS", "")
+    if wish == "off" or folder() is None:
+        return False
+    return wish == "wait" or _compiled()
+
+
+@cache
+def folder() -> Path | None:
+    """Where compiled kernels are kept, by the contents of these files; None without Numba."""
+    if find_spec("numba") is None:
+        return None
+    state = zlib.crc32(b"".join(file.read_bytes() for file in sorted(_HERE.glob("*.py"))))
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    for place in (_HERE / "__pycache__", home / "shrinkage"):
+        path = place / f"kernels-{state:08x}"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(path, os.W_OK):
+            return path
+    return None
+
+
+def mark_compiled() -> None:
+    """Say that all kernels are on disk."""
+    if (path := folder()) is not None:
+        (path / "compiled").touch()
+
+
+_seen: set[Path] = set()
+
+
+def _compiled() -> bool:
+    """Whether they are; where not, a process begins to compile them, unless one is at it."""
+    path = folder()
+    assert path is not None
+    if path in _seen or (path / "compiled").exists():
+        _seen.add(path)
+        return True
+    if os.environ.get("SHRINKAGE_KERNELS") == "compiled":
+        return False
+    begun = path / "begun"
+    try:
+        if begun.exists() and begun.stat().st_mtime < time.time() - _LONGEST_S:
+            begun.unlink()
+        begun.touch(exist_ok=False)
+    except OSError:
+        return False
+    # It outlives a short run: the next one finds kernels.
+    subprocess.Popen(
+        [sys.executable, "-m", "shrinkage.engine.compile"],
+        env={**os.environ, "SHRINKAGE_KERNELS": "wait", "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    return False

@@ -152,8 +152,8 @@ def forward(
     if groups == 0:
         _measured(z, scale, shift, center, spread, gain, rest)
     else:
-        gain[:] = 1
-        rest[:] = bias
+        for h in range(units):
+            gain[h], rest[h] = f32(1.0), bias[h]
     block = max(1, _BLOCK // units)
     for first in range(0, rows, block):
         last = min(first + block, rows)

@@ -8,14 +8,14 @@ not `x[b * units + h]`, whose sign LLVM would have to prove): only then do they 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
+
+from shrinkage.kernels import folder
 
 f32, i32 = np.float32, np.int32
 
@@ -47,19 +47,15 @@ def _kept():
     """Kernels are kept by the contents of all these files.
 
     Numba by itself looks at the file of a function alone, and would go on with the old form of
-    another that it calls. Where this folder cannot be written, Numba's own choice is taken.
+    another that it calls.
     """
     before = numba.config.CACHE_DIR  # pyright: ignore
-    numba.config.CACHE_DIR = _FOLDER  # pyright: ignore
+    numba.config.CACHE_DIR = str(folder() or before)  # pyright: ignore
     try:
         yield
     finally:
         numba.config.CACHE_DIR = before  # pyright: ignore
 
-
-_FILES = sorted(Path(__file__).parent.glob("*.py"))
-_STATE = zlib.crc32(b"".join(file.read_bytes() for file in _FILES))
-_FOLDER = str(Path(__file__).parent / "__pycache__" / f"kernels-{_STATE:08x}")
 
 _LOG2E = f32(1.44269504)
 _LN2_HIGH, _LN2_LOW = f32(0.693359375), f32(-2.12194440e-4)
