@@ -22,6 +22,7 @@ from shrinkage.recipe import Recipe, load
 from shrinkage.search import session
 from shrinkage.search.events import Watch, nobody
 from shrinkage.search.folder import Folder
+from shrinkage.search.plan import Plan, planned
 from shrinkage.search.settings import (
     Settings,
     device_for,
@@ -87,6 +88,60 @@ def fit(
     Raises BadInput for anything that cannot be used; nothing is written then.
     """
     started = started or time.time()
+    table, settings = _asked(
+        data,
+        target,
+        task=task,
+        metric=metric,
+        budget=budget,
+        test=test,
+        cv=cv,
+        recipe=recipe,
+        space=space,
+        start_from=start_from,
+        seed=seed,
+        workers=workers,
+        device=device,
+        trials=trials,
+        keep_all=keep_all,
+    )
+    folder = Path(out) if out is not None else _fresh_folder()
+    result = session.begin(table, settings, folder, started=started, watch=watch)
+    for sentence in result["without_effect"]:
+        warnings.warn(sentence, NoEffectWarning, stacklevel=2)
+    return Run(folder, result)
+
+
+def plan(
+    data: Any, target: str | None = None, *, started: float | None = None, **asked: Any
+) -> Plan:
+    """What `fit` would do with its budget: epochs, cohorts, seconds, memory. Writes nothing.
+
+    asked: `fit`'s keyword arguments, without out and watch. Raises BadInput as `fit` does.
+    """
+    started = started or time.time()
+    return planned(*_asked(data, target, **asked), started)
+
+
+def _asked(
+    data: Any,
+    target: str | None,
+    *,
+    task: str = "auto",
+    metric: str = "auto",
+    budget: str | float = "5m",
+    test: float | str = 0.2,
+    cv: str | int = "auto",
+    recipe: str | Path | Recipe | None = None,
+    space: str | Path | None = None,
+    start_from: str | Path | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    device: str = "auto",
+    trials: int | None = None,
+    keep_all: bool = False,
+) -> tuple[Table, Settings]:
+    """The table, read, and the settings, checked. Raises BadInput."""
     budget_s = seconds(budget)
     if task not in ("auto", "classification", "regression"):
         raise BadInput(f"--task {task}: expected auto, classification or regression")
@@ -119,11 +174,7 @@ def fit(
         refit=trials is None,
         start_from=str(start_from) if begun else "",
     )
-    folder = Path(out) if out is not None else _fresh_folder()
-    result = session.begin(table, settings, folder, started=started, watch=watch)
-    for sentence in result["without_effect"]:
-        warnings.warn(sentence, NoEffectWarning, stacklevel=2)
-    return Run(folder, result)
+    return table, settings
 
 
 def resume(

@@ -36,34 +36,38 @@ def fit(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     trials: Annotated[int | None, typer.Option(help="At most so many trials.", min=2)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be done, with its cost; no more.")
+    ] = False,
 ) -> None:
     """Find, train, score and save the recipe that generalizes on your table.
 
     Example: shrinkage fit customers.csv --target churned --budget 2m --out run
     """
+    from shrinkage import run as program
     from shrinkage.cli import main, terminal
-    from shrinkage.run import fit as run_fit
 
+    asked = {
+        "task": task,
+        "metric": metric,
+        "budget": budget,
+        "test": test,
+        "cv": cv,
+        "recipe": recipe,
+        "space": space,
+        "start_from": start_from,
+        "seed": seed,
+        "workers": workers,
+        "device": device,
+        "trials": trials,
+        "started": main.STARTED,
+    }
+    if dry_run:
+        plan = program.plan(data, target, **asked)
+        terminal.print_json(plan.to_json()) if as_json else terminal.print_plan(plan)
+        return
     with terminal.live(as_json) as watch:
-        run = run_fit(
-            data,
-            target,
-            task=task,
-            metric=metric,
-            budget=budget,
-            out=out,
-            test=test,
-            cv=cv,
-            recipe=recipe,
-            space=space,
-            start_from=start_from,
-            seed=seed,
-            workers=workers,
-            device=device,
-            trials=trials,
-            started=main.STARTED,
-            watch=watch,
-        )
+        run = program.fit(data, target, out=out, watch=watch, **asked)
     if as_json:
         terminal.print_json(run.result)
     else:

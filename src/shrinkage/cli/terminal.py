@@ -13,6 +13,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from shrinkage.search.events import Progress, Watch, nobody
+from shrinkage.search.plan import Plan
 
 console = Console(highlight=False)
 
@@ -148,6 +149,25 @@ def print_result(result: dict[str, Any], folder: str) -> None:
     console.print()
     for line in summary(result, folder):
         console.print(line, markup=False, soft_wrap=True)  # commands are copied whole
+
+
+def print_plan(plan: Plan) -> None:
+    """What `fit --dry-run` says."""
+    workers = f"{plan.workers} processes" if plan.workers else "one process"
+    cut = f", cut from {plan.asked} to fit the budget" if plan.epochs < plan.asked else ""
+    rungs = ", ".join(map(str, plan.rungs))
+    lines = [
+        f"{plan.rows:,} training rows, {_count(plan.folds, 'fold')}; {workers} on {plan.device}.",
+        f"Each recipe: {plan.epochs} epochs{cut}, compared after {rungs}; {plan.weights:,} weights "
+        f"a network, {plan.step_ms:.2f} ms a step of one.",
+        f"Each cohort: {_count(plan.recipes, 'recipe')}, {_count(plan.members, 'network')}. "
+        f"In all about {plan.recipes_tried} recipes, then {_count(plan.refits, 'network')} on all "
+        "rows.",
+        "Seconds: " + ", ".join(f"{name} {value:g}" for name, value in plan.seconds.items()) + ".",
+        f"Peak memory: about {plan.peak_mb:,.0f} MB in the largest process.",
+    ]
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -44,9 +44,25 @@ def begin(
 
     started: time.time() at which the budget began. Raises BadInput.
     """
-    folder = Folder(root)
     clock = Clock(started or time.time(), settings.budget_s)
     watch(Progress("reading", settings.metric, left_s=clock.left, budget_s=clock.budget_s))
+    folder = Folder(root)
+    return _go(folder, *_founded(table, settings, folder), clock, watch)
+
+
+@contextmanager
+def prepared(table: Table, settings: Settings, folder: Folder, clock: Clock) -> Iterator[Study]:
+    """A study as it is before its first step. Raises BadInput."""
+    store, settings, cut = _founded(table, settings, folder)
+    try:
+        with _logged(folder.log):
+            yield _study(folder, store, settings, cut, clock, nobody)
+    finally:
+        store.close()
+
+
+def _founded(table: Table, settings: Settings, folder: Folder) -> tuple[Store, Settings, rows.Rows]:
+    """A new folder with a table cut, what is asked of it, and the model it starts from."""
     # The data is read before a folder exists: bad input leaves nothing behind.
     model = origin.load(settings.start_from) if settings.start_from else None
     cut = rows.cut(table, settings, model)
@@ -69,7 +85,7 @@ def begin(
     except BaseException:
         folder.discard(root=made)
         raise
-    return _go(folder, store, settings, cut, clock, watch)
+    return store, settings, cut
 
 
 def resume(

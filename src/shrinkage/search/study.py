@@ -58,6 +58,7 @@ class Study:
     interrupted: bool = False
     share: float = 1.0
     trial_seconds: float = 0.0
+    step_seconds: float = 0.0
     asked: int = 0
 
     @property
@@ -82,7 +83,7 @@ class Study:
     def run(self, pool: Executor) -> None:
         """Search until the time for it is used up or the trials are all done."""
         self._restore(self.store.trials())
-        self._plan(pool)
+        self.plan(pool)
         self._loop(pool)
 
     # -- before the search ---------------------------------------------------------------
@@ -108,8 +109,8 @@ class Study:
 
         self.asked = max(self.cohorts, default=1) + 1
 
-    def _plan(self, pool: Executor) -> None:
-        """Decide once how many epochs fit; write trials 0 and 1."""
+    def plan(self, pool: Executor) -> None:
+        """Decide once how many epochs fit; write the first trials."""
         plan = self.store.study().plan
         if plan is None:
             self.show("timing a few steps")
@@ -137,7 +138,8 @@ class Study:
         timing = pool.submit(task.seconds_per_step, *arguments)
         # What only the end needs is imported while the first worker starts: a second saved.
         import_module("skops.io")
-        cost = timing.result() * total
+        self.step_seconds = timing.result()
+        cost = self.step_seconds * total
         epochs = affordable_epochs(recipe.epochs, cost, self.clock.left)
         log.info("trial 0 would take %.1f s at %d epochs", cost, recipe.epochs)
         return epochs / recipe.epochs, cost * epochs / recipe.epochs

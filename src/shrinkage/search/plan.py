@@ -1,0 +1,167 @@
+"""What a study would do with its budget, before it does it: `fit --dry-run`.
+
+A few steps of trial 0 are timed, as at the start of every study; another recipe's step costs as
+many times that as it has more work,
+
+    work = operations of the matrix products + A * activations + W * weights      (one member)
+
+with A and W measured once (docs/log.md): passes over memory, counted as operations. The rest
+follows from how a study divides its time. Memory is what this process has come to by then, and
+what the largest of some of the search's cohorts would hold, as if no kernel trained it.
+"""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from shrinkage.data.source import Table
+from shrinkage.engine import local
+from shrinkage.nets.layout import Entry
+from shrinkage.nets.network import Network
+from shrinkage.nets.table import TableShape
+from shrinkage.population.cohort import network_of
+from shrinkage.recipe import Recipe
+from shrinkage.search import session
+from shrinkage.search.budget import REFIT_SAFETY, Clock, cohort_size
+from shrinkage.search.folder import Folder
+from shrinkage.search.halving import ETA, RUNGS
+from shrinkage.search.refit import MOST_SEEDS
+from shrinkage.search.settings import Settings
+from shrinkage.search.study import Study
+
+A, W = 100.0, 40.0
+"""Operations that one activation (forward and back) and one weight (update) are worth."""
+
+_BASELINES_S = 3.0
+"""Two of scikit-learn's models on a small table; on a large one they end with the search."""
+
+_COPIES, _PASSES = 6, 12
+"""Buffers of a member as large as its weights (gradients, two of Adam, averages, the best), and as
+large as what goes into its layers where no kernel trains it."""
+
+_LOOKED_AT = 32
+"""Recipes of the search whose memory is looked at; the largest counts."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """rows: for training. members: networks a cohort, of `recipes` recipes on `folds` folds.
+
+    epochs: of each recipe; asked: before the budget cut them. rungs: epochs at which trials are
+    compared. recipes_tried: of the whole search. seconds: by part of the study, all workers at
+    work. peak_mb: resident memory of the largest process.
+    """
+
+    rows: int
+    folds: int
+    workers: int
+    device: str
+    epochs: int
+    asked: int
+    rungs: tuple[int, ...]
+    recipes: int
+    members: int
+    weights: int
+    step_ms: float
+    recipes_tried: int
+    refits: int
+    seconds: dict[str, float]
+    peak_mb: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def work(recipe: Recipe, network: Network) -> float:
+    """Operations of one member's step, memory's part counted as in the table above."""
+    products = sum(entry.size for entry in _matrices(network))
+    rows, weights = recipe.batch_size, network.weights.size
+    return 6.0 * rows * products + A * rows * activations(network) + W * weights
+
+
+def activations(network: Network) -> int:
+    """Of one row: units of all layers but the last."""
+    return sum(entry.shape[1] for entry in _matrices(network)[:-1])
+
+
+def _matrices(network: Network) -> list[Entry]:
+    return [e for e in network.weights.entries if e.role == "weight" and len(e.shape) == 2]
+
+
+def _bytes(recipe: Recipe, shape: TableShape) -> int:
+    """What a member needs while it is trained."""
+    network = network_of(recipe, shape)
+    waves = sum(e.size for e in network.weights.entries if e.name == "numbers.frequency")
+    values = waves + sum(entry.shape[0] for entry in _matrices(network))
+    return 4 * (_COPIES * network.weights.size + _PASSES * recipe.batch_size * values)
+
+
+def planned(table: Table, settings: Settings, started: float) -> Plan:
+    """Read the table, time a few steps, and leave nothing behind. Raises BadInput."""
+    with tempfile.TemporaryDirectory() as place:
+        folder, pool = Folder(Path(place) / "plan"), local.executor(0)
+        with session.prepared(table, settings, folder, Clock(started, settings.budget_s)) as study:
+            return _of(study, pool)
+
+
+def _of(study: Study, pool: Executor) -> Plan:
+    settings, clock, problem = study.settings, study.clock, study.problem
+    study.plan(pool)
+    recipe = study.space.base
+    network = network_of(recipe, problem.shape)
+    plain = study.recipes[1]
+    ratio = work(plain, network_of(plain, problem.shape)) / work(recipe, network)
+    ratio *= plain.epochs * recipe.batch_size / (study.recipes[0].epochs * plain.batch_size)
+    slots, trial = max(1, settings.workers), study.trial_seconds
+    read = time.time() - clock.started
+    references = (trial * (1 + ratio) + _BASELINES_S) / min(slots, 2)
+    whole = max(len(study.rows.train) / len(fold.train) for fold in study.rows.folds)
+    one = trial / problem.folds * whole
+    search = max(0.0, study.search_deadline - time.time() - references)
+    count = cohort_size(problem.folds, problem.device, RUNGS[0] * trial, search)
+    # Of a cohort's trials one in ETA goes on at each rung.
+    kept = [ETA**-rung for rung in range(len(RUNGS))]
+    legs = [end - begin for begin, end in zip((0.0, *RUNGS), RUNGS, strict=False)]
+    share = sum(part * leg for part, leg in zip(kept, legs, strict=True))
+    tried = int(search * slots / max(share * trial, 1e-9))
+    if settings.trials is not None:
+        tried = min(tried, settings.trials - 2)
+        search = tried * share * trial / slots
+    refit = clock.deadline - study.search_deadline
+    refits = min(MOST_SEEDS, slots * int(refit / max(REFIT_SAFETY * one, 1e-9)))
+    if not settings.refit:
+        refit, refits = 0.0, 0
+    members = count * problem.folds
+    others = study.searching.ask(0, _LOOKED_AT) if tried > 0 else []
+    more = members * max([_bytes(other, problem.shape) for other in others], default=0) / 2**20
+    now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    total = recipe.epochs
+    return Plan(
+        rows=len(study.rows.train),
+        folds=problem.folds,
+        workers=settings.workers,
+        device=problem.device,
+        epochs=total,
+        asked=study.recipes[0].epochs,
+        rungs=tuple(max(1, round(rung * total)) for rung in RUNGS),
+        recipes=count,
+        members=members,
+        weights=network.weights.size,
+        step_ms=1000 * study.step_seconds / problem.folds,
+        recipes_tried=max(0, tried),
+        refits=refits,
+        seconds={
+            "reading and timing": round(read, 1),
+            "default, plain, baselines": round(references, 1),
+            "search": round(search, 1),
+            "all rows": round(refits / slots * one * REFIT_SAFETY, 1),
+            "whole budget": clock.budget_s,
+        },
+        peak_mb=round(now + more, 1),
+    )

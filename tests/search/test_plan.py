@@ -1,0 +1,87 @@
+"""What `fit --dry-run` says: true to what fit then does, and nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from conftest import TINY, mixed
+from shrinkage import run
+from shrinkage.nets.mlp import Mlp
+from shrinkage.nets.table import TableShape
+from shrinkage.population.cohort import network_of
+from shrinkage.recipe import Recipe, load
+from shrinkage.rows.minibatch import Minibatch
+from shrinkage.search.plan import A, W, work
+
+SHAPE = TableShape(10, (), 3)
+
+
+def work_of(*own: object) -> float:
+    recipe = Recipe(*own)
+    return work(recipe, network_of(recipe, SHAPE))
+
+
+def test_work_counts_products_activations_and_weights() -> None:
+    found = work_of(Minibatch(batch_size=50), Mlp(width=20, depth=2))
+    products, biases = 10 * 20 + 20 * 20 + 20 * 3, 20 + 20 + 3
+    assert found == 6 * 50 * products + A * 50 * 40 + W * (products + biases)
+
+
+def test_work_grows_with_rows_and_width() -> None:
+    small, wide = work_of(Mlp(width=64)), work_of(Mlp(width=128))
+    assert 2 < wide / small < 4
+    large = work_of(Minibatch(batch_size=512), Mlp(width=64))
+    assert 1.9 < large / small < 2
+
+
+def test_the_plan_is_what_fit_does(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(TINY)
+    asked = {"recipe": tmp_path / "recipe.toml", "cv": "3", "workers": 0, "trials": 5}
+    plan = run.plan(mixed(120), "y", budget="60s", **asked)
+    result = run.fit(mixed(120), "y", budget="60s", out=tmp_path / "run", **asked).result  # pyright: ignore
+    assert plan.rows == result["rows"]["training"]
+    assert plan.folds == result["rows"]["folds"] == 3
+    assert plan.epochs == plan.asked == 9
+    assert plan.rungs == (1, 3, 9)
+    assert plan.recipes_tried == 3 == result["n_trials"] - 2
+    assert plan.members == 3 * plan.recipes
+    assert plan.refits == 0, "a number of trials asks for no refit"
+    assert plan.peak_mb > 100
+
+
+def test_the_budget_is_divided_and_cuts_epochs() -> None:
+    long = load("default").set({"data.minibatch.epochs": 100_000})
+    plan = run.plan(mixed(400), "y", budget="30s", recipe=long, workers=2)
+    assert 1 <= plan.epochs < plan.asked == 100_000
+    parts = dict(plan.seconds)
+    assert parts.pop("whole budget") == 30
+    assert 0 < sum(parts.values()) <= 30
+    assert plan.rungs[-1] == plan.epochs
+
+
+def test_it_prints_and_leaves_nothing(command, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mixed(120).to_csv("rows.csv", index=False)
+    asked = "rows.csv", "--target", "y", "--budget", "30s", "--workers", "0", "--dry-run"
+    done = command("fit", *asked)
+    assert done.code == 0
+    assert "Peak memory" in done.out
+    assert "Each cohort" in done.out
+    found = json.loads(command("fit", *asked, "--json").out)
+    assert found["rows"] == 96
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+
+
+BAD = [(["--target", "nothing"], "nothing"), (["--target", "y", "--cv", "many"], "--cv")]
+
+
+@pytest.mark.parametrize(("more", "words"), BAD, ids=[words for _, words in BAD])
+def test_bad_input_is_named(more: list[str], words: str, command, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    mixed(60).to_csv(path, index=False)
+    done = command("fit", path, *more, "--dry-run")
+    assert done.code == 2
+    assert words in done.err
