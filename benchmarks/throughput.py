@@ -1,6 +1,7 @@
 """Training steps per core-second, beside what people write by hand.
 
     python benchmarks/throughput.py [--widths 32 64 128 256 512] [--pairs 5] [--json FILE]
+    python benchmarks/throughput.py --scaling --widths 64 256
 
 Three hidden layers, batch norm, dropout 0.1, AdamW, batches of 128 rows, 54 columns, 7 classes,
 12,800 rows in memory. Each side runs with one process a core, all at once, for --seconds; sides
@@ -173,6 +174,19 @@ def on_all_cores(cores: int, function: Callable[..., float], *arguments: object)
         local.stop(pool)
 
 
+def scaling(widths: list[int], members: int, pairs: int, cores: int, seconds: float) -> None:
+    """Prints how many times one core's steps all cores take."""
+    print("| width | one core |", cores, "cores | ratio |\n|---|---|---|---|")
+    for width in widths:
+        turns = [
+            [on_all_cores(count, ours, width, members, seconds) for count in (1, cores)]
+            for _ in range(pairs)
+        ]
+        one, several = (statistics.median(turn[k] for turn in turns) for k in (0, 1))
+        ratio = statistics.median(turn[1] / turn[0] for turn in turns)
+        print(f"| {width} | {one:,.0f} | {several:,.0f} | {ratio:.2f} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # pyright: ignore
     parser.add_argument("--widths", type=int, nargs="*", default=[32, 64, 128, 256, 512])
@@ -181,9 +195,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--no-loader", action="store_true", help="leave Optuna out")
+    parser.add_argument("--scaling", action="store_true", help="all cores against one, ours only")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     cores, seconds = given.cores, given.seconds
+    if given.scaling:
+        return scaling(given.widths, given.members, given.pairs, cores, seconds)
     everyone = [ours, eager, sgemm] + ([] if given.no_loader else [loader])
     found = {}
     print("steps per core-second; medians of", given.pairs, "turns on", cores, "cores")

@@ -7,7 +7,7 @@ kernel knows, the torch functions run.
 Compiling takes a quarter of a minute, once a machine and version. A process of its own does it, and
 the torch functions run until it is done, so that no run waits. The environment's SHRINKAGE_KERNELS
 may say otherwise: "wait" compiles here and now, "compiled" uses what is there and begins nothing,
-"off" runs without kernels.
+"off" runs without kernels. SHRINKAGE_KERNELS_FOLDER is where to keep them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ def folder() -> Path | None:
         return None
     state = zlib.crc32(b"".join(file.read_bytes() for file in sorted(_HERE.glob("*.py"))))
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    for place in (_HERE / "__pycache__", home / "shrinkage"):
+    places = [_HERE / "__pycache__", home / "shrinkage"]
+    if own := os.environ.get("SHRINKAGE_KERNELS_FOLDER"):
+        places = [Path(own)]
+    for place in places:
         path = place / f"kernels-{state:08x}"
         try:
             path.mkdir(parents=True, exist_ok=True)
