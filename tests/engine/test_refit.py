@@ -49,7 +49,7 @@ def alone(work: refit.Refit, seed: int) -> torch.Tensor:
 
 
 def test_each_seed_is_the_recipe_trained_alone_on_all_rows(work: refit.Refit) -> None:
-    assert refit.run(work) == 2
+    assert refit.run(work)[0] == 2
     found = load_file(work.after)["weights"]
     for row, seed in enumerate(work.seeds):
         torch.testing.assert_close(found[row], alone(work, seed), rtol=1e-4, atol=1e-5)
@@ -66,14 +66,14 @@ def test_all_training_rows_are_trained_on_and_none_of_the_test_rows() -> None:
     "change", [{"bar": -1.0}, {"deadline": 0.0}], ids=["worse than the bar", "no time"]
 )
 def test_what_is_no_good_or_not_done_is_not_kept(work: refit.Refit, change: dict) -> None:
-    assert refit.run(replace(work, **change)) == 0
+    assert refit.run(replace(work, **change))[0] == 0
     assert not work.after.exists()
 
 
 def test_a_longer_share_trains_on(work: refit.Refit) -> None:
-    assert refit.run(work) == 2
+    assert refit.run(work)[0] == 2
     half = load_file(work.after)["weights"]
-    assert refit.run(replace(work, share=1.0)) == 2
+    assert refit.run(replace(work, share=1.0))[0] == 2
     assert not torch.allclose(half, load_file(work.after)["weights"])
 
 
@@ -82,13 +82,13 @@ def test_what_watches_validation_scores_can_be_refitted(work: refit.Refit) -> No
     recipe = work.recipe.using(
         Plateau(factor=0.5, patience=0.0), Swa(start=0.2), BatchNorm(), EarlyStopping(patience=9.0)
     )
-    assert refit.run(replace(work, recipe=recipe)) == 2
+    assert refit.run(replace(work, recipe=recipe))[0] == 2
     assert load_file(work.after)["statistics"].shape[1] > 0
 
 
 def test_a_refit_with_snapshots_keeps_all_networks_of_each_seed(work: refit.Refit) -> None:
     recipe = work.recipe.using(Snapshot(count=3))
-    assert refit.run(replace(work, recipe=recipe, share=1.0)) == 6
+    assert refit.run(replace(work, recipe=recipe, share=1.0))[0] == 6
     found = load_file(work.after)
     assert int(found["seeds"]) == 2
     for seed in range(2):
@@ -104,4 +104,4 @@ def test_a_refit_that_diverges_is_not_kept(work: refit.Refit) -> None:
     """With no network finished, and with some that were kept before."""
     wild = work.recipe.set({"update.adam.lr": 1e30})
     for recipe in (wild, wild.using(Snapshot(count=6))):
-        assert refit.run(replace(work, recipe=recipe, bar=float("inf"))) == 0
+        assert refit.run(replace(work, recipe=recipe, bar=float("inf")))[0] == 0

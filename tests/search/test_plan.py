@@ -9,32 +9,45 @@ import pytest
 
 from conftest import TINY, mixed
 from shrinkage import run
+from shrinkage.augment.mixup import Mixup
 from shrinkage.nets.mlp import Mlp
+from shrinkage.nets.resnet import Resnet
 from shrinkage.nets.table import TableShape
-from shrinkage.population.cohort import network_of
 from shrinkage.recipe import Recipe, load
 from shrinkage.rows.minibatch import Minibatch
-from shrinkage.search.plan import A, W, work
+from shrinkage.search import cost
+from shrinkage.search.cost import A, R, S, W, work
 
 SHAPE = TableShape(10, (), 3)
 
 
 def work_of(*own: object) -> float:
-    recipe = Recipe(*own)
-    return work(recipe, network_of(recipe, SHAPE))
+    return work(Recipe(*own), SHAPE)
 
 
 def test_work_counts_products_activations_and_weights() -> None:
     found = work_of(Minibatch(batch_size=50), Mlp(width=20, depth=2))
     products, biases = 10 * 20 + 20 * 20 + 20 * 3, 20 + 20 + 3
-    assert found == 6 * 50 * products + A * 50 * 40 + W * (products + biases)
+    assert found == S + 6 * 50 * products + A * 50 * 40 + W * (products + biases)
 
 
 def test_work_grows_with_rows_and_width() -> None:
-    small, wide = work_of(Mlp(width=64)), work_of(Mlp(width=128))
+    small, wide = work_of(Mlp(width=256)), work_of(Mlp(width=512))
     assert 2 < wide / small < 4
-    large = work_of(Minibatch(batch_size=512), Mlp(width=64))
-    assert 1.9 < large / small < 2
+    large = work_of(Minibatch(batch_size=512), Mlp(width=256))
+    assert 1.8 < large / small < 2
+
+
+def test_what_no_kernel_trains_costs_more() -> None:
+    known, strange = work_of(Mlp(width=64)), work_of(Mlp(width=64), Mixup(alpha=0.2))
+    assert strange == R * known
+    assert cost.known(load("default"))
+    assert not cost.known(load("default").using(Resnet()))
+
+
+def test_a_whole_training_is_of_all_epochs() -> None:
+    few, many = Recipe(Minibatch(64, 10)), Recipe(Minibatch(64, 30))
+    assert cost.whole(many, SHAPE) == 3 * cost.whole(few, SHAPE)
 
 
 def test_the_plan_is_what_fit_does(tmp_path: Path) -> None:

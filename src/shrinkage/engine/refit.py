@@ -55,8 +55,11 @@ def without_validation(recipe: Recipe) -> Recipe:
     return recipe.without("early_stopping").using(*watching)
 
 
-def run(work: Refit) -> int:
-    """Do it; returns how many networks were kept. Nothing is written where time ran out."""
+def run(work: Refit) -> tuple[int, float]:
+    """Do it; returns how many networks were kept, and the seconds it took.
+
+    Nothing is written where time ran out.
+    """
     began = time.perf_counter()
     problem, shape = work.problem, work.problem.shape
     recipe = without_validation(work.recipe)
@@ -69,7 +72,7 @@ def run(work: Refit) -> int:
     until = max(1, round(work.share * cohort.total_steps))
     training = advance(training, until, score, lambda: time.time() > work.deadline)
     if training.alive and training.state.step < until:
-        return 0
+        return 0, time.perf_counter() - began
     sample = dataset.folds[0].train
     assert sample.target is not None
     kept = []
@@ -81,11 +84,12 @@ def run(work: Refit) -> int:
         # A network that is not a number compares as False.
         if outcome.reason is None and float(losses.mean()) <= work.bar:
             kept.append(its)
+    taken = time.perf_counter() - began
     if kept:
-        seconds = torch.tensor(time.perf_counter() - began)
+        seconds = torch.tensor(taken)
         weights, statistics = (torch.cat(parts).cpu() for parts in zip(*kept, strict=True))
         tensors = {"weights": weights, "statistics": statistics}
         tensors["seconds"], tensors["seeds"] = seconds, torch.tensor(len(work.seeds))
         with replacing(work.after, sync=False) as temporary:
             save_file(tensors, temporary)
-    return sum(len(weights) for weights, _ in kept)
+    return sum(len(weights) for weights, _ in kept), taken

@@ -1,13 +1,8 @@
 """What a study would do with its budget, before it does it: `fit --dry-run`.
 
-A few steps of trial 0 are timed, as at the start of every study; another recipe's step costs as
-many times that as it has more work,
-
-    work = operations of the matrix products + A * activations + W * weights      (one member)
-
-with A and W measured once (docs/log.md): passes over memory, counted as operations. The rest
-follows from how a study divides its time. Memory is what this process has come to by then, and
-what the largest of some of the search's cohorts would hold, as if no kernel trained it.
+A few steps of trial 0 are timed, as at the start of every study; `search.cost` says what another
+recipe costs beside it, and the rest follows from how a study divides its time. Memory is what this
+process has come to by then, and what the largest of some of the search's cohorts would hold.
 """
 
 from __future__ import annotations
@@ -22,12 +17,8 @@ from typing import Any
 
 from shrinkage.data.source import Table
 from shrinkage.engine import local
-from shrinkage.nets.layout import Entry
-from shrinkage.nets.network import Network
-from shrinkage.nets.table import TableShape
 from shrinkage.population.cohort import network_of
-from shrinkage.recipe import Recipe
-from shrinkage.search import session
+from shrinkage.search import cost, session
 from shrinkage.search.budget import REFIT_SAFETY, Clock, cohort_size
 from shrinkage.search.folder import Folder
 from shrinkage.search.halving import ETA, RUNGS
@@ -35,15 +26,8 @@ from shrinkage.search.refit import MOST_SEEDS
 from shrinkage.search.settings import Settings
 from shrinkage.search.study import Study
 
-A, W = 100.0, 40.0
-"""Operations that one activation (forward and back) and one weight (update) are worth."""
-
 _BASELINES_S = 3.0
 """Two of scikit-learn's models on a small table; on a large one they end with the search."""
-
-_COPIES, _PASSES = 6, 12
-"""Buffers of a member as large as its weights (gradients, two of Adam, averages, the best), and as
-large as what goes into its layers where no kernel trains it."""
 
 _LOOKED_AT = 32
 """Recipes of the search whose memory is looked at; the largest counts."""
@@ -78,30 +62,6 @@ class Plan:
         return asdict(self)
 
 
-def work(recipe: Recipe, network: Network) -> float:
-    """Operations of one member's step, memory's part counted as in the table above."""
-    products = sum(entry.size for entry in _matrices(network))
-    rows, weights = recipe.batch_size, network.weights.size
-    return 6.0 * rows * products + A * rows * activations(network) + W * weights
-
-
-def activations(network: Network) -> int:
-    """Of one row: units of all layers but the last."""
-    return sum(entry.shape[1] for entry in _matrices(network)[:-1])
-
-
-def _matrices(network: Network) -> list[Entry]:
-    return [e for e in network.weights.entries if e.role == "weight" and len(e.shape) == 2]
-
-
-def _bytes(recipe: Recipe, shape: TableShape) -> int:
-    """What a member needs while it is trained."""
-    network = network_of(recipe, shape)
-    waves = sum(e.size for e in network.weights.entries if e.name == "numbers.frequency")
-    values = waves + sum(entry.shape[0] for entry in _matrices(network))
-    return 4 * (_COPIES * network.weights.size + _PASSES * recipe.batch_size * values)
-
-
 def planned(table: Table, settings: Settings, started: float) -> Plan:
     """Read the table, time a few steps, and leave nothing behind. Raises BadInput."""
     with tempfile.TemporaryDirectory() as place:
@@ -116,8 +76,7 @@ def _of(study: Study, pool: Executor) -> Plan:
     recipe = study.space.base
     network = network_of(recipe, problem.shape)
     plain = study.recipes[1]
-    ratio = work(plain, network_of(plain, problem.shape)) / work(recipe, network)
-    ratio *= plain.epochs * recipe.batch_size / (study.recipes[0].epochs * plain.batch_size)
+    ratio = cost.whole(plain, problem.shape) / cost.whole(study.recipes[0], problem.shape)
     slots, trial = max(1, settings.workers), study.trial_seconds
     read = time.time() - clock.started
     references = (trial * (1 + ratio) + _BASELINES_S) / min(slots, 2)
@@ -139,7 +98,7 @@ def _of(study: Study, pool: Executor) -> Plan:
         refit, refits = 0.0, 0
     members = count * problem.folds
     others = study.searching.ask(0, _LOOKED_AT) if tried > 0 else []
-    more = members * max([_bytes(other, problem.shape) for other in others], default=0) / 2**20
+    more = members * max([cost.held(other, problem.shape) for other in others], default=0) / 2**20
     now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     total = recipe.epochs
     return Plan(

@@ -74,7 +74,7 @@ def train(study: Study, pool: Executor) -> None:
 def _finish(future: Future) -> None:
     """The winner stands already: what fails here costs the refit, not the study."""
     try:
-        log.info("%d networks on all rows are kept", future.result())
+        log.info("%d networks on all rows are kept, %.1f s", *future.result())
     except Unwritable:
         raise
     except Exception:

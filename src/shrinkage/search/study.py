@@ -18,7 +18,7 @@ from shrinkage import scores
 from shrinkage.engine import arrays, task
 from shrinkage.errors import BadInput, Unwritable
 from shrinkage.recipe import Recipe
-from shrinkage.search import baseline, rows
+from shrinkage.search import baseline, cost, rows
 from shrinkage.search.budget import Clock, affordable_epochs, cohort_size
 from shrinkage.search.cohort import Cohort
 from shrinkage.search.contest import DEFAULT, FRESH, FROM_RANDOM_WEIGHTS, PLAIN
@@ -31,6 +31,9 @@ from shrinkage.space import Space
 from shrinkage.store.tables import RungRow, Store, Trial, TrialRow
 
 log = logging.getLogger("shrinkage")
+
+_HOPE = 0.7
+"""A rung is begun where this part of what it seems to cost fits: what it costs is a guess."""
 
 _TIMED_STEPS = 10
 _TICK_S = 0.25
@@ -93,9 +96,8 @@ class Study:
         for trial in trials:
             name = f"{self.store.path}: the recipe of trial {trial.number}"
             recipe = Recipe.from_toml(trial.recipe, name)
-            cohort = self.cohorts.setdefault(
-                trial.cohort, Cohort(trial.cohort, trial.source, {}, set())
-            )
+            fresh = Cohort(trial.cohort, trial.source, {}, set())
+            cohort = self.cohorts.setdefault(trial.cohort, fresh)
             cohort.trials[trial.number] = recipe
             if trial.status == "running":
                 cohort.alive.add(trial.number)
@@ -187,9 +189,24 @@ class Study:
             return baselines.pop(0)
         if time.time() > self.search_deadline:
             return None
-        if waiting:
-            return max(waiting, key=lambda cohort: cohort.rung)
-        return self._ask()
+        # What would not end in time is not begun; the refit's processes are free the earlier.
+        if fitting := [cohort for cohort in waiting if self._fits(cohort)]:
+            return max(fitting, key=lambda cohort: cohort.rung)
+        # A new recipe is worth a first rung where it could still come to its last.
+        return self._ask() if self._in_time(self.trial_seconds) else None
+
+    def _fits(self, cohort: Cohort) -> bool:
+        """Whether a cohort's next rung should end before the search does."""
+        leg = RUNGS[cohort.rung] - (RUNGS[cohort.rung - 1] if cohort.rung else 0)
+        shape = self.problem.shape
+        work = sum(cost.whole(cohort.trials[number], shape) for number in cohort.alive)
+        times = work / cost.whole(self.space.base, shape)
+        return self._in_time(self.trial_seconds * leg * times)
+
+    def _in_time(self, seconds: float) -> bool:
+        """A study of so many trials does not go by guesses."""
+        asked = self.settings.trials is not None
+        return asked or time.time() + _HOPE * seconds < self.search_deadline
 
     def _ask(self) -> Cohort | None:
         """A new cohort of recipes that were not tried yet; None where there are none."""
@@ -303,7 +320,7 @@ class Study:
         if found.halted:
             # The database says nothing of an unfinished rung: a resumed study trains it again.
             cohort.alive.clear()
-            log.info("cohort %d rung %d: the time was used up", cohort.number, rung)
+            log.info("cohort %d rung %d: time was up, %.1f s", cohort.number, rung, found.seconds)
             return
         # The default and the plain network set the bar, too.
         self.seen[rung] += found.scores.values()

@@ -1,0 +1,63 @@
+"""What a recipe costs beside another: work of a step, and memory while it is trained.
+
+    work = (S + 6 B products + A B activations + W weights) * (1, or R without a compiled trainer)
+
+products: entries of all weight matrices, each used in a product forward and two backward; B rows.
+S: what a step of nothing costs. A, W: passes over memory, counted as operations. R: what the
+readable step takes in times of the compiled. All are of the machine of docs/log.md; seconds come
+from timing one recipe.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from shrinkage import kernels
+from shrinkage.catalog import entry_of
+from shrinkage.nets.layout import Entry
+from shrinkage.nets.network import Network
+from shrinkage.nets.table import TableShape
+from shrinkage.population.cohort import network_of
+from shrinkage.population.compiled import KNOWN
+from shrinkage.recipe import Recipe
+
+S, A, W, R = 2e6, 100.0, 40.0, 3.0
+
+_COPIES, _PASSES = 6, 12
+"""Buffers of a member as large as its weights (gradients, two of Adam, averages, the best), and as
+large as what goes into its layers where no kernel trains it."""
+
+
+@lru_cache(maxsize=4096)
+def work(recipe: Recipe, shape: TableShape) -> float:
+    """Of one step of one member, in operations."""
+    network, rows = network_of(recipe, shape), recipe.batch_size
+    matrices = _matrices(network)
+    products = sum(entry.size for entry in matrices)
+    activations = sum(entry.shape[1] for entry in matrices[:-1])
+    found = S + 6.0 * rows * products + A * rows * activations + W * network.weights.size
+    return found * (1.0 if known(recipe) or not kernels.available() else R)
+
+
+def whole(recipe: Recipe, shape: TableShape) -> float:
+    """Of one member's whole training, in operations a row of the table."""
+    return work(recipe, shape) * recipe.epochs / recipe.batch_size
+
+
+def known(recipe: Recipe) -> bool:
+    """Whether the compiled trainer takes this recipe's steps."""
+    entries = [entry_of(ingredient) for ingredient in recipe.ingredients]
+    structural = [entry for entry in entries if entry.structural and entry.place in KNOWN]
+    return all(entry.name in KNOWN[entry.place] for entry in structural)
+
+
+def held(recipe: Recipe, shape: TableShape) -> int:
+    """Bytes that a member needs while it is trained, as if no kernel did it."""
+    network = network_of(recipe, shape)
+    waves = sum(e.size for e in network.weights.entries if e.name == "numbers.frequency")
+    values = waves + sum(entry.shape[0] for entry in _matrices(network))
+    return 4 * (_COPIES * network.weights.size + _PASSES * recipe.batch_size * values)
+
+
+def _matrices(network: Network) -> list[Entry]:
+    return [e for e in network.weights.entries if e.role == "weight" and len(e.shape) == 2]
