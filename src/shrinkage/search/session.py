@@ -153,6 +153,7 @@ def _search(
                 study.interrupted = True
                 log.warning("interrupted: keeping the best so far")
             local.stop(pool)
+            folder.sweep()  # a worker that was stopped while it wrote leaves a piece
             watch(Progress("scoring", settings.metric, budget_s=clock.budget_s))
             result = finish.conclude(study)
             finish.write(study, result)
