@@ -289,6 +289,6 @@ def test_compiling_calls_every_kernel_there_is(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(kernels, "mark_compiled", lambda: marked.append(True))
     compile.main()
     assert marked
-    called = (mlp.train, fused._forward_all, fused._backward_all, update.adam_update)
+    called = (mlp.train, mlp.infer, fused._forward_all, fused._backward_all, update.adam_update)
     for kernel in (*called, update.sgd_update, loss._cross_entropy, loss._squared_error):
         assert len(kernel.signatures) == 1, kernel

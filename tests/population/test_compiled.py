@@ -36,7 +36,7 @@ from shrinkage.optim.decay import Decay
 from shrinkage.optim.sam import Sam
 from shrinkage.optim.sgd import Sgd
 from shrinkage.population.cohort import Cohort, Member
-from shrinkage.population.predict import predict
+from shrinkage.population.predict import forward, predict
 from shrinkage.population.train import Training, advance
 from shrinkage.recipe import Recipe, load
 from shrinkage.rows.minibatch import Minibatch
@@ -138,6 +138,24 @@ def test_it_trains_as_the_readable_step_does(name: str, monkeypatch: pytest.Monk
     assert (true[0] - true[-1]).abs().amax() > 1e-3 * scale, "members differ"
     distance = (compiled - true).abs().amax() / scale
     assert distance < 5 * (rounded - true).abs().amax() / scale + 2e-6
+
+
+@pytest.mark.parametrize("rows", [1, 70, 700])
+@pytest.mark.parametrize("name", CASES)
+def test_it_predicts_as_the_readable_network_does(name: str, rows: int) -> None:
+    own = CASES[name]()
+    dataset = small_table(_task(own), rows=rows, dtype=torch.float32)
+    its = cohort_of(own, dataset)
+    assert its.compiled is not None
+    random = torch.Generator().manual_seed(0)
+    weights = torch.randn(len(own), its.network.weights.size, generator=random)
+    statistics = torch.rand(len(own), its.network.statistics.size, generator=random) + 0.1
+    samples = [dataset.folds[member.fold].train for member in own]
+    found = its.compiled.outputs(weights, statistics, samples)
+    expected = forward(its.network, weights.double(), statistics.double(), samples)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.shape == theirs.shape == (rows, dataset.outputs)
+        assert (ours - theirs).abs().amax() < 2e-5 * theirs.abs().amax()
 
 
 @pytest.mark.parametrize("name", ["default", "on beside off", "plateau"])

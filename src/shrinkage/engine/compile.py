@@ -18,6 +18,7 @@ from shrinkage.nets.table import TableShape
 from shrinkage.optim.sgd import Sgd
 from shrinkage.population.cohort import Cohort, Member, network_of
 from shrinkage.population.dataset import Dataset, Fold, Sample
+from shrinkage.population.predict import predict
 from shrinkage.population.train import Training, advance
 from shrinkage.recipe import Recipe
 from shrinkage.rows.minibatch import Minibatch
@@ -45,7 +46,9 @@ def trained(recipe: Recipe, task: str) -> None:
     shape = TableShape(3, (2, 2), dataset.outputs)
     member = Member(recipe.for_task(task))
     cohort = Cohort((member,), dataset, lambda recipe: network_of(recipe, shape))
-    advance(Training.begin(cohort), STEPS, lambda prediction, target: torch.zeros(1))
+    training = advance(Training.begin(cohort), STEPS, lambda prediction, target: torch.zeros(1))
+    outcome = training.outcome(0)
+    predict(cohort, outcome.weights, outcome.statistics, [sample])
 
 
 def main() -> None:

@@ -164,6 +164,31 @@ def forward(
             thin(key, first * units, threshold, factor, out, steep)
 
 
+@kernel
+def infer(
+    z, bias, scale, shift, mean, variance, groups, code, number, y, slope, center, spread
+) -> None:
+    """One member as it predicts: by batch norm's running statistics [H], and without dropout.
+
+    Writes y; slope, center and spread are scratch, as in `forward`.
+    """
+    rows, units = z.shape
+    if groups > 0:
+        parts = center.reshape(rows, groups), spread.reshape(rows, groups)
+        _standardized(z, bias, scale, shift, y, parts[0], parts[1])
+    else:
+        gain, rest = empty(units, float32), empty(units, float32)
+        for h in range(units):
+            gain[h], rest[h] = f32(1.0), bias[h]
+        if groups == 0:
+            for h in range(units):
+                gain[h] = scale[h] / sqrt(variance[h] + _EPS)
+            for h in range(units):
+                rest[h] = shift[h] + (bias[h] - mean[h]) * gain[h]
+        affine(z, gain, rest, y)
+    activate(code, number, y.reshape(-1), slope.reshape(-1))
+
+
 @summing
 def _back_through_rows(z, bias, center, spread, scale, to_z, to_bias, to_scale, to_shift) -> None:
     """The norms of rows; to_z holds the gradient by u and becomes that by z."""

@@ -1,11 +1,11 @@
-"""Whole training steps of multilayer perceptrons in one call: one member after the other.
+"""Whole training steps of multilayer perceptrons in one call, and their predictions.
 
     rows -> columns -> hidden layers -> head -> loss -> gradients -> update
 
-A member's weights, what its optimizer remembers and the activations of one batch stay in the
-core's own cache for all the steps of a call, and nothing is dispatched between them. The parts are
-those of the other files; matrix products are BLAS's, and gradients land where they belong in the
-flat buffer. Equals as many calls of `population.step.step`.
+One member after the other: its weights, what its optimizer remembers and the activations of one
+batch stay in the core's own cache for all the steps of a call, and nothing is dispatched between
+them. The parts are those of the other files; matrix products are BLAS's, and gradients land where
+they belong in the flat buffer. Equals as many calls of `population.step.step`.
 
 | symbol | meaning | shape |
 |---|---|---|
@@ -89,6 +89,9 @@ class Numbers(NamedTuple):
     nesterov: bool
 
 
+_AT_ONCE = 256
+"""Rows predicted at once: their activations stay in the second-level cache."""
+
 _1, _2, _3 = (
     np.uint64(0x9E3779B97F4A7C15),
     np.uint64(0xBF58476D1CE4E5B9),
@@ -135,13 +138,60 @@ def _gather(rows, positions, class_weight, own, codes, target, weight) -> None:
 
 
 @kernel
+def _waves(flat, plan, features):
+    """Frequency and phase [D, K], mix [D, K, dim - 1] and bias [D, dim - 1] of periodic columns."""
+    at, count, dim = plan.waves, plan.waves[4], plan.waves[5] - 1
+    mix = flat[at[2] : at[2] + features * count * dim].reshape(features, count, dim)
+    frequency, phase = _matrix(flat, at[0], features, count), _matrix(flat, at[1], features, count)
+    return frequency, phase, mix, _matrix(flat, at[3], features, dim)
+
+
+@kernel
+def _room(plan, features, batch):
+    """For the waves of a batch."""
+    return np.empty((features if plan.waves[0] >= 0 else 0, batch, plan.waves[4]), np.float32)
+
+
+@kernel
+def _columns(own, codes, starts, w, plan, wave, x) -> None:
+    """What goes into the first layer: x and wave are written."""
+    batch, features = own.shape
+    after, table = features, plan.table
+    if plan.waves[0] >= 0:
+        frequency, phase, mix, bias = _waves(w, plan, features)
+        columns.periodic(own, frequency, phase, mix, bias, wave, x)
+        after = features * plan.waves[5]
+    else:
+        for b in range(batch):
+            for j in range(features):
+                x[b, j] = own[b, j]
+    if table[0] >= 0:
+        columns.categories(codes, starts, _matrix(w, table[0], table[1], table[2]), after, x)
+
+
+@kernel
+def _columns_backward(x_grad, own, codes, starts, w, plan, wave, grad) -> None:
+    features, table = own.shape[1], plan.table
+    after = features
+    if plan.waves[0] >= 0:
+        frequency, phase, mix, _ = _waves(w, plan, features)
+        parts = _waves(grad, plan, features)
+        columns.periodic_backward(
+            x_grad, own, frequency, phase, mix, wave, parts[0], parts[1], parts[2], parts[3]
+        )
+        after = features * plan.waves[5]
+    if table[0] >= 0:
+        to_table = _matrix(grad, table[0], table[1], table[2])
+        columns.categories_backward(x_grad, codes, starts, after, to_table)
+
+
+@kernel
 def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
     """Trains every member; losses: [T, M], written. Numbers are of the steps of this call."""
     steps, members, batch = positions.shape
     inputs, width, outputs = plan.size[0], plan.size[1], plan.size[2]
     depth, features = plan.layers.shape[0], rows.numbers.shape[1]
-    waves, table = plan.waves, plan.table
-    learned = waves[0] >= 0 or table[0] >= 0
+    learned = plan.waves[0] >= 0 or plan.table[0] >= 0
     groups = plan.groups
     x = np.empty((batch, inputs), np.float32)
     x_grad = np.empty((batch, inputs), np.float32)
@@ -149,7 +199,7 @@ def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
     codes = np.empty((batch, rows.codes.shape[1]), np.int64)
     target = np.empty((batch, outputs), np.float32)
     weight = np.empty(batch, np.float32)
-    wave = np.empty((features if waves[0] >= 0 else 0, batch, waves[4]), np.float32)
+    wave = _room(plan, features, batch)
     z = np.empty((depth, batch, width), np.float32)
     y = np.empty((depth, batch, width), np.float32)
     slope = np.empty((depth, batch, width), np.float32)
@@ -167,31 +217,7 @@ def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
         w, statistics = buffers.weights[m], buffers.statistics[m]
         for t in range(steps):
             _gather(rows, positions[t, m], numbers.class_weight[m], own, codes, target, weight)
-            if waves[0] >= 0:
-                count, dim = waves[4], waves[5]
-                lines = features, count
-                columns.periodic(
-                    own,
-                    _matrix(w, waves[0], lines[0], lines[1]),
-                    _matrix(w, waves[1], lines[0], lines[1]),
-                    w[waves[2] : waves[2] + features * count * (dim - 1)].reshape(
-                        features, count, dim - 1
-                    ),
-                    _matrix(w, waves[3], features, dim - 1),
-                    wave,
-                    x,
-                )
-                after = features * dim
-            else:
-                for b in range(batch):
-                    for j in range(features):
-                        x[b, j] = own[b, j]
-                after = features
-            if table[0] >= 0:
-                columns.categories(
-                    codes, rows.starts, _matrix(w, table[0], table[1], table[2]), after, x
-                )
-
+            _columns(own, codes, rows.starts, w, plan, wave, x)
             fan = inputs
             for layer in range(depth):
                 at = plan.layers[layer]
@@ -255,24 +281,7 @@ def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
                         mean[h] += share * (center[layer, h] + bias[h] - mean[h])
                     for h in range(width):
                         variance[h] += share * (spread[layer, h] * unbiased - variance[h])
-            if waves[0] >= 0:
-                count, dim = waves[4], waves[5]
-                size = features * count * (dim - 1)
-                columns.periodic_backward(
-                    x_grad,
-                    own,
-                    _matrix(w, waves[0], features, count),
-                    _matrix(w, waves[1], features, count),
-                    w[waves[2] : waves[2] + size].reshape(features, count, dim - 1),
-                    wave,
-                    _matrix(grad, waves[0], features, count),
-                    _matrix(grad, waves[1], features, count),
-                    grad[waves[2] : waves[2] + size].reshape(features, count, dim - 1),
-                    _matrix(grad, waves[3], features, dim - 1),
-                )
-            if table[0] >= 0:
-                to_table = _matrix(grad, table[0], table[1], table[2])
-                columns.categories_backward(x_grad, codes, rows.starts, after, to_table)
+            _columns_backward(x_grad, own, codes, rows.starts, w, plan, wave, grad)
 
             shared = numbers.mask, numbers.rate[t, m], numbers.shrink[t, m], numbers.follow[t, m]
             if numbers.adam:
@@ -288,3 +297,44 @@ def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
                     shared[0], shared[1], shared[2], shared[3], numbers.limit[m],
                     numbers.bound[m], numbers.beta1[m], numbers.nesterov,
                 )  # fmt: skip
+
+
+@kernel
+def infer(rows, plan, weights, statistics, out) -> None:
+    """Every member's outputs for all rows; weights: [M, P], statistics: [M, Q], out: [M, N, C].
+
+    Equals `nets.network.Network.apply` of networks that do not train.
+    """
+    total, features = rows.numbers.shape
+    inputs, width, outputs = plan.size[0], plan.size[1], plan.size[2]
+    depth, groups, count = plan.layers.shape[0], plan.groups, min(total, _AT_ONCE)
+    x = np.empty((count, inputs), np.float32)
+    wave = _room(plan, features, count)
+    z = np.empty((count, width), np.float32)
+    y, slope = np.empty_like(z), np.empty_like(z)
+    center = np.empty(count * max(groups, 0), np.float32)
+    spread = np.empty_like(center)
+    nothing = np.empty(width, np.float32)
+    for m in range(weights.shape[0]):
+        w = weights[m]
+        for begin in range(0, total, count):
+            first = min(begin, total - count)  # the last chunk is as long as the others
+            last = first + count
+            own, codes = rows.numbers[first:last], rows.codes[first:last]
+            _columns(own, codes, rows.starts, w, plan, wave, x)
+            fan = inputs
+            for layer in range(depth):
+                at = plan.layers[layer]
+                np.dot(x if layer == 0 else y, _matrix(w, at[0], fan, width), z)
+                scale = w[at[2] : at[2] + width] if groups >= 0 else nothing
+                shift = w[at[3] : at[3] + width] if groups >= 0 else nothing
+                mean = statistics[m, at[4] : at[4] + width] if groups == 0 else nothing
+                variance = statistics[m, at[5] : at[5] + width] if groups == 0 else nothing
+                hidden.infer(
+                    z, w[at[1] : at[1] + width], scale, shift, mean, variance, groups,
+                    plan.code, plan.number, y, slope, center, spread,
+                )  # fmt: skip
+                fan = width
+            to = out[m, first:last]
+            np.dot(x if depth == 0 else y, _matrix(w, plan.head[0], fan, outputs), to)
+            _biased(to, w[plan.head[1] : plan.head[1] + outputs])

@@ -18,27 +18,25 @@ from torch import Tensor
 from shrinkage import kernels
 from shrinkage.nets.layout import Layout
 from shrinkage.nets.norms import NORMS
+from shrinkage.population import fused
+from shrinkage.population.dataset import Sample
 from shrinkage.population.state import State
 from shrinkage.randomness import stream_key
 from shrinkage.schedules.plateau import observed
 
 if TYPE_CHECKING:
-    from shrinkage.kernels.mlp import Numbers, Plan, Rows
+    from shrinkage.kernels.mlp import Plan, Rows
     from shrinkage.population.cohort import Cohort
 
 KNOWN = {
+    **fused.KNOWN,
     "augment": set(),
     "network": {
         *("mlp", "embedding", "periodic", "dropout", *NORMS),
         *("relu", "leaky_relu", "elu", "tanh", "sigmoid", "gelu", "mish"),
     },
-    "loss": {"class_weight", "label_smoothing", "cross_entropy", "squared_error"},
-    "gradient": {"clip_value", "clip_norm"},
-    "update": {"sgd", "adam", "decay", "plateau"},
-    "average": {"ema"},
 }
 """What the trainer can do, by place. Schedules and stopping are not its business."""
-
 
 LONGEST_CALL_S = 0.1
 """As many steps are taken in one call as this allows, so that a deadline is kept."""
@@ -78,6 +76,24 @@ class Compiled:
         rows, starts = _rows(cohort)
         return cls(cohort, rows, starts, plan, _constant(cohort, len(plan.layers)))
 
+    def outputs(self, weights: Tensor, statistics: Tensor, samples: list[Sample]) -> list[Tensor]:
+        """Each network's outputs [n, C] on its own sample; weights: [M, P], statistics: [M, Q]."""
+        from shrinkage.kernels.mlp import infer
+
+        of_sample: dict[int, list[int]] = {}
+        for row, sample in enumerate(samples):
+            of_sample.setdefault(id(sample), []).append(row)
+        found = {}
+        for members in of_sample.values():
+            sample = samples[members[0]]
+            out = weights.new_empty(len(members), sample.rows, self.cohort.dataset.outputs)
+            none = torch.empty(0, dtype=torch.int64), torch.empty(0, 0)
+            taken = _taken(self.cohort, sample, *none)
+            arrays = [weights[members], statistics[members], out]
+            infer(taken, self.plan, *(x.numpy() for x in arrays))
+            found |= dict(zip(members, out, strict=True))
+        return [found[row] for row in range(len(samples))]
+
     @property
     def at_once(self) -> int:
         """Steps that one call should take."""
@@ -86,32 +102,20 @@ class Compiled:
     def advance(self, state: State, positions: Tensor) -> State:
         """The state after the steps of these positions [T, M, B], within each fold."""
         began = time.perf_counter()
-        from shrinkage.kernels.mlp import Buffers, train
+        from shrinkage.kernels.mlp import Buffers, Numbers, train
 
-        count, hyper, cohort = len(positions), self.cohort.hyper, self.cohort
-        entry, _ = cohort.optimizer
-        rate = cohort.rates[state.step : state.step + count]
-        if "plateau" in state.slots:
-            rate = rate * state.slots["plateau"]["share"]
-        shrink = (
-            rate * hyper["decay"]["weight_decay"] if "decay" in hyper else torch.zeros_like(rate)
-        )
-        empty = state.weights.new_empty(len(state.weights), 0)
-        average, follow = empty, torch.zeros_like(rate)
-        if "ema" in hyper:
-            average = state.slots["ema"]["average"]
-            step = torch.arange(state.step, state.step + count, dtype=rate.dtype)[:, None]
-            follow = 1 - torch.minimum(hyper["ema"]["decay"], (1 + step) / (10 + step))
-        own = [state.slots[entry.name][name] for name in _SLOTS[entry.name]]
-        first, second = own if len(own) == 2 else (*own, empty)
-        buffers = [state.weights, state.statistics, first, second, average]
-        losses = rate.new_empty(rate.shape)
+        count, cohort = len(positions), self.cohort
+        first, *second, average = fused.remembered(cohort, state)
+        second = second or [state.weights.new_empty(len(state.weights), 0)]
+        buffers = [state.weights, state.statistics, first, *second, average]
+        numbers = fused.of_steps(cohort, state, count)
+        losses = torch.empty_like(numbers["rate"])
         train(
             self.rows,
             (positions + self.starts[:, None]).numpy(),
             self.plan,
             Buffers(*(x.numpy() for x in buffers)),
-            self._numbers(rate, shrink, follow),
+            Numbers(**_arrays(numbers), **self.constant),
             state.step,
             losses.numpy(),
         )
@@ -127,17 +131,6 @@ class Compiled:
             first_loss=losses[0].clone() if state.step == 0 else state.first_loss,
             worst_loss=torch.maximum(state.worst_loss, losses.amax(0)),
         )
-
-    def _numbers(self, rate: Tensor, shrink: Tensor, follow: Tensor) -> Numbers:
-        from shrinkage.kernels.mlp import Numbers
-
-        of_steps = {"rate": rate, "shrink": shrink, "follow": follow}
-        return Numbers(
-            **{name: x.contiguous().numpy() for name, x in of_steps.items()}, **self.constant
-        )
-
-
-_SLOTS = {"adam": ("mean", "square"), "sgd": ("momentum",)}
 
 
 def _plan(cohort: Cohort) -> Plan | None:
@@ -198,21 +191,25 @@ def _places(layout: Layout, prefix: str, names: Iterable[str]) -> list[int]:
 
 def _rows(cohort: Cohort) -> tuple[Rows, Tensor]:
     """All folds' training rows, and where each member's begin [M]."""
-    from shrinkage.kernels.mlp import Rows
-
     dataset = cohort.dataset
     sample, starts = dataset.stacked
-    count, labels = sample.rows, sample.target
-    assert labels is not None
+    assert sample.target is not None
     if dataset.task == "classification":
-        target, label = torch.eye(dataset.outputs), labels.long()
+        meaning, label = torch.eye(dataset.outputs), sample.target
     else:
-        target, label = labels[:, None], torch.arange(count)
-    numbers = sample.inputs.get("numbers", torch.empty(count, 0))
-    codes = sample.inputs.get("categories", torch.empty(count, 0, dtype=torch.int64))
+        meaning, label = sample.target[:, None], torch.arange(sample.rows)
+    return _taken(cohort, sample, label, meaning), starts[cohort.folds]
+
+
+def _taken(cohort: Cohort, sample: Sample, label: Tensor, meaning: Tensor) -> Rows:
+    """A sample's arrays as kernels read them; label and meaning: see `kernels.mlp`."""
+    from shrinkage.kernels.mlp import Rows
+
+    numbers = sample.inputs.get("numbers", torch.empty(sample.rows, 0))
+    codes = sample.inputs.get("categories", torch.empty(sample.rows, 0, dtype=torch.int64))
     first = torch.tensor((0, *cohort.network.cardinalities[:-1])).cumsum(0)
-    arrays = [numbers.float(), codes.long(), first, label, target.contiguous()]
-    return Rows(*(x.numpy() for x in arrays)), starts[cohort.folds]
+    arrays = [numbers.float(), codes.long(), first, label.long(), meaning]
+    return Rows(*(x.contiguous().numpy() for x in arrays))
 
 
 def _constant(cohort: Cohort, depth: int) -> dict[str, Any]:
@@ -221,7 +218,7 @@ def _constant(cohort: Cohort, depth: int) -> dict[str, Any]:
 
     hyper, members = cohort.hyper, len(cohort.members)
     entry, own = cohort.optimizer
-    zeros, never = torch.zeros(members), torch.full((members,), torch.inf)
+    zeros = torch.zeros(members)
     threshold, factor = thresholds(hyper.get("dropout", {}).get("rate"), members)
     classes = cohort.dataset.task == "classification"
     outputs = cohort.dataset.outputs
@@ -229,14 +226,13 @@ def _constant(cohort: Cohort, depth: int) -> dict[str, Any]:
     for each, numbers in cohort.active("loss", "class_weight"):
         labels = torch.eye(outputs).expand(members, -1, -1)
         weight = each.apply(weight, labels, cohort.class_share, **numbers)
+    numbers = fused.of_members(cohort)
+    if entry.name == "sgd":
+        numbers |= {"beta1": numbers.pop("momentum"), "beta2": zeros, "eps": zeros}
     tensors = {
-        "limit": hyper.get("clip_norm", {}).get("max_norm", never),
-        "bound": hyper.get("clip_value", {}).get("max_value", never),
-        "beta1": own["beta1"] if entry.name == "adam" else own["momentum"],
-        "beta2": own.get("beta2", zeros),
-        "eps": own.get("eps", zeros),
+        **numbers,
         "smoothing": hyper.get("label_smoothing", {}).get("eps", zeros),
-        "class_weight": weight.contiguous(),
+        "class_weight": weight,
         "momentum": hyper.get("batch_norm", {}).get("momentum", zeros),
         "mask": cohort.decayed,
     }
@@ -244,7 +240,7 @@ def _constant(cohort: Cohort, depth: int) -> dict[str, Any]:
         [stream_key(seed, f"dropout.{layer}") for seed in cohort.seeds] for layer in range(depth)
     ]
     return {
-        **{name: x.numpy() for name, x in tensors.items()},
+        **_arrays(tensors),
         "streams": np.array(streams, np.uint64).reshape(depth, members),
         "threshold": threshold,
         "factor": factor,
@@ -252,3 +248,7 @@ def _constant(cohort: Cohort, depth: int) -> dict[str, Any]:
         "adam": entry.name == "adam",
         "nesterov": bool(own.get("nesterov", False)),
     }
+
+
+def _arrays(tensors: dict[str, Tensor]) -> dict[str, Any]:
+    return {name: x.contiguous().numpy() for name, x in tensors.items()}

@@ -14,16 +14,21 @@ from shrinkage.population.moment import Moment
 from shrinkage.population.state import State
 from shrinkage.slots import Slots
 
-_ROWS = {"class_weight", "label_smoothing", "cross_entropy", "squared_error"}
-_PENALTIES = {"l1", "l2", "elastic_net"}
-_UPDATES = {"sgd", "adam", "decay", "clip_norm", "clip_value", "ema"}
-_BESIDE = {"sam", "asam", "plateau"}
-"""Ingredients that kernels know, or that the step calls beside them; with others there are none."""
+KNOWN = {
+    "loss": {"class_weight", "label_smoothing", "cross_entropy", "squared_error"},
+    "gradient": {"clip_value", "clip_norm"},
+    "update": {"sgd", "adam", "decay", "plateau"},
+    "average": {"ema"},
+}
+"""The ingredients that kernels know, by place; plateau's share is in the rate."""
+
+_BESIDE = {"loss": {"l1", "l2", "elastic_net"}, "gradient": {"sam", "asam"}}
+"""Those that the readable step calls before or after a kernel."""
 
 
 def mean_loss(cohort: Cohort, output: Tensor, target: Tensor, weight: Tensor) -> Tensor | None:
     """The weighted mean loss of the batch [M]; output, target: [M, B, C]; weight: [M, B]."""
-    if not (kernels.usable(output) and _only(cohort, _ROWS | _PENALTIES, "loss")):
+    if not (kernels.usable(output) and _known(cohort, "loss")):
         return None
     from shrinkage.kernels import loss
 
@@ -41,36 +46,64 @@ def update(
     cohort: Cohort, state: State, grad: Tensor, moment: Moment
 ) -> tuple[Tensor, dict[str, Slots]] | None:
     """Weights [M, P] and slots after clipping, decay, the optimizer and the average."""
-    places = "gradient", "update", "average"
-    if not (kernels.usable(grad) and _only(cohort, _UPDATES | _BESIDE, *places)):
+    if not (kernels.usable(grad) and _known(cohort, "gradient", "update", "average")):
         return None
     from shrinkage.kernels.update import adam_update, sgd_update
 
-    none = grad.new_zeros(len(grad))
-    hyper, rate = cohort.hyper, moment.rate.contiguous()
-    entry, numbers = cohort.optimizer
     slots = {name: dict(its) for name, its in state.slots.items()}
-    average, follow = grad.new_empty(len(grad), 0), none
-    if "ema" in hyper:
-        average = slots["ema"]["average"]
-        follow = 1 - hyper["ema"]["decay"].clamp(max=(1 + state.step) / (10 + state.step))
-    shrink = rate * hyper["decay"]["weight_decay"] if "decay" in hyper else none
-    limit = hyper["clip_norm"]["max_norm"] if "clip_norm" in hyper else none + torch.inf
-    bound = hyper["clip_value"]["max_value"] if "clip_value" in hyper else none + torch.inf
-    own = [slots[entry.name][name] for name in _OWN[entry.name]]
-    buffers = [state.weights, grad, *own, average, moment.mask, rate, shrink, follow, limit, bound]
-    arrays = [x.numpy() for x in buffers]
+    numbers = [x[0] for x in of_steps(cohort, state, 1).values()]
+    numbers = [x.contiguous() for x in (*numbers, *of_members(cohort).values())]
+    buffers = [state.weights, grad, *remembered(cohort, state), moment.mask]
+    arrays = [x.numpy() for x in (*buffers, *numbers)]
+    entry, its = cohort.optimizer
     if entry.name == "adam":
-        betas = (numbers[name].numpy() for name in ("beta1", "beta2", "eps"))
-        adam_update(*arrays, *betas, state.step)
+        adam_update(*arrays, state.step)
     else:
-        sgd_update(*arrays, numbers["momentum"].numpy(), numbers["nesterov"])
+        sgd_update(*arrays, its["nesterov"])
     return state.weights, slots
 
 
-_OWN = {"adam": ("mean", "square"), "sgd": ("momentum",)}
+def of_steps(cohort: Cohort, state: State, count: int) -> dict[str, Tensor]:
+    """What the ends of the next steps need of each step and member: [T, M] each."""
+    rate = cohort.rates[state.step : state.step + count]
+    if "plateau" in state.slots:
+        rate = rate * state.slots["plateau"]["share"]
+    shrink, follow = torch.zeros_like(rate), torch.zeros_like(rate)
+    if "decay" in cohort.hyper:
+        shrink = rate * cohort.hyper["decay"]["weight_decay"]
+    if "ema" in cohort.hyper:
+        step = torch.arange(state.step, state.step + count, dtype=rate.dtype)[:, None]
+        follow = 1 - torch.minimum(cohort.hyper["ema"]["decay"], (1 + step) / (10 + step))
+    return {"rate": rate, "shrink": shrink, "follow": follow}
 
 
-def _only(cohort: Cohort, known: set[str], *places: str) -> bool:
-    """Whether all that acts at these places is known."""
-    return all(entry.name in known for place in places for entry, _ in cohort.active(place))
+def of_members(cohort: Cohort) -> dict[str, Tensor]:
+    """What they need of each member alone: [M] each, neutral where an ingredient is absent."""
+    hyper, never = cohort.hyper, torch.full((len(cohort.members),), torch.inf)
+    entry, numbers = cohort.optimizer
+    return {
+        "limit": hyper.get("clip_norm", {}).get("max_norm", never),
+        "bound": hyper.get("clip_value", {}).get("max_value", never),
+        **{name: numbers[name] for name in _NUMBERS[entry.name]},
+    }
+
+
+def remembered(cohort: Cohort, state: State) -> list[Tensor]:
+    """The optimizer's buffers [M, P], then the weights' average, [M, 0] where there is none."""
+    entry, _ = cohort.optimizer
+    own = [state.slots[entry.name][name] for name in _BUFFERS[entry.name]]
+    none = state.weights.new_empty(len(state.weights), 0)
+    return [*own, state.slots.get("ema", {}).get("average", none)]
+
+
+_NUMBERS = {"adam": ("beta1", "beta2", "eps"), "sgd": ("momentum",)}
+_BUFFERS = {"adam": ("mean", "square"), "sgd": ("momentum",)}
+
+
+def _known(cohort: Cohort, *places: str) -> bool:
+    """Whether kernels, and what is called beside them, are all that acts at these places."""
+    return all(
+        entry.name in KNOWN[place] | _BESIDE.get(place, set())
+        for place in places
+        for entry, _ in cohort.active(place)
+    )

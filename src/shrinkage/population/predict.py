@@ -28,7 +28,10 @@ def predict(
     """
     dataset, networks = cohort.dataset, len(weights) // len(samples)
     repeated = [sample for sample in samples for _ in range(networks)]
-    outputs = iter(forward(cohort.network, weights, statistics, repeated))
+    if cohort.compiled is not None:
+        outputs = iter(cohort.compiled.outputs(weights, statistics, repeated))
+    else:
+        outputs = iter(forward(cohort.network, weights, statistics, repeated))
     means = []
     for member in cohort.members:
         units = dataset.folds[member.fold].units
