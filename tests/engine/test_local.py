@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import BrokenExecutor
 
 import pytest
 
@@ -43,6 +44,35 @@ def test_stop_kills_what_runs() -> None:
     pool.submit(time.sleep, 60)
     time.sleep(0.2)
     local.stop(pool)
+    assert gone([pid], within=3)
+
+
+def test_a_killed_process_fails_its_task_and_is_replaced() -> None:
+    pool = local.executor(2)
+    try:
+        killed = pool.submit(os._exit, 9)
+        other = pool.submit(divmod, 7, 2)
+        with pytest.raises(BrokenExecutor):
+            killed.result(60)
+        assert other.result(60) == (3, 1)
+        assert [pool.submit(divmod, 9, 2).result(60) for _ in range(3)] == [(4, 1)] * 3
+    finally:
+        local.stop(pool)
+
+
+def test_a_process_started_ahead_gets_the_first_task_and_else_ends() -> None:
+    with local.warming(2):
+        begun = local._warm[2]
+        pid = begun.submit(os.getpid).result(60)
+        pool = local.executor(2)
+        assert pool is begun
+        assert not local._warm
+        assert pool.submit(os.getpid).result(60) == pid
+    assert alive(pid), "the block's end leaves a pool that was taken"
+    local.stop(pool)
+    assert gone([pid], within=3)
+    with local.warming(1):
+        pid = local._warm[1].submit(os.getpid).result(60)
     assert gone([pid], within=3)
 
 

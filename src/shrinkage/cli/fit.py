@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -44,8 +45,8 @@ def fit(
 
     Example: shrinkage fit customers.csv --target churned --budget 2m --out run
     """
-    from shrinkage import run as program
-    from shrinkage.cli import main, terminal
+    from shrinkage.cli import main
+    from shrinkage.engine import local
 
     asked = {
         "task": task,
@@ -62,12 +63,17 @@ def fit(
         "trials": trials,
         "started": main.STARTED,
     }
-    if dry_run:
-        plan = program.plan(data, target, **asked)
-        terminal.print_json(plan.to_json()) if as_json else terminal.print_plan(plan)
-        return
-    with terminal.live(as_json) as watch:
-        run = program.fit(data, target, out=out, watch=watch, **asked)
+    # What follows imports torch and pandas for seconds; a first worker does so meanwhile.
+    with nullcontext() if dry_run else local.warming(workers):
+        from shrinkage import run as program
+        from shrinkage.cli import terminal
+
+        if dry_run:
+            plan = program.plan(data, target, **asked)
+            terminal.print_json(plan.to_json()) if as_json else terminal.print_plan(plan)
+            return
+        with terminal.live(as_json) as watch:
+            run = program.fit(data, target, out=out, watch=watch, **asked)
     if as_json:
         terminal.print_json(run.result)
     else:

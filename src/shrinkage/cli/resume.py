@@ -18,11 +18,15 @@ def resume(
 
     Example: shrinkage resume run --budget 5m
     """
-    from shrinkage.cli import main, terminal
-    from shrinkage.run import resume as run_resume
+    from shrinkage.cli import main
+    from shrinkage.engine import local
 
-    with terminal.live(as_json) as watch:
-        run = run_resume(folder, budget, started=main.STARTED, watch=watch)
+    with local.warming(None):
+        from shrinkage.cli import terminal
+        from shrinkage.run import resume as run_resume
+
+        with terminal.live(as_json) as watch:
+            run = run_resume(folder, budget, started=main.STARTED, watch=watch)
     if as_json:
         terminal.print_json(run.result)
     else:

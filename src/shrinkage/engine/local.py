@@ -1,6 +1,8 @@
 """Run tasks on this machine: a pool of processes with one thread each, or in this process.
 
-Processes end with the one that started them, even when that one is killed.
+Processes end with the one that started them, even when that one is killed. Nothing heavy is
+imported here, so that a command can start processes first and have them import beside it: see
+`warming`.
 """
 
 from __future__ import annotations
@@ -9,11 +11,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
-
-from shrinkage import kernels
 
 _POLL_S = 0.5
 
@@ -30,43 +32,152 @@ class Inline(Executor):
         return future
 
 
-def executor(workers: int) -> Executor:
-    """`workers` processes, or this one where workers is 0.
+class Processes(Executor):
+    """A pool whose tasks go to the first process that has least to do.
 
-    loky starts them without importing the caller's main module again, so scripts and notebooks
-    need no `if __name__ == "__main__"`.
+    So one that has imported all gets the first task, and where one is killed the others go on:
+    its task fails with BrokenExecutor, and another process takes its place. loky starts them
+    without importing the caller's main module again, so scripts and notebooks need no
+    `if __name__ == "__main__"`.
     """
-    if workers == 0:
-        return Inline()
+
+    def __init__(self, count: int):
+        self.pools: list[Executor | None] = [None] * count
+        self.waiting = [0] * count
+        self.lock = threading.Lock()
+
+    def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Future:
+        with self.lock:
+            process = self.waiting.index(min(self.waiting))
+            self.waiting[process] += 1
+        future = self._to(process, fn, *args, **kwargs)
+        future.add_done_callback(lambda _: self._ended(process))
+        return future
+
+    def practise(self) -> None:
+        """Have the first import what tasks need, ahead of them."""
+        self._to(0, _practise)
+
+    def _to(self, process: int, fn: Callable, *args: Any, **kwargs: Any) -> Future:
+        pool = self.pools[process] = self.pools[process] or _one_process()
+        with _born_deaf():
+            try:
+                return pool.submit(_settled, fn, *args, **kwargs)
+            except BrokenExecutor:
+                pool = self.pools[process] = _one_process()
+                return pool.submit(_settled, fn, *args, **kwargs)
+
+    def _ended(self, process: int) -> None:
+        with self.lock:
+            self.waiting[process] -= 1
+
+    def kill(self, wait: bool = False) -> None:
+        """End them now: waiting tasks are dropped and running ones killed."""
+        for pool in filter(None, self.pools):
+            pool.shutdown(wait=wait, kill_workers=True)  # pyright: ignore
+
+
+def _one_process() -> Executor:
+    from multiprocessing import resource_tracker
+
     from loky.process_executor import ProcessPoolExecutor
 
     # The thread count must be in the environment before a worker imports torch.
     threads = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     env: dict[str, str] = dict.fromkeys(threads, "1")
     # What compiles kernels is this process's child: a worker's would be killed with the worker.
-    kernels.available()
     env["SHRINKAGE_KERNELS"] = os.environ.get("SHRINKAGE_KERNELS") or "compiled"
-    return ProcessPoolExecutor(
-        max_workers=workers, initializer=_begin, initargs=(os.getpid(),), env=env
-    )
+    parent = (os.getpid(),)
+    # Trackers of resources, Python's and loky's, unblock signals where they start: so they do now,
+    # and the process with its first task.
+    with _born_deaf():
+        resource_tracker.ensure_running()
+        return ProcessPoolExecutor(max_workers=1, initializer=_begin, initargs=parent, env=env)
+
+
+@contextmanager
+def _born_deaf() -> Iterator[None]:
+    """What starts here never sees Ctrl-C, not even while it begins; this process sees it after.
+
+    It reaches every process of the terminal; the parent decides what it means.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def executor(workers: int) -> Executor:
+    """`workers` processes, or this one where workers is 0."""
+    warm = _warm.pop(workers, None)
+    _end_warm()
+    return warm or (Processes(workers) if workers else Inline())
 
 
 def stop(pool: Executor) -> None:
-    """End the pool now: waiting tasks are dropped and running ones killed."""
-    if isinstance(pool, Inline):
-        return
-    pool.shutdown(wait=False, kill_workers=True)  # pyright: ignore
+    """End the pool now."""
+    if isinstance(pool, Processes):
+        pool.kill()
+
+
+_warm: dict[int, Processes] = {}
+
+
+@contextmanager
+def warming(workers: int | None) -> Iterator[None]:
+    """The first of `workers` processes imports what training needs, while this one imports and
+    reads. `executor` takes them; where it was not asked for as many, they end with this block.
+    """
+    count = cores() if workers is None else workers
+    try:
+        if count > 0:
+            _warm[count] = Processes(count)
+            _warm[count].practise()
+        yield
+    finally:
+        _end_warm()
+
+
+def _end_warm() -> None:
+    while _warm:
+        _warm.popitem()[1].kill(wait=True)
+
+
+def cores() -> int:
+    """Those this process may use, which in a container are fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _begin(parent: int) -> None:
     """Runs first in each process."""
-    # Ctrl-C reaches every process of the terminal; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _settled(fn: Callable, /, *args: Any, **kwargs: Any) -> Any:
+    """The task, in a process whose torch is set up."""
+    _settle()
+    return fn(*args, **kwargs)
+
+
+@cache
+def _settle() -> None:
     import torch
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+
+
+def _practise() -> None:
+    """Import what tasks need, and load the kernels by training a toy."""
+    from shrinkage import kernels
+    from shrinkage.engine import compile, task  # noqa: F401
+
+    if kernels.available():
+        compile.trained(compile.recipes()[0], "classification")
 
 
 def _end_with(parent: int) -> None:

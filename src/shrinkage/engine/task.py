@@ -83,14 +83,16 @@ class Result:
 
 def seconds_per_step(
     problem: Problem, recipe: Recipe, seed: int, steps: int, deadline: float
-) -> float:
-    """Wall-clock seconds of one training step of a recipe's cohort, its first steps left out."""
+) -> tuple[float, float]:
+    """Wall-clock seconds of one training step of a recipe's cohort, its first steps left out, and
+    when those were done, in seconds of time.time().
+    """
     training = Training.begin(cohort_of(problem, ((0, recipe),), seed))
     score = score_of(problem.metric)
     training = advance(training, _WARM_STEPS, score)
-    first, began = training.state.step, time.perf_counter()
+    first, began, ready = training.state.step, time.perf_counter(), time.time()
     training = advance(training, first + steps, score, lambda: time.time() > deadline)
-    return (time.perf_counter() - began) / max(1, training.state.step - first)
+    return (time.perf_counter() - began) / max(1, training.state.step - first), ready
 
 
 def cohort_of(problem: Problem, trials: tuple[tuple[int, Recipe], ...], seed: int) -> Cohort:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from shrinkage import kernels
 from shrinkage.data.source import Table
 from shrinkage.engine import arrays, local
 from shrinkage.engine.task import Problem, scaling_of
@@ -142,6 +143,7 @@ def _search(
     folder: Folder, store: Store, settings: Settings, cut: rows.Rows, clock: Clock, watch: Watch
 ) -> dict[str, Any]:
     pool = local.executor(settings.workers)
+    kernels.available()  # where they are not compiled yet, that begins now, beside the run
     with _logged(folder.log):
         try:
             folder.sweep()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from shrinkage import scores
+from shrinkage.engine.local import cores
 from shrinkage.errors import BadInput
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -111,14 +111,7 @@ def workers_for(workers: int | None, device: str) -> int:
         raise BadInput(f"--workers {workers}: expected 0 (this process only) or more")
     if device != "cpu":
         return 0
-    return workers if workers is not None else _cores()
-
-
-def _cores() -> int:
-    """Cores this process may use, which in a container are fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return workers if workers is not None else cores()
 
 
 def device_for(name: str) -> str:

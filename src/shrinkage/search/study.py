@@ -140,7 +140,8 @@ class Study:
         timing = pool.submit(task.seconds_per_step, *arguments)
         # What only the end needs is imported while the first worker starts: a second saved.
         import_module("skops.io")
-        self.step_seconds = timing.result()
+        self.step_seconds, ready = timing.result()
+        log.info("first steps done %.1f s after the start", ready - self.clock.started)
         cost = self.step_seconds * total
         epochs = affordable_epochs(recipe.epochs, cost, self.clock.left)
         log.info("trial 0 would take %.1f s at %d epochs", cost, recipe.epochs)
