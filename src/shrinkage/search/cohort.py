@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shrinkage.recipe import Recipe
 from shrinkage.search.contest import REFERENCES
-from shrinkage.search.halving import RUNGS
+from shrinkage.search.halving import RUNGS, passing
 
 
 @dataclass
@@ -29,3 +30,27 @@ class Cohort:
     def reference(self) -> bool:
         """The default, the plain network and the like run to the end."""
         return self.source in REFERENCES
+
+
+def verdicts(
+    cohort: Cohort,
+    scores: Mapping[int, float],
+    reasons: Mapping[int, tuple[str, int]],
+    seen: Sequence[float],
+) -> dict[int, tuple[str, str | None]]:
+    """(status, reason) of each trial that a finished rung ends; the others go on.
+
+    scores: of those that came to its end. reasons: of those that did not, and how many of a
+    trial's members diverged, 0 where it could not run. seen: all scores of this rung so far.
+    """
+    ended: dict[int, tuple[str, str | None]] = {
+        number: ("diverged" if count else "failed", reason)
+        for number, (reason, count) in reasons.items()
+        if number in cohort.alive
+    }
+    if cohort.rung == len(RUNGS) - 1:
+        return ended | dict.fromkeys(scores, ("finished", None))
+    if cohort.reference:
+        return ended
+    kept = passing(scores, seen)
+    return ended | {number: ("dropped", None) for number in scores if number not in kept}

@@ -181,7 +181,7 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
         "device": study.problem.device,
         "versions": versions(),
         "peak_memory_mb": _peak_memory(),
-        "notes": list(rows.notes),
+        "notes": [*rows.notes, *(study.store.study().plan or {}).get("notes", [])],
         "without_effect": _without_effect(study),
         "scores": table,
     }

@@ -6,7 +6,7 @@ What comes of it lies in work/refit, one file a task, and joins the folds' netwo
 from __future__ import annotations
 
 from concurrent.futures import Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from shrinkage.engine import arrays, refit
 from shrinkage.errors import BadInput, Unwritable
 from shrinkage.randomness import derive
-from shrinkage.search import rows
+from shrinkage.search import memory, rows
 from shrinkage.search.budget import REFIT_SAFETY
 from shrinkage.search.contest import finalists, leading, row_losses
 from shrinkage.search.folder import Folder
@@ -54,7 +54,7 @@ def train(study: Study, pool: Executor) -> None:
     bar = float(row_losses(winner, study.rows, problem.metric).mean())
     folder.refits.mkdir(exist_ok=True)
     log.info("training %d networks on all rows, about %.1f s each", slots * each, seconds)
-    running: set[Future] = set()
+    running: dict[Future, refit.Refit] = {}
     start = study.problem_of(winner.trial.source)
     for slot in range(slots):
         first = before + slot * each
@@ -63,22 +63,40 @@ def train(study: Study, pool: Executor) -> None:
         task = refit.Refit(
             start, winner.recipe, seeds, winner.share, bar, after, study.clock.deadline
         )
-        running.add(pool.submit(refit.run, task))
+        running[pool.submit(refit.run, task)] = task
     while running and study.clock.left > -study.grace:
-        study.show("all rows", alive=len(running) * each)
-        done, running = wait(running, timeout=_TICK_S)
-        for future in done:
-            _finish(future)
+        study.show("all rows", alive=sum(len(task.seeds) for task in running.values()))
+        for future in wait(running, timeout=_TICK_S).done:
+            for again in _finish(running.pop(future), future):
+                running[pool.submit(refit.run, again)] = again
 
 
-def _finish(future: Future) -> None:
-    """The winner stands already: what fails here costs the refit, not the study."""
+def _finish(task: refit.Refit, future: Future) -> list[refit.Refit]:
+    """What is still to be done: halves, where memory did not hold all seeds at once.
+
+    The winner stands already: what else fails here costs the refit, not the study.
+    """
     try:
         log.info("%d networks on all rows are kept, %.1f s", *future.result())
     except Unwritable:
         raise
-    except Exception:
+    except Exception as error:
+        if memory.ran_out(error) and len(task.seeds) > 1:
+            memory.let_go(error)
+            log.warning("no memory for %d networks on all rows: %s", len(task.seeds), error)
+            return _halves(task)
         log.exception("training on all rows failed")
+    return []
+
+
+def _halves(task: refit.Refit) -> list[refit.Refit]:
+    middle = len(task.seeds) // 2
+    stem, _, first = task.after.stem.rpartition("-")
+    after = task.after.with_stem(f"{stem}-{int(first) + middle:04d}")
+    return [
+        replace(task, seeds=task.seeds[:middle]),
+        replace(task, seeds=task.seeds[middle:], after=after),
+    ]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,22 +9,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from pathlib import Path
 
 from shrinkage import scores
 from shrinkage.engine import arrays, task
-from shrinkage.errors import BadInput, Unwritable
+from shrinkage.errors import Unwritable
 from shrinkage.recipe import Recipe
-from shrinkage.search import baseline, cost, rows
+from shrinkage.search import baseline, cost, memory, rows
 from shrinkage.search.budget import Clock, affordable_epochs, cohort_size
-from shrinkage.search.cohort import Cohort
+from shrinkage.search.cohort import Cohort, verdicts
 from shrinkage.search.contest import DEFAULT, FRESH, FROM_RANDOM_WEIGHTS, PLAIN
-from shrinkage.search.events import Progress, Watch, nobody
+from shrinkage.search.events import Watch, nobody, progress_of
 from shrinkage.search.folder import Folder
-from shrinkage.search.halving import RUNGS, passing, rung_steps
+from shrinkage.search.halving import RUNGS, rung_steps
 from shrinkage.search.random import RandomSearch, Search
 from shrinkage.search.settings import Settings
 from shrinkage.space import Space
@@ -63,6 +62,7 @@ class Study:
     trial_seconds: float = 0.0
     step_seconds: float = 0.0
     asked: int = 0
+    most: int | None = None
 
     @property
     def searching(self) -> Search:
@@ -140,7 +140,10 @@ class Study:
         timing = pool.submit(task.seconds_per_step, *arguments)
         # What only the end needs is imported while the first worker starts: a second saved.
         import_module("skops.io")
-        self.step_seconds, ready = timing.result()
+        try:
+            self.step_seconds, ready = timing.result()
+        except Exception as error:
+            raise memory.too_little(self.folder.root) if memory.ran_out(error) else error from None
         log.info("first steps done %.1f s after the start", ready - self.clock.started)
         cost = self.step_seconds * total
         epochs = affordable_epochs(recipe.epochs, cost, self.clock.left)
@@ -172,13 +175,14 @@ class Study:
             self.show("searching")
             if not running:
                 break
-            done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
-            for future in done:
-                self._finish(running.pop(future), future)
+            self._collect(running)
         while running and self.clock.left > -self.grace:
-            done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
-            for future in done:
-                self._finish(running.pop(future), future)
+            self._collect(running)
+
+    def _collect(self, running: dict[Future, Cohort | str]) -> None:
+        done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+        for future in done:
+            self._finish(running.pop(future), future)
 
     def _next_job(self, baselines: list[str]) -> Cohort | str | None:
         """The default and the plain network first, then baselines, rungs that wait, new cohorts."""
@@ -216,6 +220,7 @@ class Study:
         left = self.search_deadline - time.time()
         first_rung = RUNGS[0] * self.trial_seconds
         count = cohort_size(self.problem.folds, self.problem.device, first_rung, left)
+        count = min(count, self.most or count)
         if self.settings.trials is not None:
             count = min(count, self.settings.trials - first)
         if count <= 0 or not self.space.dimensions:
@@ -247,28 +252,25 @@ class Study:
         recipe = next(iter(job.trials.values()))
         steps = rung_steps(self._rows(), recipe.batch_size, recipe.epochs)
         before = self.folder.checkpoint(job.number, job.rung - 1) if job.rung else None
+        if before is not None and not before.exists():
+            before = None  # a half of a cohort that was too large: it begins anew
         last = job.rung == len(RUNGS) - 1
         after = None if last else self.folder.checkpoint(job.number, job.rung)
         deadline = self.clock.deadline if job.reference else self.search_deadline
-        work = self._task(job, steps[job.rung], before, after, deadline)
-        return pool.submit(task.run, work), job
-
-    def _task(
-        self, job: Cohort, until: int, before: Path | None, after: Path | None, deadline: float
-    ) -> task.Task:
-        for recipe in job.trials.values():
-            self._prepared(task.scaling_of(recipe))
-        return task.Task(
+        for each in job.trials.values():
+            self._prepared(task.scaling_of(each))
+        work = task.Task(
             self.problem_of(job.source),
             tuple(job.trials.items()),
             frozenset(job.alive),
             self.settings.seed,
-            until,
+            steps[job.rung],
             before,
             after,
             self.folder.trials,
             deadline,
         )
+        return pool.submit(task.run, work), job
 
     def problem_of(self, source: str) -> task.Problem:
         """What trials of this source start from."""
@@ -285,22 +287,18 @@ class Study:
     def _finish(self, what: Cohort | str, future: Future) -> None:
         try:
             found = future.result()
-        except BrokenExecutor:
-            raise BadInput(
-                "a worker process was killed, perhaps for lack of memory; "
-                f"go on with `shrinkage resume {self.folder.root}`"
-            ) from None
         except Unwritable:
             raise
         except Exception as error:
+            if isinstance(what, Cohort) and memory.ran_out(error):
+                self._halve(what, error)
+                return
             # One recipe that cannot run must not end a study; without trial 0 there is none.
             log.exception("%s failed", what if isinstance(what, str) else f"cohort {what.number}")
             if isinstance(what, Cohort) and DEFAULT in what.trials:
                 raise
             if isinstance(what, Cohort):
-                reason = f"{type(error).__name__}: {error}"
-                reasons: dict[int, tuple[str, int]] = dict.fromkeys(what.alive, (reason, 0))
-                self._commit(what, task.Result({}, reasons, 0, False, 0.0))
+                self._fail(what, f"{type(error).__name__}: {error}")
             return
         if isinstance(what, str):
             validation, test, seconds = found
@@ -309,15 +307,31 @@ class Study:
         else:
             self._commit(what, found)
 
+    def _fail(self, cohort: Cohort, reason: str) -> None:
+        reasons: dict[int, tuple[str, int]] = dict.fromkeys(cohort.alive, (reason, 0))
+        self._commit(cohort, task.Result({}, reasons, 0, False, 0.0))
+
+    def _halve(self, cohort: Cohort, error: BaseException) -> None:
+        """Go on with two cohorts in place of one that memory does not hold."""
+        memory.let_go(error)
+        count = len(cohort.alive)
+        log.warning("cohort %d: no memory for %d trials: %s", cohort.number, count, error)
+        if count == 1:
+            if DEFAULT in cohort.alive:
+                raise memory.too_little(self.folder.root)
+            self._fail(cohort, "no memory for it")
+            return
+        parts = memory.halves(cohort, max(self.cohorts) + 1)
+        self.most = max(1, count // 2)
+        self.store.move({n: part.number for part in parts for n in part.trials})
+        self.store.note(f"Memory did not hold {count} recipes at once: smaller cohorts went on.")
+        self.cohorts |= {part.number: part for part in parts}
+        cohort.alive.clear()
+
     def _commit(self, cohort: Cohort, found: task.Result) -> None:
         """Write a finished rung, whole, and decide who goes on."""
         cohort.busy = False
         rung, last = cohort.rung, cohort.rung == len(RUNGS) - 1
-        changes: dict[int, tuple[str, str | None]] = {
-            number: ("diverged" if count else "failed", reason)
-            for number, (reason, count) in found.reasons.items()
-            if number in cohort.alive
-        }
         if found.halted:
             # The database says nothing of an unfinished rung: a resumed study trains it again.
             cohort.alive.clear()
@@ -325,11 +339,7 @@ class Study:
             return
         # The default and the plain network set the bar, too.
         self.seen[rung] += found.scores.values()
-        if last:
-            changes |= dict.fromkeys(found.scores, ("finished", None))
-        elif not cohort.reference:
-            kept = passing(found.scores, self.seen[rung])
-            changes |= {n: ("dropped", None) for n in found.scores if n not in kept}
+        changes = verdicts(cohort, found.scores, found.reasons, self.seen[rung])
         everyone = dict.fromkeys([*found.scores, *changes])
         seconds = found.seconds / max(1, len(everyone))
         share = RUNGS[rung]
@@ -381,21 +391,6 @@ class Study:
 
     def show(self, phase: str, alive: int | None = None) -> None:
         """Tell whoever watches."""
-        finished = sum(1 for c in self.cohorts.values() if c.rung >= len(RUNGS))
         best = None if self.best is None else scores.goodness(self.problem.metric, self.best)
-        if alive is None:
-            busy = sum(len(c.alive) for c in self.cohorts.values() if c.busy)
-            alive = busy * self.problem.folds
-        tried = sum(len(c.trials) for c in self.cohorts.values())
-        self.watch(
-            Progress(
-                phase,
-                self.problem.metric,
-                tried,
-                finished,
-                alive,
-                best,
-                max(0.0, self.clock.left),
-                self.clock.budget_s,
-            )
-        )
+        contest = self.cohorts.values(), self.problem.folds
+        self.watch(progress_of(phase, self.problem.metric, *contest, best, self.clock, alive))

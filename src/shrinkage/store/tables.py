@@ -207,6 +207,19 @@ class Store:
         with self.session() as session:
             session.add_all(rows)
 
+    def move(self, cohorts: Mapping[int, int]) -> None:
+        """Put trials into other cohorts."""
+        with self.session() as session:
+            for number, cohort in cohorts.items():
+                session.get_one(TrialRow, number).cohort = cohort
+
+    def note(self, sentence: str) -> None:
+        """Keep what the user should read at the end, once."""
+        with self.session() as session:
+            row = session.get_one(StudyRow, 1)
+            plan = dict(row.plan or {})
+            row.plan = {**plan, "notes": [*dict.fromkeys([*plan.get("notes", []), sentence])]}
+
     def finish_rung(
         self,
         rungs: Iterable[RungRow],

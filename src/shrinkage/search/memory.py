@@ -1,0 +1,50 @@
+"""Memory that ran out is met by smaller cohorts: half the trials train at once, from the start."""
+
+from __future__ import annotations
+
+import traceback
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
+
+import torch
+
+from shrinkage.errors import BadInput
+from shrinkage.search.cohort import Cohort
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether this says so. A process that was killed counts: the system kills the largest."""
+    known = isinstance(error, (BrokenExecutor, MemoryError, torch.OutOfMemoryError))
+    # torch's allocator on CPUs has no exception of its own.
+    return known or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+
+
+def let_go(error: BaseException) -> None:
+    """Free what the failed step still holds in this process, here or on its device."""
+    traceback.clear_frames(error.__traceback__)
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def halves(cohort: Cohort, number: int) -> tuple[Cohort, Cohort]:
+    """Two cohorts, `number` and the next, that share what is alive of this one.
+
+    They train again from the start to the rung where it stood: members are themselves in any
+    company, so the scores are those that it would have had.
+    """
+    alive = sorted(cohort.alive)
+    middle = len(alive) // 2
+    first, second = (
+        Cohort(number + i, cohort.source, {n: cohort.trials[n] for n in part}, set(part))
+        for i, part in enumerate((alive[:middle], alive[middle:]))
+    )
+    first.rung = second.rung = cohort.rung
+    return first, second
+
+
+def too_little(folder: Path) -> BadInput:
+    return BadInput(
+        "no memory for the first recipe's networks, or their process was killed: close other\n"
+        "programs, or ask for fewer folds or a smaller recipe (--cv, --recipe);\n"
+        f"go on with `shrinkage resume {folder}`"
+    )
