@@ -2,6 +2,7 @@
 
     python benchmarks/recipes.py FOLDER RECIPE [RECIPE ...] [--seeds 0 1 2] [--json cells.json]
     python benchmarks/recipes.py FOLDER RECIPE [RECIPE ...] --test
+    python benchmarks/recipes.py FOLDER RECIPE --json cells.json --against other-cells.json
 
 A recipe is a preset's name or a TOML file. Without --test only rows that are not in the test part
 (split seed 0) are used, at most --rows of them; a seed cuts them anew, 30 % are held out and
@@ -13,7 +14,8 @@ are scored on it: this is for the end.
 Errors are error rates, (wrong + 1) / (n + 2), or RMSE; losses are log loss or RMSE.
 Printed are means over sets of the logarithm of a recipe's error over the first recipe's, in
 percent, with one standard error over sets, and ranks, where ties share the better one. Cells in
---json are not computed again.
+--json are not computed again. --against: the same cells found otherwise (without kernels: the
+environment's SHRINKAGE_KERNELS=off, or with --precision bfloat16), compared pair by pair.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import Parallel, delayed
+from scipy import stats
 
 from shrinkage.data.schema import infer
 from shrinkage.data.source import Table, read
@@ -35,6 +38,9 @@ from shrinkage.data.split import test_split
 from shrinkage.engine.arrays import padded, sample_of
 from shrinkage.engine.task import scaling_of, score_of
 from shrinkage.files import write_text
+from shrinkage.nets.network import Network
+from shrinkage.nets.precision import lowered
+from shrinkage.nets.table import TableShape
 from shrinkage.population.cohort import Cohort, Member, by_signature, network_of
 from shrinkage.population.predict import predict
 from shrinkage.population.train import Training, advance
@@ -54,7 +60,9 @@ def looked_at(table: Table, most: int) -> Table:
     return Table(frame.iloc[chosen].reset_index(drop=True), table.name)
 
 
-def scored(cut: rows.Rows, recipes: dict[str, Recipe], seed: int) -> dict[str, Cell]:
+def scored(
+    cut: rows.Rows, recipes: dict[str, Recipe], seed: int, precision: str
+) -> dict[str, Cell]:
     """Error, loss and seconds of each recipe: its networks on the folds predict together."""
     scalings = {scaling_of(recipe) for recipe in recipes.values()}
     prepared = {scaling: rows.prepare(cut, scaling) for scaling in scalings}
@@ -68,7 +76,11 @@ def scored(cut: rows.Rows, recipes: dict[str, Recipe], seed: int) -> dict[str, C
         shape = rows.shape_of([*preparers, whole], cut.outputs)
         folds = range(len(preparers))
         members = [Member(recipes[names[at]], seed, fold) for at in group for fold in folds]
-        cohort = Cohort(tuple(members), dataset, lambda recipe: network_of(recipe, shape), "cpu")  # noqa: B023
+
+        def build(recipe: Recipe, shape: TableShape = shape) -> Network:
+            return lowered(network_of(recipe, shape), precision)
+
+        cohort = Cohort(tuple(members), dataset, build, "cpu")
         score = score_of(default_metric(cut.schema.task))
         training = advance(Training.begin(cohort), cohort.total_steps, score)
         features = [preparer.transform(cut.test) for preparer in preparers]
@@ -102,7 +114,7 @@ def _cell(outputs: np.ndarray, target: np.ndarray) -> Cell:
 
 
 def cells_of(
-    path: Path, recipes: dict[str, Recipe], seed: int, most: int, test: bool
+    path: Path, recipes: dict[str, Recipe], seed: int, most: int, test: bool, precision: str
 ) -> dict[str, Cell]:
     torch.set_num_threads(1)
     table = read(str(path)) if test else looked_at(read(str(path)), most)
@@ -111,7 +123,7 @@ def cells_of(
         settings = replace(settings, test=0.3, cv="3", seed=seed)
     cut = rows.cut(table, settings)
     fitting = {name: recipe.for_task(cut.schema.task) for name, recipe in recipes.items()}
-    return scored(cut, fitting, seed)
+    return scored(cut, fitting, seed, precision)
 
 
 def logs(cells: dict[str, Any], sets: list[str], names: list[str], what: str) -> np.ndarray:
@@ -125,6 +137,22 @@ def logs(cells: dict[str, Any], sets: list[str], names: list[str], what: str) ->
     return table - table[:, :1]
 
 
+def compared(cells: dict[str, Cell], others: dict[str, Cell], sets: list[str]) -> None:
+    """Prints the paired differences, theirs minus ours: a mean a set, an interval over sets."""
+    keys = sorted(set(cells) & set(others))
+    same = sum(cells[key]["error"] == others[key]["error"] for key in keys)
+    print(f"{len(keys)} pairs, {same} with equal errors; mean difference, 95 % interval over sets")
+    for what in ("error", "loss"):
+        means = []
+        for name in sets:
+            found = [key for key in keys if key.startswith(f"{name} ")]
+            if found:
+                means.append(np.mean([np.log(others[k][what] / cells[k][what]) for k in found]))
+        means = 100 * np.array(means)
+        half = stats.t.ppf(0.975, len(means) - 1) * stats.sem(means)
+        print(f"log {what}, %: {means.mean():+.2f} ± {half:.2f}   by set: {means.round(1)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # pyright: ignore
     parser.add_argument("folder", type=Path)
@@ -134,7 +162,9 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--test", action="store_true")
+    parser.add_argument("--precision", default="float32")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--against", type=Path)
     asked = parser.parse_args()
     recipes = {Path(recipe).stem: load(recipe) for recipe in asked.recipes}
     paths = {path.name.split(".")[0]: path for path in sorted(asked.folder.glob("*.csv*"))}
@@ -155,7 +185,7 @@ def main() -> None:
                 jobs.append((name, seed, missing))
     pool = Parallel(n_jobs=asked.jobs, return_as="generator")
     every = pool(
-        delayed(cells_of)(paths[name], missing, seed, asked.rows, asked.test)
+        delayed(cells_of)(paths[name], missing, seed, asked.rows, asked.test, asked.precision)
         for name, seed, missing in jobs
     )
     for (name, seed, _), found in zip(jobs, every, strict=True):
@@ -170,6 +200,9 @@ def main() -> None:
         for r in recipes
         for seed in asked.seeds
     }
+    if asked.against:
+        compared(wanted, json.loads(asked.against.read_text()), sets)
+        return
     shown = [keys[name] for name in recipes]
     error, loss = (logs(wanted, sets, shown, what) for what in ("error", "loss"))
     ranks = 1 + (error[:, None, :] < error[:, :, None] - 1e-12).sum(2)

@@ -8,6 +8,7 @@ Three hidden layers, batch norm, dropout 0.1, AdamW, batches of 128 rows, 54 col
 take turns, and what is printed are medians over pairs of one run.
 
 ours     a cohort of --members members a process, through the program's own training loop
+bf16     the same with the products of wide layers in bfloat16; not where none is wide
 eager    one network a process: torch's layers, fused AdamW, rows gathered by index, no data loader;
          the better of one process a core with one thread, and one process with all cores as threads
 loader   the same network as people write it: a DataLoader in the objective of an Optuna study, one
@@ -35,6 +36,7 @@ from shrinkage.engine import local
 from shrinkage.nets.batch_norm import BatchNorm
 from shrinkage.nets.dropout import Dropout
 from shrinkage.nets.mlp import Mlp
+from shrinkage.nets.precision import WIDE, lowered
 from shrinkage.nets.table import TableShape
 from shrinkage.optim.adam import Adam
 from shrinkage.optim.decay import Decay
@@ -54,9 +56,11 @@ def rows() -> tuple[torch.Tensor, torch.Tensor]:
     return x, torch.randint(CLASSES, (ROWS,), generator=generator)
 
 
-def ours(width: int, members: int, seconds: float) -> float:
+def ours(
+    width: int, members: int, seconds: float, precision: str = "float32", device: str = "cpu"
+) -> float:
     """Steps of all members in a second."""
-    x, y = rows()
+    x, y = (array.to(device) for array in rows())
     dataset = Dataset(
         (Fold(Sample({"numbers": x}, y), Sample({"numbers": x[:256]}, y[:256])),),
         CLASSES,
@@ -72,12 +76,22 @@ def ours(width: int, members: int, seconds: float) -> float:
     recipes = [recipe.using(Adam(lr=1e-3 * (1 + i / members))) for i in range(members)]
     shape = TableShape(COLUMNS, (), CLASSES)
     each = tuple(Member(recipe) for recipe in recipes)
-    cohort = Cohort(each, dataset, lambda recipe: network_of(recipe, shape))
+    cohort = Cohort(
+        each, dataset, lambda recipe: lowered(network_of(recipe, shape), precision), device
+    )
     training = advance(Training.begin(cohort), WARM, _no_score)
+    settle(device)
     first, began = training.state.step, time.perf_counter()
     while (taken := time.perf_counter() - began) < seconds:
         training = advance(training, training.state.step + ROWS // BATCH, _no_score)
+        settle(device)
     return (training.state.step - first) * members / taken
+
+
+def settle(device: str) -> None:
+    """Wait until a GPU has done all that was asked of it."""
+    if device != "cpu":
+        torch.cuda.synchronize(device)
 
 
 def _no_score(prediction, target):
@@ -92,16 +106,17 @@ def network(width: int) -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(fan, CLASSES))
 
 
-def eager(width: int, threads: int, seconds: float) -> float:
+def eager(width: int, threads: int, seconds: float, device: str = "cpu") -> float:
     torch.set_num_threads(threads)
-    x, y = rows()
-    model, loss = network(width), nn.CrossEntropyLoss()
+    x, y = (array.to(device) for array in rows())
+    model, loss = network(width).to(device), nn.CrossEntropyLoss()
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     done, began = -WARM, 0.0
     while True:
-        order = torch.randperm(ROWS)
+        order = torch.randperm(ROWS, device=device)
         for start in range(0, ROWS, BATCH):
             if done == 0:
+                settle(device)
                 began = time.perf_counter()
             at = order[start : start + BATCH]
             value = loss(model(x[at]), y[at])
@@ -109,8 +124,9 @@ def eager(width: int, threads: int, seconds: float) -> float:
             value.backward()
             optimizer.step()
             done += 1
-            if done > 0 and (taken := time.perf_counter() - began) > seconds:
-                return done / taken
+            if done > 0 and time.perf_counter() - began > seconds:
+                settle(device)
+                return done / (time.perf_counter() - began)
 
 
 def loader(width: int, seconds: float) -> float:
@@ -204,8 +220,8 @@ def main() -> None:
     everyone = [ours, eager, sgemm] + ([] if given.no_loader else [loader])
     found = {}
     print("steps per core-second; medians of", given.pairs, "turns on", cores, "cores")
-    print("| width | ours | eager | loader | ours / eager | ours / loader | share of peak |")
-    print("|---|---|---|---|---|---|---|")
+    print("| width | ours | bf16 | eager | loader | ours / eager | ours / loader | share of peak |")
+    print("|---|---|---|---|---|---|---|---|")
     for width in given.widths:
         turns = []
         for _ in range(given.pairs):
@@ -217,6 +233,9 @@ def main() -> None:
                 ),
                 "sgemm": on_all_cores(cores, sgemm, 1, 1.0),
             }
+            if width >= WIDE:
+                low = (width, given.members, seconds, "bfloat16")
+                turn["bf16"] = on_all_cores(cores, ours, *low)
             if loader in everyone:
                 turn["loader"] = on_all_cores(1, loader, width, seconds)
             turns.append({name: value / cores for name, value in turn.items()})
@@ -228,6 +247,7 @@ def main() -> None:
         beside = loader in everyone
         cells = [
             f"{median(lambda t: t['ours']):,.0f}",
+            f"{median(lambda t: t['bf16']):,.0f}" if width >= WIDE else "",
             f"{median(lambda t: t['eager']):,.0f}",
             f"{median(lambda t: t['loader']):,.0f}" if beside else "",
             f"{median(lambda t: t['ours'] / t['eager']):.2f}",

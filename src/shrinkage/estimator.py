@@ -44,6 +44,7 @@ class _Estimator(BaseEstimator):
         trials: int | None = None,
         workers: int | None = None,
         device: str = "auto",
+        precision: str = "auto",
         out: str | Path | None = None,
         random_state: int | None = 0,
     ) -> None:
@@ -57,6 +58,7 @@ class _Estimator(BaseEstimator):
         self.trials = trials
         self.workers = workers
         self.device = device
+        self.precision = precision
         self.out = out
         self.random_state = random_state
 
@@ -83,6 +85,7 @@ class _Estimator(BaseEstimator):
                 seed=self.random_state or 0,
                 workers=self.workers,
                 device=self.device,
+                precision=self.precision,
                 trials=self.trials,
                 keep_all=True,
             )
@@ -133,7 +136,7 @@ class Classifier(ClassifierMixin, _Estimator):
 
     budget: time for everything, "90s" or "5m". metric: accuracy, balanced_accuracy, log_loss or
     roc_auc. test: share set aside for `result_`, never trained on. cv, recipe, space, start_from,
-    trials, workers, device: as in `shrinkage.fit`. out: keep the study in this folder.
+    trials, workers, device, precision: as in `shrinkage.fit`. out: keep the study in this folder.
 
     classes_: labels. model_, recipe_, result_: the winner, its recipe, all scores.
     """

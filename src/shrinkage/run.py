@@ -27,6 +27,7 @@ from shrinkage.search.settings import (
     Settings,
     device_for,
     folds_for,
+    precision_for,
     seconds,
     test_part,
     workers_for,
@@ -69,6 +70,7 @@ def fit(
     seed: int = 0,
     workers: int | None = None,
     device: str = "auto",
+    precision: str = "auto",
     trials: int | None = None,
     keep_all: bool = False,
     started: float | None = None,
@@ -82,8 +84,9 @@ def fit(
     recipe: trial 0. space: what is searched around it. trials: at most so many.
     start_from: folder of a model whose layers and preparation networks start with; recipe and
     space are then its own and "finetune", else "default" and "tabular".
-    workers: processes; None: one a core, 0: none but this one. keep_all: use every column, also
-    those that look like identifiers, and accept tables of few rows.
+    workers: processes; None: one a core, 0: none but this one. precision: of the products of wide
+    layers: float32, bfloat16, tf32 (on a GPU), or auto, what is faster here.
+    keep_all: use every column, also those that look like identifiers, and accept few rows.
 
     Raises BadInput for anything that cannot be used; nothing is written then.
     """
@@ -102,6 +105,7 @@ def fit(
         seed=seed,
         workers=workers,
         device=device,
+        precision=precision,
         trials=trials,
         keep_all=keep_all,
     )
@@ -138,6 +142,7 @@ def _asked(
     seed: int = 0,
     workers: int | None = None,
     device: str = "auto",
+    precision: str = "auto",
     trials: int | None = None,
     keep_all: bool = False,
 ) -> tuple[Table, Settings]:
@@ -168,6 +173,7 @@ def _asked(
         seed=seed,
         workers=workers_for(workers, where),
         device=where,
+        precision=precision_for(precision, where),
         trials=trials,
         keep_all=keep_all,
         # A number of trials asks for a study that time does not decide.

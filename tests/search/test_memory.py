@@ -52,6 +52,13 @@ def test_halves_share_what_is_alive() -> None:
     assert first.rung == second.rung == 1
 
 
+def test_a_gpu_holds_what_its_free_memory_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert memory.room("cpu", 10) is None
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 9000))
+    assert memory.room("cuda", 10) == 80
+    assert memory.room("cuda:1", 10_000) == 1
+
+
 def holding(most: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """No more than so many trials of a task; answers what was asked of it."""
     asked, whole = [], task.run

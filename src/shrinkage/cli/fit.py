@@ -35,6 +35,9 @@ def fit(
         int | None, typer.Option(help="Processes; default: one a core. 0: none but this one.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="Of wide layers' products: auto, float32, bfloat16; tf32 on a GPU.")
+    ] = "auto",
     trials: Annotated[int | None, typer.Option(help="At most so many trials.", min=2)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json.")] = False,
     dry_run: Annotated[
@@ -60,6 +63,7 @@ def fit(
         "seed": seed,
         "workers": workers,
         "device": device,
+        "precision": precision,
         "trials": trials,
         "started": main.STARTED,
     }

@@ -18,14 +18,14 @@ from shrinkage import scores
 from shrinkage.engine import arrays
 from shrinkage.engine.start import started
 from shrinkage.files import replacing
+from shrinkage.nets.network import Network
+from shrinkage.nets.precision import lowered
 from shrinkage.nets.table import TableShape
 from shrinkage.population import checkpoint
 from shrinkage.population.cohort import Build, Cohort, Member, network_of
 from shrinkage.population.predict import predict
 from shrinkage.population.train import Training, advance, validation_scores
 from shrinkage.recipe import Recipe
-
-_WARM_STEPS = 2
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Problem:
 
     folder: where arrays lie, one file a scaling. shape: columns and outputs of the network.
     start: what networks start from, in place of random weights; see `engine.start`.
+    precision: of matrix products: float32, tf32 (on a GPU), or bfloat16 where they are wide.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class Problem:
     metric: str
     device: str = "cpu"
     start: Path | None = None
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -81,22 +83,10 @@ class Result:
     seconds: float
 
 
-def seconds_per_step(
-    problem: Problem, recipe: Recipe, seed: int, steps: int, deadline: float
-) -> tuple[float, float]:
-    """Wall-clock seconds of one training step of a recipe's cohort, its first steps left out, and
-    when those were done, in seconds of time.time().
-    """
-    training = Training.begin(cohort_of(problem, ((0, recipe),), seed))
-    score = score_of(problem.metric)
-    training = advance(training, _WARM_STEPS, score)
-    first, began, ready = training.state.step, time.perf_counter(), time.time()
-    training = advance(training, first + steps, score, lambda: time.time() > deadline)
-    return (time.perf_counter() - began) / max(1, training.state.step - first), ready
-
-
 def cohort_of(problem: Problem, trials: tuple[tuple[int, Recipe], ...], seed: int) -> Cohort:
     """The cohort of some recipes: every trial has one member a fold, in this order."""
+    if problem.device != "cpu":
+        torch.set_float32_matmul_precision("high" if problem.precision == "tf32" else "highest")
     recipe = trials[0][1]
     members = tuple(Member(recipe, seed, k) for _, recipe in trials for k in range(problem.folds))
     path = problem.folder / f"{scaling_of(recipe)}.safetensors"
@@ -107,10 +97,13 @@ def cohort_of(problem: Problem, trials: tuple[tuple[int, Recipe], ...], seed: in
 
 def build_of(problem: Problem) -> Build:
     """How the study's recipes become networks."""
-    if problem.start is None:
-        return lambda recipe: network_of(recipe, problem.shape)
-    earlier = load_file(problem.start)
-    return lambda recipe: started(network_of(recipe, problem.shape), earlier)
+    earlier = None if problem.start is None else load_file(problem.start)
+
+    def build(recipe: Recipe) -> Network:
+        network = lowered(network_of(recipe, problem.shape), problem.precision)
+        return network if earlier is None else started(network, earlier)
+
+    return build
 
 
 def scaling_of(recipe: Recipe) -> str:

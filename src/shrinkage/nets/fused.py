@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from shrinkage import kernels
 from shrinkage.nets.batch_norm import batch_norm_running, check_rows
 from shrinkage.nets.norms import NORMS
+from shrinkage.nets.precision import product
 
 if TYPE_CHECKING:
     from shrinkage.nets.parts import Run
@@ -33,7 +33,7 @@ def hidden(run: Run, x: Tensor, name: str, stream: str, layer: int, norm: str) -
 
     assert run.draws is not None
     bias = run.weights[f"{name}.bias"]
-    z = torch.bmm(x, run.weights[f"{name}.weight"])
+    z = product(x, run.weights[f"{name}.weight"])
     _, rows, width = z.shape
     kind, own = NORMS[run.parts.norm] if norm and run.parts.norm else None, None
     if kind is not None:

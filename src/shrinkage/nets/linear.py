@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from shrinkage.nets.layout import Entry
+from shrinkage.nets.precision import product
 
 
 def linear_entries(name: str, fan_in: int, fan_out: int) -> list[Entry]:
@@ -21,4 +22,6 @@ def linear_entries(name: str, fan_in: int, fan_out: int) -> list[Entry]:
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """x: [M, B, in]; weight: [M, in, out]; bias: [M, out]. Returns [M, B, out]."""
+    if weight.dtype != x.dtype:
+        return product(x, weight) + bias[:, None]
     return torch.baddbmm(bias[:, None], x, weight)

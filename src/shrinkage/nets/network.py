@@ -46,6 +46,7 @@ class Network:
     training inputs of one fold ([n, ...] each), for networks that look at their data first.
     given: initial statistics that a seed's network brings along, in place of measured ones.
     cardinalities: codes of each category column, where it embeds a table's.
+    lowered: some of its products are not in the precision of the others.
     """
 
     weights: Layout
@@ -55,3 +56,4 @@ class Network:
     measure: Callable[[Inputs], Arrays] = lambda inputs: {}
     given: Callable[[int], Arrays] = lambda seed: {}
     cardinalities: tuple[int, ...] = ()
+    lowered: bool = False

@@ -140,7 +140,11 @@ def _plan(cohort: Cohort) -> Plan | None:
 
     network, hyper = cohort.network, cohort.hyper
     weights, statistics = network.weights, network.statistics
-    if "mlp" not in hyper or any(entry.outputs_first for entry in weights.entries):
+    if (
+        "mlp" not in hyper
+        or network.lowered
+        or any(entry.outputs_first for entry in weights.entries)
+    ):
         return None
     depth, shapes = hyper["mlp"]["depth"], {e.name: e.shape for e in weights.entries}
     norm = next((name for name in NORMS if name in hyper), None)

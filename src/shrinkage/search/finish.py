@@ -179,6 +179,7 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
         "seed": study.settings.seed,
         "workers": study.settings.workers,
         "device": study.problem.device,
+        "precision": study.problem.precision,
         "versions": versions(),
         "peak_memory_mb": _peak_memory(),
         "notes": [*rows.notes, *(study.store.study().plan or {}).get("notes", [])],

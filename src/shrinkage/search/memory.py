@@ -11,6 +11,9 @@ import torch
 from shrinkage.errors import BadInput
 from shrinkage.search.cohort import Cohort
 
+_SHARE = 0.8
+"""Of the free memory; the rest is for what no estimate knows."""
+
 
 def ran_out(error: BaseException) -> bool:
     """Whether this says so. A process that was killed counts: the system kills the largest."""
@@ -24,6 +27,14 @@ def let_go(error: BaseException) -> None:
     traceback.clear_frames(error.__traceback__)
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
+
+
+def room(device: str, each: int) -> int | None:
+    """Members of `each` bytes that a GPU's free memory holds; None where it is not the limit."""
+    if device == "cpu":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, int(_SHARE * free) // each)
 
 
 def halves(cohort: Cohort, number: int) -> tuple[Cohort, Cohort]:

@@ -192,7 +192,9 @@ def _study(
         write_text(shape_file, json.dumps([shape.numbers, shape.cardinalities, shape.outputs]))
     start = folder.layers if cut.origin is not None else None
     folds, metric = len(cut.folds), settings.metric
-    problem = Problem(folder.work, folds, shape, task, metric, settings.device, start)
+    problem = Problem(
+        folder.work, folds, shape, task, metric, settings.device, start, settings.precision
+    )
     space = Space.from_toml(settings.space)
     space = Space(recipe, space.dimensions)
     return Study(folder, settings, store, cut, problem, (recipe, plain), space, clock, watch)

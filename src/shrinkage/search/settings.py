@@ -15,6 +15,10 @@ from shrinkage.errors import BadInput
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DEVICES = ("cpu", "cuda")
+_PRECISIONS = {
+    "cpu": ["auto", "float32", "bfloat16"],
+    "cuda": ["auto", "float32", "bfloat16", "tf32"],
+}
 SHORTEST_S = 10.0
 """Less does not load the libraries, train two networks and write the files."""
 
@@ -28,6 +32,7 @@ class Settings:
     workers: processes; 0 runs everything in this one. trials: at most so many; None: no limit.
     keep_all: use columns that look like identifiers too, and accept few rows.
     refit: train the winner on all training rows in the time that is left.
+    precision: of matrix products: auto, float32, bfloat16 or, on a GPU, tf32.
     start_from: folder of the model that networks start from; "": random weights.
     """
 
@@ -47,6 +52,7 @@ class Settings:
     keep_all: bool = False
     refit: bool = True
     start_from: str = ""
+    precision: str = "auto"
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -128,4 +134,12 @@ def device_for(name: str) -> str:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(f"--device {name}: {reason}; use auto or cpu") from None
+    return name
+
+
+def precision_for(name: str, device: str) -> str:
+    """The name, checked. Raises BadInput for one that this device does not have."""
+    known = _PRECISIONS[device.partition(":")[0]]
+    if name not in known:
+        raise BadInput(f"--precision {name}: expected {', '.join(known[:-1])} or {known[-1]}")
     return name

@@ -11,19 +11,19 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 
 from shrinkage import scores
 from shrinkage.engine import arrays, task
 from shrinkage.errors import Unwritable
 from shrinkage.recipe import Recipe
 from shrinkage.search import baseline, cost, memory, rows
-from shrinkage.search.budget import Clock, affordable_epochs, cohort_size
+from shrinkage.search.budget import Clock, cohort_size
 from shrinkage.search.cohort import Cohort, verdicts
 from shrinkage.search.contest import DEFAULT, FRESH, FROM_RANDOM_WEIGHTS, PLAIN
 from shrinkage.search.events import Watch, nobody, progress_of
 from shrinkage.search.folder import Folder
 from shrinkage.search.halving import RUNGS, rung_steps
+from shrinkage.search.outset import decided
 from shrinkage.search.random import RandomSearch, Search
 from shrinkage.search.settings import Settings
 from shrinkage.space import Space
@@ -34,7 +34,6 @@ log = logging.getLogger("shrinkage")
 _HOPE = 0.7
 """A rung is begun where this part of what it seems to cost fits: what it costs is a guess."""
 
-_TIMED_STEPS = 10
 _TICK_S = 0.25
 _TRIES = 100
 """Cohorts asked for in a row without a new recipe: after that the space is used up."""
@@ -117,12 +116,14 @@ class Study:
         if plan is None:
             self.show("timing a few steps")
             default = self._with_loss(self.recipes[0])
-            share, seconds = self._afford(pool, default)
-            plan = {"epochs_share": share, "trial_seconds": seconds}
+            self._prepared(task.scaling_of(default))
+            total = rung_steps(self._rows(), default.batch_size, default.epochs)[-1]
+            asked = self.problem, default, self.settings.seed, total
+            plan = decided(pool, *asked, self.clock, self.folder.root)
             self.store.set_plan(plan)
-            if share < 1:
-                log.info("epochs are cut to %.0f %% to fit the budget", 100 * share)
         self.share, self.trial_seconds = plan["epochs_share"], plan["trial_seconds"]
+        self.step_seconds = plan.get("step_seconds", 0.0)
+        self.problem = replace(self.problem, precision=plan.get("precision", "float32"))
         self.space = Space(self._shortened(self.space.base), self.space.dimensions)
         if not self.cohorts:
             default, plain = (self._shortened(recipe) for recipe in self.recipes)
@@ -131,24 +132,6 @@ class Study:
             most = self.settings.trials
             if self.problem.start is not None and (most is None or most > PLAIN + 1):
                 self._begin(PLAIN + 1, FRESH, [default.without("layer_rates")])
-
-    def _afford(self, pool: Executor, recipe: Recipe) -> tuple[float, float]:
-        """The share of its epochs that trial 0 can have, and the seconds they will take."""
-        self._prepared(task.scaling_of(recipe))
-        arguments = (self.problem, recipe, self.settings.seed, _TIMED_STEPS, self.clock.deadline)
-        total = rung_steps(self._rows(), recipe.batch_size, recipe.epochs)[-1]
-        timing = pool.submit(task.seconds_per_step, *arguments)
-        # What only the end needs is imported while the first worker starts: a second saved.
-        import_module("skops.io")
-        try:
-            self.step_seconds, ready = timing.result()
-        except Exception as error:
-            raise memory.too_little(self.folder.root) if memory.ran_out(error) else error from None
-        log.info("first steps done %.1f s after the start", ready - self.clock.started)
-        cost = self.step_seconds * total
-        epochs = affordable_epochs(recipe.epochs, cost, self.clock.left)
-        log.info("trial 0 would take %.1f s at %d epochs", cost, recipe.epochs)
-        return epochs / recipe.epochs, cost * epochs / recipe.epochs
 
     def _shortened(self, recipe: Recipe) -> Recipe:
         epochs = max(1, round(recipe.epochs * self.share))
@@ -220,7 +203,9 @@ class Study:
         left = self.search_deadline - time.time()
         first_rung = RUNGS[0] * self.trial_seconds
         count = cohort_size(self.problem.folds, self.problem.device, first_rung, left)
-        count = min(count, self.most or count)
+        each = cost.held(self.space.base, self.problem.shape)
+        room = memory.room(self.problem.device, each) or count * self.problem.folds
+        count = min(count, self.most or count, max(1, room // self.problem.folds))
         if self.settings.trials is not None:
             count = min(count, self.settings.trials - first)
         if count <= 0 or not self.space.dimensions:
