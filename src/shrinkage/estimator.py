@@ -45,6 +45,7 @@ class _Estimator(BaseEstimator):
         workers: int | None = None,
         device: str = "auto",
         precision: str = "auto",
+        single: bool = False,
         out: str | Path | None = None,
         random_state: int | None = 0,
     ) -> None:
@@ -59,6 +60,7 @@ class _Estimator(BaseEstimator):
         self.workers = workers
         self.device = device
         self.precision = precision
+        self.single = single
         self.out = out
         self.random_state = random_state
 
@@ -86,6 +88,7 @@ class _Estimator(BaseEstimator):
                 workers=self.workers,
                 device=self.device,
                 precision=self.precision,
+                single=self.single,
                 trials=self.trials,
                 keep_all=True,
             )
@@ -136,7 +139,8 @@ class Classifier(ClassifierMixin, _Estimator):
 
     budget: time for everything, "90s" or "5m". metric: accuracy, balanced_accuracy, log_loss or
     roc_auc. test: share set aside for `result_`, never trained on. cv, recipe, space, start_from,
-    trials, workers, device, precision: as in `shrinkage.fit`. out: keep the study in this folder.
+    trials, workers, device, precision, single: as in `shrinkage.fit`. out: keep the study in this
+    folder.
 
     classes_: labels. model_, recipe_, result_: the winner, its recipe, all scores.
     """

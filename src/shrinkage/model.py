@@ -4,7 +4,7 @@
     Model.load("run").predict_proba(frame)
 
 Its members, trained by one recipe on the folds and on all rows, predict together:
-probabilities, or numbers, are averaged.
+probabilities, or numbers, are averaged. An ensemble holds members of other recipes beside them.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Model:
     """weights: [M, P]; statistics: [M, Q]. preparers and units: one a part of the rows.
 
     parts: [M], which part each member was trained on: a fold, or all rows.
+    share: of what these members say in the prediction. others: of other recipes; shares sum to 1.
     """
 
     recipe: Recipe
@@ -46,6 +47,13 @@ class Model:
     preparers: list[Preparer]
     units: list[Units]
     parts: list[int]
+    share: float = 1.0
+    others: tuple[Model, ...] = ()
+
+    @property
+    def networks(self) -> int:
+        """How many predict together."""
+        return len(self.weights) + sum(other.networks for other in self.others)
 
     @property
     def schema(self) -> Schema:
@@ -53,6 +61,13 @@ class Model:
 
     def outputs(self, frame: pd.DataFrame) -> np.ndarray:
         """Probabilities [n, C], or numbers [n], of a frame that conforms to the schema."""
+        own = self._own(frame)
+        if not self.others:
+            return own
+        return self.share * own + sum(other.share * other._own(frame) for other in self.others)
+
+    def _own(self, frame: pd.DataFrame) -> np.ndarray:
+        """What the members of this recipe say."""
         if not len(frame):
             return np.zeros((0, self.shape.outputs) if self.schema.classes else 0)
         network = network_of(self.recipe, self.shape)
@@ -103,11 +118,14 @@ class Model:
 
     def save(self, folder: Path, about: dict[str, Any]) -> None:
         """Write the model folder; `about` is provenance for its manifest."""
+        about = {**about, "task": self.schema.task, "target": self.schema.target}
+        artifact.write(self._artifact(about), folder)
+
+    def _artifact(self, about: dict[str, Any]) -> artifact.Artifact:
         about = {
             **about,
-            "task": self.schema.task,
-            "target": self.schema.target,
             "recipe_hash": self.recipe.hash,
+            "share": self.share,
             "shape": {
                 "numbers": self.shape.numbers,
                 "cardinalities": list(self.shape.cardinalities),
@@ -116,15 +134,18 @@ class Model:
             "units": [vars(units) for units in self.units],
             "parts": self.parts,
         }
+        others = [other._artifact({}) for other in self.others]
         toml = self.recipe.to_toml()
-        artifact.write(
-            artifact.Artifact(self.weights, self.statistics, self.preparers, toml, about), folder
-        )
+        own = self.weights, self.statistics, self.preparers, toml, about
+        return artifact.Artifact(*own, others)
 
     @classmethod
     def load(cls, folder: str | Path) -> Model:
         """Raises BadInput for a folder that is missing, damaged, foreign or too new."""
-        found = artifact.read(Path(folder))
+        return cls._of(artifact.read(Path(folder)), f"{folder}")
+
+    @classmethod
+    def _of(cls, found: artifact.Artifact, folder: str) -> Model:
         shape = found.about["shape"]
         return cls(
             Recipe.from_toml(found.recipe, f"{folder}/recipe.toml"),
@@ -134,4 +155,6 @@ class Model:
             list(found.preparers),
             [Units(**units) for units in found.about["units"]],
             found.about["parts"],
+            found.about.get("share", 1.0),
+            tuple(cls._of(other, f"{folder}/others/{k}") for k, other in enumerate(found.others)),
         )

@@ -71,6 +71,7 @@ def fit(
     workers: int | None = None,
     device: str = "auto",
     precision: str = "auto",
+    single: bool = False,
     trials: int | None = None,
     keep_all: bool = False,
     started: float | None = None,
@@ -86,6 +87,7 @@ def fit(
     space are then its own and "finetune", else "default" and "tabular".
     workers: processes; None: one a core, 0: none but this one. precision: of the products of wide
     layers: float32, bfloat16, tf32 (on a GPU), or auto, what is faster here.
+    single: networks of one recipe alone, where else those of several may predict together.
     keep_all: use every column, also those that look like identifiers, and accept few rows.
 
     Raises BadInput for anything that cannot be used; nothing is written then.
@@ -106,6 +108,7 @@ def fit(
         workers=workers,
         device=device,
         precision=precision,
+        single=single,
         trials=trials,
         keep_all=keep_all,
     )
@@ -143,6 +146,7 @@ def _asked(
     workers: int | None = None,
     device: str = "auto",
     precision: str = "auto",
+    single: bool = False,
     trials: int | None = None,
     keep_all: bool = False,
 ) -> tuple[Table, Settings]:
@@ -174,6 +178,7 @@ def _asked(
         workers=workers_for(workers, where),
         device=where,
         precision=precision_for(precision, where),
+        ensemble=not single,
         trials=trials,
         keep_all=keep_all,
         # A number of trials asks for a study that time does not decide.

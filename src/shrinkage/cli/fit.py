@@ -38,6 +38,9 @@ def fit(
     precision: Annotated[
         str, typer.Option(help="Of wide layers' products: auto, float32, bfloat16; tf32 on a GPU.")
     ] = "auto",
+    single: Annotated[
+        bool, typer.Option("--single", help="Networks of one recipe only; no ensemble.")
+    ] = False,
     trials: Annotated[int | None, typer.Option(help="At most so many trials.", min=2)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json.")] = False,
     dry_run: Annotated[
@@ -64,6 +67,7 @@ def fit(
         "workers": workers,
         "device": device,
         "precision": precision,
+        "single": single,
         "trials": trials,
         "started": main.STARTED,
     }

@@ -29,6 +29,7 @@ def plain_table(*columns: str) -> Table:
 _NAMES = {
     "plain": "plain network",
     "default": "default recipe",
+    "single": "best single recipe",
     "winner": "winner",
     "linear": "linear model",
     "gradient_boosting": "gradient boosting",
@@ -76,6 +77,8 @@ def score_table(result: dict[str, Any]) -> Table:
     for name, label in (_NAMES_OF_START if result.get("start_from") else _NAMES).items():
         row = result["scores"].get(name)
         style = "bold green" if name == "winner" else None
+        if row is None and name == "single":
+            continue
         if row is None:
             table.add_row(label, *["-"] * 3, "not run", style="dim")
             continue
@@ -98,6 +101,12 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
     if winner["networks_on_all_rows"]:
         members += f" and {winner['networks_on_all_rows']} on all training rows"
     lines = [f"The winner is {what}: {members}."]
+    if together := result.get("ensemble"):
+        lines = [
+            f"The winner is an ensemble of {len(together['shares'])} recipes, "
+            f"{together['networks']} networks. The best recipe alone is {what}: {members}.",
+            *_ensemble_lines(together, result["metric"]),
+        ]
     if start:
         lines.append(
             f"Starting from {start} did not help: these networks had random weights."
@@ -124,6 +133,16 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
     )
     lines.append(f"Saved in {folder}; predict with: shrinkage predict {folder} DATA")
     return lines
+
+
+def _ensemble_lines(together: dict[str, Any], metric: str) -> list[str]:
+    gain, error = together["mean_loss_reduction"], 1.96 * (together["standard_error"] or 0)
+    alone, all_ = (together["seconds_per_1000_rows"][name] for name in ("single", "winner"))
+    return [
+        f"Out of fold it lowers the {_GAIN.get(metric, 'mean loss')} by {gain:.4g} (95 % interval "
+        f"{gain - error:.4g} to {gain + error:.4g}); 1,000 rows take {all_:.2f} s to predict, "
+        f"alone {alone:.2f} s."
+    ]
 
 
 def _count(number: int, thing: str) -> str:

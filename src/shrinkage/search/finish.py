@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -19,8 +20,8 @@ from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
 from shrinkage.population.dataset import Dataset
 from shrinkage.recipe import load
-from shrinkage.search import baseline, refit
-from shrinkage.search.choose import difference
+from shrinkage.search import baseline, ensemble, refit
+from shrinkage.search.choose import Difference, difference
 from shrinkage.search.contest import (
     DEFAULT,
     FRESH,
@@ -33,6 +34,9 @@ from shrinkage.search.effect import without_effect
 from shrinkage.search.rows import Rows, prepare, prepare_all
 from shrinkage.search.study import Study
 from shrinkage.store.artifact import versions
+
+SINGLE = "single"
+"""The best recipe alone, where the winner is an ensemble."""
 
 
 def conclude(study: Study) -> dict[str, Any]:
@@ -56,16 +60,26 @@ def conclude(study: Study) -> dict[str, Any]:
     for finalist in found.values():
         if finalist.trial.source == FRESH:
             entrants[FRESH] = finalist
-    scalings = {scaling_of(entrant.recipe) for entrant in entrants.values() if entrant}
+    shares, gain = {number: 1.0}, None
+    if study.settings.ensemble:
+        shares, gain = ensemble.of_trials(found, number, rows, metric, study.settings.seed)
+    together = {str(trial): found[trial] for trial in shares}
+    scalings = {scaling_of(e.recipe) for e in (*entrants.values(), *together.values()) if e}
     prepared = {scaling: prepare(rows, scaling) for scaling in scalings}
     models = {
         name: _model(entrant, *prepared[scaling_of(entrant.recipe)], study.problem.shape)
-        for name, entrant in entrants.items()
+        for name, entrant in (entrants | together).items()
         if entrant
     }
     more = refit.networks(study.folder, number)
     if more is not None:
         models["winner"] = _with_all_rows(models["winner"], more, rows)
+    if len(shares) > 1:
+        models[SINGLE], entrants[SINGLE] = models["winner"], winner
+        models[str(number)] = models["winner"]
+        models["winner"] = _together(models, shares)
+    for trial in {str(number), *together}:
+        models.pop(trial, None)
 
     # The test rows are predicted here, once, and decide nothing.
     target = rows.target(rows.test)
@@ -79,12 +93,20 @@ def conclude(study: Study) -> dict[str, Any]:
         }
         for name, entrant in entrants.items()
     }
+    if len(shares) > 1:
+        parts = ensemble.blended(found, shares)
+        table["winner"]["validation"] = baseline.out_of_fold(parts, rows)
+        seconds = sum(found[trial].trial.seconds for trial in shares)
+        table["winner"]["seconds"] = round(seconds, 2)
     if more is not None:
-        table["winner"]["seconds"] = round(winner.trial.seconds + more.seconds, 2)
+        for name in table.keys() & {SINGLE, "winner"}:
+            table[name]["seconds"] = round(table[name]["seconds"] + more.seconds, 2)
     done = study.store.baselines()
     table |= {name: done.get(name) for name in baseline.NAMES}
 
-    result = _result(study, winner, len(models["winner"].weights), table)
+    alone = models.get(SINGLE, models["winner"])
+    result = _result(study, winner, len(alone.weights), table)
+    result["ensemble"] = None if len(shares) == 1 else _ensemble(models, shares, gain, rows)
     if "plain" in outputs:
         result["against_plain"] = _against(outputs["plain"], outputs["winner"], target, metric)
     provenance = {
@@ -139,6 +161,31 @@ def _with_all_rows(model: Model, found: refit.Networks, rows: Rows) -> Model:
         units=[*model.units, dataset.folds[0].units],
         parts=[*model.parts, *[len(model.preparers)] * len(found.weights)],
     )
+
+
+def _together(models: dict[str, Model], shares: dict[int, float]) -> Model:
+    """One model of several recipes, the largest share first."""
+    first, *others = (replace(models[str(trial)], share=share) for trial, share in shares.items())
+    return replace(first, others=tuple(others))
+
+
+def _ensemble(
+    models: dict[str, Model], shares: dict[int, float], gain: Difference | None, rows: Rows
+) -> dict[str, Any]:
+    """What predicts together, what it buys over the single best recipe, and what it costs."""
+    some = rows.test[: min(len(rows.test), 1000)]
+    seconds = {}
+    for name in (SINGLE, "winner"):
+        began = time.perf_counter()
+        models[name].outputs(some)
+        seconds[name] = round((time.perf_counter() - began) * 1000 / max(1, len(some)), 4)
+    return {
+        "shares": {str(trial): round(share, 4) for trial, share in shares.items()},
+        "networks": models["winner"].networks,
+        "mean_loss_reduction": gain and gain.mean,
+        "standard_error": gain and gain.error,
+        "seconds_per_1000_rows": seconds,
+    }
 
 
 def _against(plain: np.ndarray, winner: np.ndarray, target: np.ndarray, metric: str) -> dict:

@@ -48,6 +48,8 @@ def load(folder: str | Path) -> Model:
         preparers=[model.preparers[last]],
         units=[model.units[last]],
         parts=[0] * len(at),
+        share=1.0,
+        others=(),
     )
 
 

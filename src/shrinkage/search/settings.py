@@ -32,6 +32,7 @@ class Settings:
     workers: processes; 0 runs everything in this one. trials: at most so many; None: no limit.
     keep_all: use columns that look like identifiers too, and accept few rows.
     refit: train the winner on all training rows in the time that is left.
+    ensemble: several recipes may predict together.
     precision: of matrix products: auto, float32, bfloat16 or, on a GPU, tf32.
     start_from: folder of the model that networks start from; "": random weights.
     """
@@ -52,6 +53,7 @@ class Settings:
     keep_all: bool = False
     refit: bool = True
     start_from: str = ""
+    ensemble: bool = True
     precision: str = "auto"
 
     def to_json(self) -> dict[str, Any]:

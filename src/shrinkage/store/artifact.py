@@ -3,6 +3,7 @@
     weights.safetensors      weights [M, P] and statistics [M, Q] of the members
     preparation/k.skops      how the columns are prepared for the members of part k
     recipe.toml              how the members were trained
+    others/k/                the same of another recipe whose members predict with them
     manifest.json            format, versions, task, shape, provenance, and a hash of each file
 
 The folder is written beside its place and moved there whole.
@@ -30,18 +31,23 @@ from shrinkage.data.tabular import Preparer
 from shrinkage.errors import BadInput
 from shrinkage.files import system_error, unwritable
 
-FORMAT = 1
+FORMAT = 2
+"""1 had no others."""
 
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """What a model folder holds. about: task, shape, units of each part of the rows, provenance."""
+    """What a model folder holds. about: task, shape, units of each part of the rows, provenance.
+
+    others: of other recipes that predict with this one; none of them holds others.
+    """
 
     weights: Tensor
     statistics: Tensor
     preparers: Sequence[Preparer]
     recipe: str
     about: Mapping[str, Any]
+    others: Sequence[Artifact] = ()
 
 
 def write(artifact: Artifact, folder: Path) -> None:
@@ -52,17 +58,14 @@ def write(artifact: Artifact, folder: Path) -> None:
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     try:
-        (fresh / "preparation").mkdir(parents=True)
-        tensors = {"weights": artifact.weights, "statistics": artifact.statistics}
-        save_file({n: t.contiguous() for n, t in tensors.items()}, fresh / "weights.safetensors")
-        for k, preparer in enumerate(artifact.preparers):
-            preparer.save(fresh / "preparation" / f"{k}.skops")
-        (fresh / "recipe.toml").write_text(artifact.recipe, "utf-8")
+        for place, each in _places(artifact, fresh):
+            _fill(each, place)
         manifest = {
             "format": FORMAT,
             "versions": versions(),
             "machine": machine(),
             **artifact.about,
+            "others": [dict(other.about) for other in artifact.others],
             "files": {str(p.relative_to(fresh)): _digest(p) for p in _files(fresh)},
         }
         manifest["digest"] = _digest_of(manifest)
@@ -79,6 +82,21 @@ def write(artifact: Artifact, folder: Path) -> None:
         if old.exists() and not folder.exists():
             old.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _places(artifact: Artifact, folder: Path) -> list[tuple[Path, Artifact]]:
+    others = [(folder / "others" / str(k), each) for k, each in enumerate(artifact.others)]
+    return [(folder, artifact), *others]
+
+
+def _fill(artifact: Artifact, folder: Path) -> None:
+    """Write the arrays, the preparation and the recipe."""
+    (folder / "preparation").mkdir(parents=True)
+    tensors = {"weights": artifact.weights, "statistics": artifact.statistics}
+    save_file({n: t.contiguous() for n, t in tensors.items()}, folder / "weights.safetensors")
+    for k, preparer in enumerate(artifact.preparers):
+        preparer.save(folder / "preparation" / f"{k}.skops")
+    (folder / "recipe.toml").write_text(artifact.recipe, "utf-8")
 
 
 def read(folder: Path) -> Artifact:
@@ -113,15 +131,24 @@ def read(folder: Path) -> Artifact:
         if _digest(folder / name) != digest:
             raise BadInput(f"{folder}/{name} is damaged: its hash is not the manifest's")
     try:
-        tensors = load_file(folder / "weights.safetensors")
-        recipe = (folder / "recipe.toml").read_text("utf-8")
-        folds = len(manifest["units"])
-        preparers = [Preparer.load(folder / "preparation" / f"{k}.skops") for k in range(folds)]
-        return Artifact(tensors["weights"], tensors["statistics"], preparers, recipe, manifest)
+        others = [
+            _read(folder / "others" / str(k), about)
+            for k, about in enumerate(manifest.get("others", []))
+        ]
+        return _read(folder, manifest, others)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         if isinstance(error, BadInput):
             raise
         raise BadInput(f"{folder} is damaged: {error}") from None
+
+
+def _read(folder: Path, about: Mapping[str, Any], others: Sequence[Artifact] = ()) -> Artifact:
+    """What `_fill` wrote."""
+    tensors = load_file(folder / "weights.safetensors")
+    recipe = (folder / "recipe.toml").read_text("utf-8")
+    folds = len(about["units"])
+    preparers = [Preparer.load(folder / "preparation" / f"{k}.skops") for k in range(folds)]
+    return Artifact(tensors["weights"], tensors["statistics"], preparers, recipe, about, others)
 
 
 def versions() -> dict[str, str]:

@@ -1,0 +1,121 @@
+"""Which trials predict together, and with which shares.
+
+    f = sum over t of  s_t f_t,     s >= 0,  sum s = 1
+
+Greedy selection: from nothing, the trial that helps the mean of those chosen most joins it, again
+and again, with replacement; s_t is how often t was chosen. All is decided on out-of-fold
+predictions. A long greedy search learns their noise, so it is repeated in bags, each of which sees
+half of the trials, and the shares are averaged.
+
+Whether an ensemble is taken at all is decided on rows that its shares have not seen: the folds are
+cut into three groups, and shares chosen on two are judged on the third.
+
+Source: Caruana et al. 2004, "Ensemble Selection from Libraries of Models"; Caruana et al. 2006,
+"Getting the Most Out of Ensemble Selection" (bags, and more).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from shrinkage import scores
+from shrinkage.search.choose import Difference, difference
+from shrinkage.search.contest import Finalist
+from shrinkage.search.rows import Rows
+
+CANDIDATES, LARGEST = 30, 8
+"""The best so many trials may join; the largest so many shares predict, which bounds its cost."""
+
+_BAGS, _STEPS, _ROWS, _JUDGES = 10, 15, 2000, 3
+
+
+def shares(outputs: np.ndarray, target: np.ndarray, metric: str, seed: int) -> np.ndarray:
+    """The share of each trial [T], 0 for most.
+
+    outputs: out-of-fold probabilities [T, n, C] or numbers [T, n]; target: [n].
+    """
+    random = np.random.default_rng(seed)
+    if len(target) > _ROWS:
+        some = np.sort(random.choice(len(target), _ROWS, replace=False))
+        outputs, target = outputs[:, some], target[some]
+    predictions, y = torch.from_numpy(outputs), torch.from_numpy(target)
+    best = np.argsort(-_goodness(predictions, y, metric), kind="stable")[:CANDIDATES]
+    total = np.zeros(len(outputs))
+    for _ in range(_BAGS):
+        # The best trial is in every bag, so that no bag is of poor ones alone.
+        half = random.permutation(best[1:])[: len(best) // 2]
+        bag = np.sort(np.append(half, best[0]))
+        total[bag] += _greedy(predictions[bag], y, metric)
+    kept = np.argsort(-total, kind="stable")[:LARGEST]
+    found = np.zeros(len(outputs))
+    found[kept] = total[kept] / total[kept].sum()
+    return found
+
+
+def _greedy(predictions: torch.Tensor, target: torch.Tensor, metric: str) -> np.ndarray:
+    """How often each trial is chosen, up to the best length of the search; [T]."""
+    chosen: list[int] = []
+    values: list[tuple[float, float]] = []
+    total = torch.zeros_like(predictions[0])
+    for step in range(_STEPS):
+        tried = (total + predictions) / (step + 1)
+        found = _goodness(tried, target, metric)
+        at = int(np.argmax(found))
+        chosen.append(at)
+        values.append(found[at])
+        total = total + predictions[at]
+    length = 1 + int(np.argmax(values))
+    return np.bincount(chosen[:length], minlength=len(predictions)) / length
+
+
+def _goodness(predictions: torch.Tensor, target: torch.Tensor, metric: str) -> np.ndarray:
+    """Larger is better; [T]. A NaN is worse than all."""
+    definition = scores.find(metric)
+    found = scores.goodness(definition, definition.function(predictions, target)).numpy()
+    return np.where(np.isnan(found), -np.inf, found)
+
+
+def of_trials(
+    found: dict[int, Finalist], lead: int, rows: Rows, metric: str, seed: int
+) -> tuple[dict[int, float], Difference | None]:
+    """Shares by trial, largest first, and what they gain over the trial that leads.
+
+    The gain is in mean loss a row, cross-fitted: positive is better. Only the lead predicts where
+    there is no gain, with one trial, or with one fold, whose rows have no others to be judged by.
+    """
+    alone = {lead: 1.0}
+    if len(found) < 2 or len(rows.folds) < 2:
+        return alone, None
+    numbers = [lead, *(number for number in found if number != lead)]
+    parts = [[found[number].parts[k] for number in numbers] for k in range(len(rows.folds))]
+    target = rows.target(rows.train)
+    targets = [target[fold.validation] for fold in rows.folds]
+    judged: list[np.ndarray] = []
+    for group in np.array_split(np.arange(len(rows.folds)), min(_JUDGES, len(rows.folds))):
+        # Repeats validate a row again in another fold: what judges must not have chosen.
+        unseen = np.concatenate([rows.folds[k].validation for k in group])
+        keep = [np.flatnonzero(~np.isin(fold.validation, unseen)) for fold in rows.folds]
+        seen = [np.stack(part)[:, at] for part, at in zip(parts, keep, strict=True)]
+        y = np.concatenate([own[at] for own, at in zip(targets, keep, strict=True)])
+        chosen = shares(np.concatenate(seen, 1), y, metric, seed)
+        judged += [np.tensordot(chosen, np.stack(parts[k]), 1) for k in group]
+    every = np.concatenate(targets)
+    y = torch.from_numpy(every)
+    losses = [
+        scores.row_losses(metric, torch.from_numpy(np.concatenate(outputs)), y).numpy()
+        for outputs in ([part[0] for part in parts], judged)
+    ]
+    gain = difference(*losses)
+    if not gain.mean > 0:
+        return alone, gain
+    whole = np.concatenate([np.stack(part) for part in parts], 1)
+    chosen = shares(whole, every, metric, seed)
+    order = np.argsort(-chosen, kind="stable")
+    return {numbers[at]: float(chosen[at]) for at in order if chosen[at] > 0}, gain
+
+
+def blended(found: dict[int, Finalist], shares: dict[int, float]) -> list[np.ndarray]:
+    """What these trials predict together on the validation rows of each fold."""
+    each = [[share * part for part in found[number].parts] for number, share in shares.items()]
+    return [np.sum(parts, 0) for parts in zip(*each, strict=True)]

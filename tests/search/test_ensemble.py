@@ -1,0 +1,162 @@
+"""Ensembles: shares that help on rows they have not seen, and a model that predicts with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.model_selection import train_test_split
+
+from conftest import mixed, tiny_fit
+from shrinkage import run, scores
+from shrinkage.model import Model
+from shrinkage.search import ensemble
+from shrinkage.search.choose import Difference
+from shrinkage.search.ensemble import of_trials, shares
+
+
+def numbers(trials: int, rows: int, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions [T, n] of a target [n], each with noise of its own."""
+    random = np.random.default_rng(seed)
+    target = random.normal(size=rows)
+    return target + noise * random.normal(size=(trials, rows)), target
+
+
+def probabilities(trials: int, rows: int, skill: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """[T, n, 3] of labels [n], each with noise of its own."""
+    random = np.random.default_rng(seed)
+    target = random.integers(0, 3, rows)
+    logit = skill * np.eye(3)[target] + random.normal(size=(trials, rows, 3))
+    odds = np.exp(logit)
+    return odds / odds.sum(-1, keepdims=True), target
+
+
+def study_of(outputs: np.ndarray, target: np.ndarray, folds: int) -> tuple[dict, Any]:
+    """Trials and rows as `of_trials` takes them; twice the folds of one repeat where it is even."""
+    parts = np.array_split(np.random.default_rng(0).permutation(len(target)), folds)
+    parts += np.array_split(np.random.default_rng(1).permutation(len(target)), folds)
+    found = {
+        number: SimpleNamespace(parts=[each[at] for at in parts])
+        for number, each in enumerate(outputs)
+    }
+    rows = SimpleNamespace(
+        folds=[SimpleNamespace(validation=at) for at in parts], train=None, target=lambda _: target
+    )
+    return found, rows
+
+
+@pytest.mark.parametrize("metric", [metric.name for metric in scores.METRICS.values()])
+def test_shares_are_a_few_and_sum_to_one(metric: str) -> None:
+    classes = scores.find(metric).task == "classification"
+    outputs, target = (probabilities if classes else numbers)(20, 300, 1.0, 0)
+    found = shares(outputs, target, metric, 0)
+    assert found.shape == (20,)
+    assert (found >= 0).all()
+    assert found.sum() == pytest.approx(1)
+    assert 1 < (found > 0).sum() <= ensemble.LARGEST
+    assert np.array_equal(found, shares(outputs, target, metric, 0))
+
+
+def test_equals_share_alike_and_their_mean_is_better() -> None:
+    """Six predictions with independent noise: the mean of all has a sixth of the squared error."""
+    outputs, target = numbers(6, 4000, 1.0, 1)
+    found = shares(outputs, target, "rmse", 0)
+    error = np.mean((found @ outputs - target) ** 2)
+    assert error < 1.25 / 6
+    assert found.min() > 0.05
+
+
+def test_one_that_is_right_is_alone() -> None:
+    outputs, target = numbers(8, 400, 0.5, 2)
+    outputs[3] = target
+    expected = np.zeros(8)
+    expected[3] = 1
+    np.testing.assert_array_equal(shares(outputs, target, "mae", 0), expected)
+
+
+def test_many_rows_are_sampled() -> None:
+    outputs, target = numbers(3, 9000, 1.0, 3)
+    assert shares(outputs, target, "rmse", 0).min() > 0.1
+
+
+def test_a_gain_is_judged_on_rows_that_chose_nothing() -> None:
+    """Nothing predicts the target, and the lead says so: whatever joins it is luck, and a loss."""
+    luck, judged = [], []
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        target = random.normal(size=240)
+        outputs = np.concatenate([np.zeros((1, 240)), 0.3 * random.normal(size=(15, 240))])
+        found, rows = study_of(outputs, target, 3)
+        chosen = shares(outputs, target, "rmse", 0)
+        luck.append(np.mean(target**2) - np.mean((chosen @ outputs - target) ** 2))
+        gain = of_trials(found, 0, rows, "rmse", 0)[1]
+        assert gain is not None
+        judged.append(gain.mean)
+    assert np.mean(luck) > 0.02, "on the rows that chose them they seem to help"
+    assert np.mean(judged) < 0.2 * np.mean(luck)
+
+
+def test_a_true_gain_is_taken_and_measured() -> None:
+    outputs, target = probabilities(8, 600, 1.5, 5)
+    found, rows = study_of(outputs, target, 5)
+    together, gain = of_trials(found, 2, rows, "log_loss", 0)
+    assert len(together) > 3
+    assert sum(together.values()) == pytest.approx(1)
+    assert list(together.values()) == sorted(together.values(), reverse=True)
+    assert gain is not None
+    assert gain.mean > 3 * gain.error
+    blended = np.concatenate(ensemble.blended(found, together))  # pyright: ignore
+    y = np.concatenate([target[fold.validation] for fold in rows.folds])
+    own = np.concatenate(found[2].parts)
+    surprise = [-np.log(p[np.arange(len(y)), y]).mean() for p in (own, blended)]
+    assert surprise[0] - surprise[1] == pytest.approx(gain.mean, rel=0.25)
+
+
+def test_copies_of_the_lead_and_a_single_fold_gain_nothing() -> None:
+    outputs, target = numbers(1, 100, 1.0, 6)
+    found, rows = study_of(np.repeat(outputs, 3, 0), target, 3)
+    assert of_trials(found, 1, rows, "rmse", 0)[0] == {1: 1.0}
+    rows.folds = rows.folds[:1]
+    assert of_trials(found, 1, rows, "rmse", 0) == ({1: 1.0}, None)
+
+
+def test_a_study_saves_what_predicts_together(
+    study: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = {1: 0.6, 0: 0.3, 4: 0.1}
+    monkeypatch.setattr(ensemble, "of_trials", lambda *_: (parts, Difference(0.1, 0.02, 96)))
+    table = str(study.parent / "table.csv")
+    # Enough trials to the end: the first of a cohort are always among them.
+    finished = [t.number for t in run.trials_of(study) if t.status == "finished"]
+    parts = dict(zip(finished, (0.6, 0.3, 0.1), strict=False))
+    assert len(parts) > 1
+    folder = tiny_fit(table, "y", tmp_path / "run", tiny)
+    result, model = run.opened(folder).result, Model.load(folder)
+    assert [model.share, *(other.share for other in model.others)] == list(parts.values())
+    assert result["ensemble"]["shares"] == {str(n): share for n, share in parts.items()}
+    assert model.networks == result["ensemble"]["networks"] == 3 * len(parts)
+    frame = mixed()
+    test = train_test_split(np.arange(120), test_size=0.2, random_state=0, stratify=frame["y"])[1]
+    probability = model.predict_proba(frame.iloc[test])
+    alone = [m._own(frame.iloc[test]) for m in (model, *model.others)]
+    np.testing.assert_allclose(probability, np.tensordot([*parts.values()], alone, 1), atol=1e-12)
+    assert np.ptp(np.stack(alone), 0).max() > 1e-3, "the recipes differ"
+    found = result["scores"]["winner"]["test"]["accuracy"]
+    assert found == np.mean(model.predict(frame.iloc[test]) == frame["y"].iloc[test])
+    assert result["scores"]["single"]["test"] != result["scores"]["winner"]["test"]
+
+
+def test_single_asks_for_one_recipe(
+    study: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("asked for an ensemble")
+
+    monkeypatch.setattr(ensemble, "of_trials", never)
+    table = str(study.parent / "table.csv")
+    folder = tiny_fit(table, "y", tmp_path / "run", tiny, single=True)
+    assert run.opened(folder).result["ensemble"] is None
+    assert Model.load(folder).others == ()
