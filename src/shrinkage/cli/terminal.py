@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
@@ -13,7 +13,9 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from shrinkage.search.events import Progress, Watch, nobody
-from shrinkage.search.plan import Plan
+
+if TYPE_CHECKING:
+    from shrinkage.search.plan import Plan
 
 console = Console(highlight=False)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from shrinkage.recipe import Recipe
+from shrinkage.search.budget import Clock
 from shrinkage.search.contest import REFERENCES
+from shrinkage.search.events import Progress
 from shrinkage.search.halving import RUNGS, passing
 
 
@@ -54,3 +56,27 @@ def verdicts(
         return ended
     kept = passing(scores, seen)
     return ended | {number: ("dropped", None) for number in scores if number not in kept}
+
+
+def progress_of(
+    phase: str,
+    metric: str,
+    cohorts: Collection[Cohort],
+    folds: int,
+    best: float | None,
+    clock: Clock,
+    alive: int | None = None,
+) -> Progress:
+    """What can be said of a search now. alive: networks in training, where no cohort trains."""
+    if alive is None:
+        alive = folds * sum(len(cohort.alive) for cohort in cohorts if cohort.busy)
+    return Progress(
+        phase,
+        metric,
+        tried=len({number for cohort in cohorts for number in cohort.trials}),
+        finished=sum(1 for cohort in cohorts if cohort.rung >= len(RUNGS)),
+        alive=alive,
+        best=best,
+        left_s=max(0.0, clock.left),
+        budget_s=clock.budget_s,
+    )

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
-
-from shrinkage.search.budget import Clock
-from shrinkage.search.cohort import Cohort
-from shrinkage.search.halving import RUNGS
 
 
 @dataclass(frozen=True)
@@ -33,27 +29,3 @@ Watch = Callable[[Progress], None]
 
 def nobody(progress: Progress) -> None:
     """Watches nothing."""
-
-
-def progress_of(
-    phase: str,
-    metric: str,
-    cohorts: Collection[Cohort],
-    folds: int,
-    best: float | None,
-    clock: Clock,
-    alive: int | None = None,
-) -> Progress:
-    """What can be said of a search now. alive: networks in training, where no cohort trains."""
-    if alive is None:
-        alive = folds * sum(len(cohort.alive) for cohort in cohorts if cohort.busy)
-    return Progress(
-        phase,
-        metric,
-        tried=len({number for cohort in cohorts for number in cohort.trials}),
-        finished=sum(1 for cohort in cohorts if cohort.rung >= len(RUNGS)),
-        alive=alive,
-        best=best,
-        left_s=max(0.0, clock.left),
-        budget_s=clock.budget_s,
-    )

@@ -18,9 +18,9 @@ from shrinkage.errors import Unwritable
 from shrinkage.recipe import Recipe
 from shrinkage.search import baseline, cost, memory, rows
 from shrinkage.search.budget import Clock, cohort_size
-from shrinkage.search.cohort import Cohort, verdicts
+from shrinkage.search.cohort import Cohort, progress_of, verdicts
 from shrinkage.search.contest import DEFAULT, FRESH, FROM_RANDOM_WEIGHTS, PLAIN
-from shrinkage.search.events import Watch, nobody, progress_of
+from shrinkage.search.events import Watch, nobody
 from shrinkage.search.folder import Folder
 from shrinkage.search.halving import RUNGS, rung_steps
 from shrinkage.search.outset import decided
