@@ -39,6 +39,9 @@ def fit(
         str, typer.Option(help="Of wide layers' products: auto, float32, bfloat16; tf32 on a GPU.")
     ] = "auto",
     trials: Annotated[int | None, typer.Option(help="At most so many trials.", min=2)] = None,
+    search: Annotated[
+        str, typer.Option(help="What proposes recipes: random, gp (needs shrinkage[gp]), or auto.")
+    ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done, with its cost; no more.")
@@ -65,6 +68,7 @@ def fit(
         "device": device,
         "precision": precision,
         "trials": trials,
+        "search": search,
         "started": main.STARTED,
     }
     # What follows imports torch and pandas for seconds; a first worker does so meanwhile.

@@ -51,6 +51,10 @@ class Clock:
         several = min(REFIT_SEEDS * one + 0.03 * whole, REFIT_SHARE * whole)
         return self.deadline - max(several, min(one, REFIT_MOST * whole))
 
+    def share_until(self, seconds: float) -> float:
+        """The share of this session's budget that `seconds` are, in [0, 1]."""
+        return min(1.0, max(0.0, seconds / max(self.budget_s, 1e-9)))
+
     @property
     def deadline(self) -> float:
         """When training must halt."""

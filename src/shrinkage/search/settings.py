@@ -34,6 +34,7 @@ class Settings:
     refit: train the winner on all training rows in the time that is left.
     precision: of matrix products: auto, float32, bfloat16 or, on a GPU, tf32.
     start_from: folder of the model that networks start from; "": random weights.
+    search: what proposes recipes: random, gp or auto; see `search.proposers`.
     """
 
     source: str
@@ -53,6 +54,7 @@ class Settings:
     refit: bool = True
     start_from: str = ""
     precision: str = "auto"
+    search: str = "auto"
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
