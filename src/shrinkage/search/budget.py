@@ -39,6 +39,10 @@ class Clock:
         """Seconds of all sessions."""
         return self.spent + time.time() - self.started
 
+    def elapsed(self) -> float:
+        """Seconds of this session."""
+        return time.time() - self.started
+
     @property
     def left(self) -> float:
         """Seconds until training must halt, so that scoring and writing fit in."""

@@ -9,7 +9,8 @@ Members asked for earlier and not heard of yet are believed to score what is exp
 The process (`search.surrogate`) learns from every rung, stopped members included.
 
 Until eight recipes are heard of, and in every fourth cohort, recipes are random: the process
-knows nothing of a part of the space from which it never asked.
+knows nothing of a part of the space from which it never asked. So they are where trainings are so
+short that asking would cost a share of the study's time worth having.
 
 Jones, Schonlau & Welch 1998, "Efficient Global Optimization of Expensive Black-Box Functions";
 Snoek et al. 2012, "Practical Bayesian Optimization", section 3.2 (EI per second).
@@ -17,8 +18,10 @@ Snoek et al. 2012, "Practical Bayesian Optimization", section 3.2 (EI per second
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,24 +29,25 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
+from shrinkage.catalog import entry_of
 from shrinkage.errors import BadInput
 from shrinkage.randomness import Draws, derive
 from shrinkage.recipe import Recipe
 from shrinkage.search import acquisition, surrogate
 from shrinkage.search.random import KEEP, RandomSearch
 from shrinkage.search.surrogate import Told
-from shrinkage.space import INACTIVE, Options, Range, Space
+from shrinkage.space import INACTIVE, Dimension, Options, Range, Space
 
 FIRST = 8
 """Recipes heard of before the process is asked."""
 RANDOM_EVERY = 4
 
-_CANDIDATES = 192
+_CANDIDATES = 144
 """Recipes looked at for a cohort; more only where the cohort itself is large."""
 _SIGNATURES = 12
 _REFINED = 16
 """Members whose numbers are moved along the gradient."""
-_STEPS = 10
+_STEPS = 6
 _NUDGE = 0.12
 """Deviation of a small change of a number, as a share of its range."""
 _CHANGED = 0.25
@@ -79,13 +83,17 @@ class Belief:
 class GPSearch:
     """A pure function of (space, seed, cohort, all it was told, pending, left).
 
-    cost: of a recipe's whole training, in any one unit.
+    cost: of a recipe's whole training, in any one unit. allowed: seconds that its own work may
+    have taken by now, after which it asks at random; None: as many as it takes, and only then is
+    it the pure function. seconds: what it has taken.
     """
 
     space: Space
     seed: int
     cost: Callable[[Recipe], float]
+    allowed: Callable[[], float] | None = None
     told: list[Told] = field(default_factory=list)
+    seconds: float = 0.0
     _known: tuple[int, Any] = (0, None)
     name: ClassVar[str] = "gp"
 
@@ -100,33 +108,54 @@ class GPSearch:
     ) -> list[Recipe]:
         """pending: asked for and not heard of. left: share of the budget, and so α."""
         tried = {told.point for told in self.told}
-        if len(tried) < FIRST or cohort % RANDOM_EVERY == 0:
+        if len(tried) < FIRST or cohort % RANDOM_EVERY == 0 or self._too_dear:
             return RandomSearch(self.space, self.seed).ask(cohort, count)
+        began = time.perf_counter()
+        try:
+            return self._best(cohort, count, pending, left, tried)
+        finally:
+            self.seconds += time.perf_counter() - began
+
+    @property
+    def _too_dear(self) -> bool:
+        return self.allowed is not None and self.seconds > self.allowed()
+
+    def _best(
+        self, cohort: int, count: int, pending: Sequence[Recipe], left: float, tried: set[Point]
+    ) -> list[Recipe]:
+        """The cohort that is worth most; see `ask`. tried: points heard of."""
         points = dict.fromkeys(map(self._point, pending))
         asked = [point for point in points if point is not None and point not in tried]
         belief, best = self._belief(asked)
-        found: list[tuple[int, float, Candidates, list[int]]] = []
         taken = tried | set(asked)
-        for recipes in self._proposals(cohort, count, best):
-            candidates = self._fresh(recipes, taken)
-            if candidates is None:
-                continue
-            costs = [self.cost(recipe) for recipe in candidates.recipes]
-            with torch.no_grad():
-                mean, cov, bar = belief.at(candidates.x)
-                chosen, worth = acquisition.choose(mean, cov, bar, belief.noise, count, costs, left)
-            found.append((len(chosen), worth, candidates, chosen))
-        if not found:
+        proposals = (self._fresh(each, taken) for each in self._proposals(cohort, count, best))
+        every = [candidates for candidates in proposals if candidates is not None]
+        if not every:
             return []
+        # One look at all of them: what the process costs lies in the calls, not in the points.
+        with torch.no_grad():
+            mean, cov, bar = belief.at(torch.cat([candidates.x for candidates in every]))
+        found: list[tuple[int, float, Candidates, list[int]]] = []
+        end = 0
+        for candidates in every:
+            begin, end = end, end + len(candidates.recipes)
+            costs = [self.cost(recipe) for recipe in candidates.recipes]
+            here = mean[begin:end], cov[begin:end, begin:end]
+            chosen, worth = acquisition.choose(*here, bar, belief.noise, count, costs, left)
+            found.append((len(chosen), worth, candidates, chosen))
         # A full cohort goes before one with gaps: training a member less saves almost nothing.
         _, worth, candidates, chosen = max(found, key=lambda each: each[:2])
         return self._refined(belief, candidates, chosen, taken, worth, left)
 
     # -- what is known -------------------------------------------------------------------
 
+    @cached_property
+    def around(self) -> Space:
+        return with_base(self.space)
+
     def _point(self, recipe: Recipe) -> Point | None:
         try:
-            return tuple(self.space.encode(recipe))
+            return tuple(self.around.encode(recipe))
         except BadInput:
             return None
 
@@ -134,7 +163,7 @@ class GPSearch:
         """What is expected, and the points heard of, the best first."""
         count, model = self._known
         if count != len(self.told):
-            model = surrogate.fitted(self.told, surrogate.ordered(self.space))
+            model = surrogate.fitted(self.told, surrogate.ordered(self.around))
             self._known = len(self.told), model
         points = sorted({told.point for told in self.told})
         with torch.no_grad():
@@ -194,7 +223,7 @@ class GPSearch:
         rows = torch.where(changed, drawn, start).tolist()
         kept = (idle & ~changed).tolist()
         return [
-            self.space.decode([None if k else u for u, k in zip(*pair, strict=True)])
+            self.around.decode([None if k else u for u, k in zip(*pair, strict=True)])
             for pair in zip(rows, kept, strict=True)
         ]
 
@@ -246,7 +275,7 @@ class GPSearch:
             return float(value.detach()), gradient.numpy()
 
         bounds = list(zip(low[free].tolist(), high[free].tolist(), strict=True))
-        start, options = x[:count][free].numpy(), {"maxiter": _STEPS, "maxfun": 2 * _STEPS}
+        start, options = x[:count][free].numpy(), {"maxiter": _STEPS, "maxfun": _STEPS + 2}
         found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
         moved = x.clone()
         moved[:count][free] = torch.from_numpy(found.x)
@@ -265,7 +294,7 @@ class GPSearch:
 
     def _set(self, recipe: Recipe, row: Sequence[float]) -> Recipe:
         """The recipe with its free numbers at the coordinates of a row."""
-        at = torch.tensor([[*self.space.encode(recipe), 1.0]], dtype=torch.float64)
+        at = torch.tensor([[*self.around.encode(recipe), 1.0]], dtype=torch.float64)
         low, high = self._limits(at)
         free = (high > low)[0].tolist()
         return recipe.set(
@@ -275,6 +304,30 @@ class GPSearch:
                 if moves
             }
         )
+
+
+def with_base(space: Space) -> Space:
+    """The space with the base's own options beside those it lists.
+
+    A recipe keeps what its base has where the search leaves a choice alone.
+    """
+    values = space.base.values
+
+    def own(dimension: Dimension) -> Any:
+        if not dimension.is_role:
+            return values.get(dimension.path)
+        present = space.base.get(dimension.path)
+        return "none" if present is None else entry_of(present).name
+
+    def extended(dimension: Dimension) -> Dimension:
+        over, value = dimension.over, own(dimension)
+        if isinstance(over, Range) or value is None or value in over.values:
+            return dimension
+        options = (*over.values, value)
+        numbers = all(isinstance(option, int | float) for option in options)
+        return replace(dimension, over=Options(tuple(sorted(options)) if numbers else options))
+
+    return Space(space.base, tuple(map(extended, space.dimensions)))
 
 
 def _whole(points: Iterable[Point], size: int) -> Tensor:

@@ -17,6 +17,9 @@ from shrinkage.space import Space
 
 NAMES = ("auto", "random", "gp")
 
+_SHARE = 0.08
+"""Part of a study's time that proposing may take."""
+
 _SHORTEST_S = 60.0
 _FEWEST = 24
 """A shorter study, or one of fewer trials, ends before a process has learned what to ask."""
@@ -46,14 +49,18 @@ def named(name: str, budget_s: float, trials: int | None) -> str:
     return "gp" if enough and installed() else "random"
 
 
-def made(settings: Settings, space: Space, cost: Callable[[Recipe], float]) -> Search:
+def made(
+    settings: Settings, space: Space, cost: Callable[[Recipe], float], used: Callable[[], float]
+) -> Search:
     """The search that a study asked for; it has heard nothing yet. Raises BadInput as `named` does.
 
-    cost: of a recipe's whole training, in any one unit.
+    cost: of a recipe's whole training, in any one unit. used: seconds since the study began.
     """
     if named(settings.search, settings.budget_s, settings.trials) == "random":
         return RandomSearch(space, settings.seed)
     # BoTorch is loaded by those who use it.
     from shrinkage.search.gp import GPSearch
 
-    return GPSearch(space, settings.seed, cost)
+    # A study of so many trials is not to depend on the time.
+    by_time = settings.trials is None
+    return GPSearch(space, settings.seed, cost, (lambda: _SHARE * used()) if by_time else None)

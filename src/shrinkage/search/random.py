@@ -31,7 +31,7 @@ class Search(Protocol):
     def ask(
         self, cohort: int, count: int, pending: Sequence[Recipe] = (), left: float = 0.0
     ) -> list[Recipe]:
-        """`count` recipes of one signature for the cohort of this number; fewer: no others.
+        """`count` recipes of one signature for a cohort; fewer where no others are found.
 
         pending: recipes in training that have not finished a rung. left: share of the search's
         time that is left, 0 where trials are counted and not seconds.
