@@ -42,6 +42,7 @@ class _Estimator(BaseEstimator):
         space: str | Path | None = None,
         start_from: str | Path | None = None,
         trials: int | None = None,
+        search: str = "auto",
         workers: int | None = None,
         device: str = "auto",
         precision: str = "auto",
@@ -57,6 +58,7 @@ class _Estimator(BaseEstimator):
         self.space = space
         self.start_from = start_from
         self.trials = trials
+        self.search = search
         self.workers = workers
         self.device = device
         self.precision = precision
@@ -90,6 +92,7 @@ class _Estimator(BaseEstimator):
                 precision=self.precision,
                 single=self.single,
                 trials=self.trials,
+                search=self.search,
                 keep_all=True,
             )
             self._adopt(run)
@@ -139,8 +142,8 @@ class Classifier(ClassifierMixin, _Estimator):
 
     budget: time for everything, "90s" or "5m". metric: accuracy, balanced_accuracy, log_loss or
     roc_auc. test: share set aside for `result_`, never trained on. cv, recipe, space, start_from,
-    trials, workers, device, precision, single: as in `shrinkage.fit`. out: keep the study in this
-    folder.
+    trials, search, workers, device, precision, single: as in `shrinkage.fit`. out: keep the study
+    in this folder.
 
     classes_: labels. model_, recipe_, result_: the winner, its recipe, all scores.
     """

@@ -19,7 +19,7 @@ from shrinkage.data.source import Table, read
 from shrinkage.errors import BadInput, NoEffectWarning
 from shrinkage.model import Model
 from shrinkage.recipe import Recipe, load
-from shrinkage.search import session
+from shrinkage.search import proposers, session
 from shrinkage.search.events import Watch, nobody
 from shrinkage.search.folder import Folder
 from shrinkage.search.plan import Plan, planned
@@ -73,6 +73,7 @@ def fit(
     precision: str = "auto",
     single: bool = False,
     trials: int | None = None,
+    search: str = "auto",
     keep_all: bool = False,
     started: float | None = None,
     watch: Watch = nobody,
@@ -83,6 +84,7 @@ def fit(
     budget: seconds or "5m", from start to written files. out: a new folder; made where None.
     test: share of rows set aside, or a file. cv: "auto", "holdout", K, or "KxR".
     recipe: trial 0. space: what is searched around it. trials: at most so many.
+    search: what proposes recipes: "random", "gp" (needs the extra gp), or "auto".
     start_from: folder of a model whose layers and preparation networks start with; recipe and
     space are then its own and "finetune", else "default" and "tabular".
     workers: processes; None: one a core, 0: none but this one. precision: of the products of wide
@@ -110,6 +112,7 @@ def fit(
         precision=precision,
         single=single,
         trials=trials,
+        search=search,
         keep_all=keep_all,
     )
     folder = Path(out) if out is not None else _fresh_folder()
@@ -148,6 +151,7 @@ def _asked(
     precision: str = "auto",
     single: bool = False,
     trials: int | None = None,
+    search: str = "auto",
     keep_all: bool = False,
 ) -> tuple[Table, Settings]:
     """The table, read, and the settings, checked. Raises BadInput."""
@@ -155,6 +159,7 @@ def _asked(
     if task not in ("auto", "classification", "regression"):
         raise BadInput(f"--task {task}: expected auto, classification or regression")
     folds_for(str(cv), 0)
+    search = proposers.named(search, budget_s, trials)
     begun = start_from is not None
     text = "" if begun and recipe is None else load(recipe or "default").to_toml()
     space = space or ("finetune" if begun else "tabular")
@@ -184,6 +189,7 @@ def _asked(
         # A number of trials asks for a study that time does not decide.
         refit=trials is None,
         start_from=str(start_from) if begun else "",
+        search=search,
     )
     return table, settings
 

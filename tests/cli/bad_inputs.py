@@ -223,6 +223,7 @@ SETTINGS = [
     fit("task unknown", "--task", "clustering", expects=("--task clustering", "regression")),
     fit("metric unknown", "--metric", "acuracy", expects=("acuracy", "'accuracy'")),
     fit("metric of the other task", "--metric", "rmse", expects=("'rmse'", "regression")),
+    fit("search unknown", "--search", "grid", expects=("grid", "random or gp")),
     fit("seed below zero", "--seed", "-1", expects=("--seed", "equal to 0")),
     fit("seed too large", "--seed", "99999999999", expects=("seed", "99999999999")),
     fit("seed of words", "--seed", "lucky", expects=("--seed", "integer")),

@@ -42,6 +42,9 @@ def fit(
         bool, typer.Option("--single", help="Networks of one recipe only; no ensemble.")
     ] = False,
     trials: Annotated[int | None, typer.Option(help="At most so many trials.", min=2)] = None,
+    search: Annotated[
+        str, typer.Option(help="What proposes recipes: random, gp (needs shrinkage[gp]), or auto.")
+    ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done, with its cost; no more.")
@@ -69,6 +72,7 @@ def fit(
         "precision": precision,
         "single": single,
         "trials": trials,
+        "search": search,
         "started": main.STARTED,
     }
     # What follows imports torch and pandas for seconds; a first worker does so meanwhile.

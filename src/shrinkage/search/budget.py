@@ -39,6 +39,10 @@ class Clock:
         """Seconds of all sessions."""
         return self.spent + time.time() - self.started
 
+    def elapsed(self) -> float:
+        """Seconds of this session."""
+        return time.time() - self.started
+
     @property
     def left(self) -> float:
         """Seconds until training must halt, so that scoring and writing fit in."""
@@ -50,6 +54,10 @@ class Clock:
         one = REFIT_SAFETY * refit_s
         several = min(REFIT_SEEDS * one + 0.03 * whole, REFIT_SHARE * whole)
         return self.deadline - max(several, min(one, REFIT_MOST * whole))
+
+    def share_until(self, seconds: float) -> float:
+        """The share of this session's budget that `seconds` are, in [0, 1]."""
+        return min(1.0, max(0.0, seconds / max(self.budget_s, 1e-9)))
 
     @property
     def deadline(self) -> float:

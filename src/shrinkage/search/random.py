@@ -5,15 +5,17 @@ structural choices are drawn once and the numbers for each recipe, so a cohort i
 the coordinates stay as they are in the base, a strong recipe: a draw that changes everything at
 once is rarely better, and small budgets see few draws.
 
-Ask and tell is the seam between a study and any search: `ask(k, count)` gives the recipes of
-the k-th cohort, `tell` hears every rung of every trial. A resumed study tells again all that
-its database knows, then asks on.
+Ask and tell is the seam between a study and any search: `ask(k, count, pending, left)` gives the
+recipes of the k-th cohort, `tell` hears every rung of every trial. A resumed study tells again
+all that its database knows, then asks on; so what a search asks may depend on what it was told,
+but neither on the order of telling nor on what it was asked before.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from shrinkage.recipe import Recipe
 from shrinkage.space import Space
@@ -23,8 +25,17 @@ KEEP = 0.5
 
 
 class Search(Protocol):
-    def ask(self, cohort: int, count: int) -> list[Recipe]:
-        """`count` recipes of one signature for the cohort of this number."""
+    name: ClassVar[str]
+    """What the database calls the source of its recipes."""
+
+    def ask(
+        self, cohort: int, count: int, pending: Sequence[Recipe] = (), left: float = 0.0
+    ) -> list[Recipe]:
+        """`count` recipes of one signature for a cohort; fewer where no others are found.
+
+        pending: recipes in training that have not finished a rung. left: share of the search's
+        time that is left, 0 where trials are counted and not seconds.
+        """
         ...
 
     def tell(self, recipe: Recipe, share: float, score: float | None) -> None:
@@ -38,8 +49,11 @@ class RandomSearch:
 
     space: Space
     seed: int
+    name: ClassVar[str] = "random"
 
-    def ask(self, cohort: int, count: int) -> list[Recipe]:
+    def ask(
+        self, cohort: int, count: int, pending: Sequence[Recipe] = (), left: float = 0.0
+    ) -> list[Recipe]:
         return self.space.sample(self.seed, cohort, count, keep=KEEP)
 
     def tell(self, recipe: Recipe, share: float, score: float | None) -> None:

@@ -35,6 +35,7 @@ class Settings:
     ensemble: several recipes may predict together.
     precision: of matrix products: auto, float32, bfloat16 or, on a GPU, tf32.
     start_from: folder of the model that networks start from; "": random weights.
+    search: what proposes recipes: random, gp or auto; see `search.proposers`.
     """
 
     source: str
@@ -55,6 +56,7 @@ class Settings:
     start_from: str = ""
     ensemble: bool = True
     precision: str = "auto"
+    search: str = "auto"
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

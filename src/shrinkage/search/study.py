@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
 from shrinkage import scores
 from shrinkage.engine import arrays, task
 from shrinkage.errors import Unwritable
 from shrinkage.recipe import Recipe
-from shrinkage.search import baseline, cost, memory, rows
+from shrinkage.search import baseline, cost, memory, proposers, rows
 from shrinkage.search.budget import Clock, cohort_size
 from shrinkage.search.cohort import Cohort, progress_of, verdicts
 from shrinkage.search.contest import DEFAULT, FRESH, FROM_RANDOM_WEIGHTS, PLAIN
@@ -24,7 +25,7 @@ from shrinkage.search.events import Watch, nobody
 from shrinkage.search.folder import Folder
 from shrinkage.search.halving import RUNGS, rung_steps
 from shrinkage.search.outset import decided
-from shrinkage.search.random import RandomSearch, Search
+from shrinkage.search.random import Search
 from shrinkage.search.settings import Settings
 from shrinkage.space import Space
 from shrinkage.store.tables import RungRow, Store, Trial, TrialRow
@@ -63,9 +64,11 @@ class Study:
     asked: int = 0
     most: int | None = None
 
-    @property
+    @cached_property
     def searching(self) -> Search:
-        return RandomSearch(self.space, self.settings.seed)
+        """What proposes recipes: one object, which keeps what it is told. Needs the plan's base."""
+        expense = partial(cost.whole, shape=self.problem.shape)
+        return proposers.made(self.settings, self.space, expense, self.clock.elapsed)
 
     @property
     def search_deadline(self) -> float:
@@ -86,6 +89,7 @@ class Study:
         """Search until the time for it is used up or the trials are all done."""
         self._restore(self.store.trials())
         self.plan(pool)
+        self._tell_again(self.store.trials())
         self._loop(pool)
 
     # -- before the search ---------------------------------------------------------------
@@ -101,14 +105,20 @@ class Study:
             if trial.status == "running":
                 cohort.alive.add(trial.number)
                 cohort.rung = len(trial.rungs)
-            for rung, _, share, score, _ in trial.rungs:
-                self.searching.tell(recipe, share, score)
+            for rung, _, _, score, _ in trial.rungs:
                 if score is not None:
                     self.seen[rung].append(score)
             if trial.status == "finished" and trial.score is not None:
                 self._improve(trial.score)
 
         self.asked = max(self.cohorts, default=1) + 1
+
+    def _tell_again(self, trials: Iterable[Trial]) -> None:
+        """What earlier sessions learned; the search exists only once the plan is made."""
+        for trial in trials:
+            for _, _, share, score, _ in trial.rungs:
+                recipe = self.cohorts[trial.cohort].trials[trial.number]
+                self.searching.tell(recipe, share, score)
 
     def plan(self, pool: Executor) -> None:
         """Decide once how many epochs fit; write the first trials."""
@@ -210,12 +220,15 @@ class Study:
             count = min(count, self.settings.trials - first)
         if count <= 0 or not self.space.dimensions:
             return None
+        new = [cohort for cohort in self.cohorts.values() if not cohort.rung]
+        pending = [cohort.trials[number] for cohort in new for number in cohort.alive]
+        share = 0.0 if self.settings.trials is not None else self.clock.share_until(left)
         for _ in range(_TRIES):
-            asked = self.searching.ask(self.asked, count)
+            asked = self.searching.ask(self.asked, count, pending, share)
             self.asked += 1
             fresh = dict.fromkeys(self._with_loss(recipe) for recipe in asked)
             if recipes := [recipe for recipe in fresh if recipe not in known]:
-                return self._begin(first, "random", recipes)
+                return self._begin(first, self.searching.name, recipes)
         return None
 
     def _begin(self, first: int, source: str, recipes: list[Recipe]) -> Cohort:

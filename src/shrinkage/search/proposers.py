@@ -1,0 +1,66 @@
+"""The searches by name, and which of them a study gets that asks for none.
+
+random: `search.random`.   gp: `search.gp`, which needs the extra `gp`.   auto: gp where it is
+installed and there is something to learn from, random otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+from shrinkage.errors import BadInput
+from shrinkage.recipe import Recipe
+from shrinkage.search.random import RandomSearch, Search
+from shrinkage.search.settings import Settings
+from shrinkage.space import Space
+
+NAMES = ("auto", "random", "gp")
+
+_SHARE = 0.08
+"""Part of a study's time that proposing may take."""
+
+_SHORTEST_S = 60.0
+_FEWEST = 24
+"""A shorter study, or one of fewer trials, ends before a process has learned what to ask."""
+
+
+def installed() -> bool:
+    """Whether the extra `gp` is there."""
+    return find_spec("botorch") is not None
+
+
+def named(name: str, budget_s: float, trials: int | None) -> str:
+    """The search that this name stands for: random or gp.
+
+    budget_s: of the whole study. trials: at most so many; None: no limit.
+    Raises BadInput for an unknown name, and for gp where it is not installed.
+    """
+    if name not in NAMES:
+        raise BadInput(f"--search {name}: expected {', '.join(NAMES[:-1])} or {NAMES[-1]}")
+    if name == "gp" and not installed():
+        raise BadInput(
+            "--search gp needs BoTorch, which is not installed;\n"
+            "install it with `pip install 'shrinkage[gp]'`, or use --search random"
+        )
+    if name != "auto":
+        return name
+    enough = budget_s >= _SHORTEST_S if trials is None else trials >= _FEWEST
+    return "gp" if enough and installed() else "random"
+
+
+def made(
+    settings: Settings, space: Space, cost: Callable[[Recipe], float], used: Callable[[], float]
+) -> Search:
+    """The search that a study asked for; it has heard nothing yet. Raises BadInput as `named` does.
+
+    cost: of a recipe's whole training, in any one unit. used: seconds since the study began.
+    """
+    if named(settings.search, settings.budget_s, settings.trials) == "random":
+        return RandomSearch(space, settings.seed)
+    # BoTorch is loaded by those who use it.
+    from shrinkage.search.gp import GPSearch
+
+    # A study of so many trials is not to depend on the time.
+    by_time = settings.trials is None
+    return GPSearch(space, settings.seed, cost, (lambda: _SHARE * used()) if by_time else None)
