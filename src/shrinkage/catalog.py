@@ -372,15 +372,19 @@ _ORDER = {entry.kind: i for i, entry in enumerate(ENTRIES)}
 
 def entry_of(instance: Any) -> Entry:
     """The catalog entry of an ingredient instance; TypeError for anything else."""
+    return ENTRIES[_position(instance)]
+
+
+def _position(instance: Any) -> int:
     position = _ORDER.get(type(instance))
     if position is None:
         raise TypeError(f"{instance!r} is not an ingredient of the catalog")
-    return ENTRIES[position]
+    return position
 
 
 def in_order(instances: Iterable[Any]) -> tuple[Any, ...]:
     """Ingredients in the order in which a training step meets them."""
-    return tuple(sorted(instances, key=lambda instance: ENTRIES.index(entry_of(instance))))
+    return tuple(sorted(instances, key=_position))
 
 
 def find(name: str) -> Entry:
