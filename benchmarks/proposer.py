@@ -70,20 +70,21 @@ def rungs(search: Search, recipes: list[Recipe], score, seen: list[list[float]],
         recipes = [recipe for recipe in recipes if found[recipe] >= bar]
 
 
-def seconds(trials: int) -> dict[str, list[float]]:
-    """Wall-clock of a proposal in this process, several of each kind."""
+def seconds(trials: int) -> dict[str, list[tuple[float, float]]]:
+    """(wall-clock, seconds of a core) of some proposals of each kind."""
     search, random = GPSearch(SPACE, 0, COST), np.random.default_rng(0)
     score, seen = problem(0), [[] for _ in RUNGS]
     for i in range(trials // COUNT):
         rungs(search, SPACE.sample(1, i, COUNT, keep=0.5), score, seen, random)
     pending = SPACE.sample(2, 0, 2 * COUNT)
-    found: dict[str, list[float]] = {"fitted": [], "known": []}
+    found: dict[str, list[tuple[float, float]]] = {"fitted": [], "known": []}
     for repeat in range(REPEATS):
         search.tell(SPACE.sample(3, repeat)[0], RUNGS[0], 0.0)
         for kind, cohort in (("fitted", 4 * repeat + 1), ("known", 4 * repeat + 2)):
-            began = time.perf_counter()
+            began = time.perf_counter(), time.process_time()
             search.ask(cohort, COUNT, pending, 0.5)
-            found[kind].append(time.perf_counter() - began)
+            ended = time.perf_counter(), time.process_time()
+            found[kind].append((ended[0] - began[0], ended[1] - began[1]))
     return found
 
 
@@ -112,11 +113,12 @@ def main() -> None:
     torch.set_num_threads(1)
     seconds(20)  # what is loaded on first use
     for trials in TRIALS:
-        parts = [
-            f"{kind} {np.median(values):.2f} s (most {max(values):.2f})"
-            for kind, values in seconds(trials).items()
-        ]
-        print(f"{trials:5d} trials: {', '.join(parts)}", flush=True)
+        parts = []
+        for kind, values in seconds(trials).items():
+            wall, core = zip(*values, strict=True)
+            middle, most, own = np.median(wall), max(wall), np.median(core)
+            parts.append(f"{kind} {middle:.2f} s (most {most:.2f}), of a core {own:.2f}")
+        print(f"{trials:5d} trials: {'; '.join(parts)}", flush=True)
     if not asked.regret:
         return
     searches = {

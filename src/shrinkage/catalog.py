@@ -372,19 +372,15 @@ _ORDER = {entry.kind: i for i, entry in enumerate(ENTRIES)}
 
 def entry_of(instance: Any) -> Entry:
     """The catalog entry of an ingredient instance; TypeError for anything else."""
-    return ENTRIES[_position(instance)]
-
-
-def _position(instance: Any) -> int:
     position = _ORDER.get(type(instance))
     if position is None:
         raise TypeError(f"{instance!r} is not an ingredient of the catalog")
-    return position
+    return ENTRIES[position]
 
 
 def in_order(instances: Iterable[Any]) -> tuple[Any, ...]:
     """Ingredients in the order in which a training step meets them."""
-    return tuple(sorted(instances, key=_position))
+    return tuple(sorted(instances, key=lambda instance: _ORDER[entry_of(instance).kind]))
 
 
 def find(name: str) -> Entry:
