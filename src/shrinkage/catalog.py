@@ -380,7 +380,7 @@ def entry_of(instance: Any) -> Entry:
 
 def in_order(instances: Iterable[Any]) -> tuple[Any, ...]:
     """Ingredients in the order in which a training step meets them."""
-    return tuple(sorted(instances, key=lambda instance: ENTRIES.index(entry_of(instance))))
+    return tuple(sorted(instances, key=lambda instance: _ORDER[entry_of(instance).kind]))
 
 
 def find(name: str) -> Entry:

@@ -94,7 +94,7 @@ class GPSearch:
     allowed: Callable[[], float] | None = None
     told: list[Told] = field(default_factory=list)
     seconds: float = 0.0
-    _known: tuple[int, Any] = (0, None)
+    _known: tuple[int, Any, float, list[Point]] | None = None
     name: ClassVar[str] = "gp"
 
     def tell(self, recipe: Recipe, share: float, score: float | None) -> None:
@@ -160,18 +160,17 @@ class GPSearch:
             return None
 
     def _belief(self, pending: list[Point]) -> tuple[Belief, list[Point]]:
-        """What is expected, and the points heard of, the best first."""
-        count, model = self._known
-        if count != len(self.told):
-            model = surrogate.fitted(self.told, surrogate.ordered(self.around))
-            self._known = len(self.told), model
-        points = sorted({told.point for told in self.told})
-        with torch.no_grad():
-            mean, _ = surrogate.posterior(model, _whole(points, self.space.size))
-        order = mean.argsort(descending=True, stable=True).tolist()
+        """What is expected, and the points that the process knows, the best first."""
         size = self.space.size
-        belief = Belief(model, float(mean.max()), surrogate.noise_of(model), _whole(pending, size))
-        return belief, [points[i] for i in order]
+        if self._known is None or self._known[0] != len(self.told):
+            model = surrogate.fitted(self.told, surrogate.ordered(self.around))
+            points = surrogate.points_of(model)
+            with torch.no_grad():
+                mean, _ = surrogate.posterior(model, _whole(points, size))
+            order = mean.argsort(descending=True, stable=True).tolist()
+            self._known = len(self.told), model, float(mean.max()), [points[i] for i in order]
+        _, model, best, leaders = self._known
+        return Belief(model, best, surrogate.noise_of(model), _whole(pending, size)), leaders
 
     # -- candidates ----------------------------------------------------------------------
 

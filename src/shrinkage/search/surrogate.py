@@ -200,6 +200,12 @@ def posterior(model: SingleTaskGP, x: Tensor) -> tuple[Tensor, Tensor]:
     return found.mean, found.covariance_matrix
 
 
+def points_of(model: SingleTaskGP) -> list[tuple[float, ...]]:
+    """The points of its rows, each once, whatever the shares."""
+    (x,) = model.train_inputs
+    return sorted({tuple(row[:-1]) for row in x.tolist()})
+
+
 def noise_of(model: SingleTaskGP) -> float:
     """The variance of a score about its mean."""
     return float(model.likelihood.noise.detach())
