@@ -108,6 +108,8 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
         lines.insert(
             0, f"Interrupted: the best so far is saved; go on with: shrinkage resume {folder}"
         )
+    if result.get("optimism"):
+        lines.append(_corrected(result["optimism"], pretty(result["metric"])))
     against = result.get("against_plain")
     if against and against["standard_error"] is not None:
         gain, error = against["mean_loss_reduction"], 1.96 * against["standard_error"]
@@ -124,6 +126,20 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
     )
     lines.append(f"Saved in {folder}; predict with: shrinkage predict {folder} DATA")
     return lines
+
+
+def _corrected(found: dict[str, Any], metric: str) -> str:
+    """The winner's validation score, and what it is worth after having been chosen by it."""
+    low, high = map(number, found["interval"])
+    begin = f"Validation {metric} {number(found['validation'])}"
+    interval = f"95 % interval {low} to {high}"
+    if found["trials"] == 1:
+        return f"{begin} ({interval}) is of the only trial: nothing was chosen by it."
+    chosen = f"{begin} is the winner's of {found['trials']} trials"
+    if found["optimism"] <= 0:
+        return f"{chosen}; no sign that the choice flatters it ({interval})."
+    corrected = number(found["corrected"])
+    return f"{chosen}; corrected for that choice it is {corrected} ({interval})."
 
 
 def _count(number: int, thing: str) -> str:

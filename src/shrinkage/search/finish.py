@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -34,10 +35,15 @@ from shrinkage.search.rows import Rows, prepare, prepare_all
 from shrinkage.search.study import Study
 from shrinkage.store.artifact import versions
 
+Optimism = Callable[[Mapping[int, Finalist], Rows, str, int], dict[str, Any] | None]
+"""(who could win, rows, metric, seed) -> what result.json says under "optimism". It is measured in
+a layer above the search, so whoever begins a study hands it in."""
 
-def conclude(study: Study) -> dict[str, Any]:
+
+def conclude(study: Study, optimism: Optimism) -> dict[str, Any]:
     """Choose, score, write; returns what result.json holds.
 
+    optimism: what is said of the winner's validation score, see `evidence.optimism`.
     Raises BadInput where no network was trained far enough to predict.
     """
     rows, metric = study.rows, study.problem.metric
@@ -85,6 +91,7 @@ def conclude(study: Study) -> dict[str, Any]:
     table |= {name: done.get(name) for name in baseline.NAMES}
 
     result = _result(study, winner, len(models["winner"].weights), table)
+    result["optimism"] = optimism(found, rows, metric, study.settings.seed)
     if "plain" in outputs:
         result["against_plain"] = _against(outputs["plain"], outputs["winner"], target, metric)
     provenance = {
