@@ -53,6 +53,7 @@ RULES = [
     Rule("engine", ABOVE),
     Rule("model", ABOVE),
     Rule("search", ABOVE),
+    Rule("evidence", ABOVE),
     Rule("testing", ABOVE),
     Rule("run", ABOVE),
     Rule("estimator", ABOVE),

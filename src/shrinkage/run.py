@@ -17,6 +17,7 @@ from typing import Any
 
 from shrinkage.data.source import Table, read
 from shrinkage.errors import BadInput, NoEffectWarning
+from shrinkage.evidence import optimism
 from shrinkage.model import Model
 from shrinkage.recipe import Recipe, load
 from shrinkage.search import proposers, session
@@ -116,7 +117,8 @@ def fit(
         keep_all=keep_all,
     )
     folder = Path(out) if out is not None else _fresh_folder()
-    result = session.begin(table, settings, folder, started=started, watch=watch)
+    given = table, settings, folder, optimism.of_study
+    result = session.begin(*given, started=started, watch=watch)
     for sentence in result["without_effect"]:
         warnings.warn(sentence, NoEffectWarning, stacklevel=2)
     return Run(folder, result)
@@ -203,7 +205,8 @@ def resume(
 ) -> Run:
     """Go on with a study that was killed or interrupted, or give a finished one more time."""
     budget_s = None if budget is None else seconds(budget)
-    return Run(Path(folder), session.resume(Path(folder), budget_s, started=started, watch=watch))
+    given = Path(folder), optimism.of_study, budget_s
+    return Run(Path(folder), session.resume(*given, started=started, watch=watch))
 
 
 def opened(folder: str | Path) -> Run:

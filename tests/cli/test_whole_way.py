@@ -16,7 +16,7 @@ from shrinkage.model import Model
 
 ROWS = ("plain", "default", "winner", "linear", "gradient_boosting")
 FIELDS = {"task", "metric", "rows", "budget_s", "wall_s", "n_trials", "n_members_diverged",
-          "recipe", "scores"}  # fmt: skip
+          "optimism", "recipe", "scores"}  # fmt: skip
 CLASSIFICATION = {"accuracy", "balanced_accuracy", "log_loss", "roc_auc"}
 
 
@@ -152,6 +152,22 @@ def test_unseen_categories_and_extra_columns_are_noted(
     assert len(done.out.split()) == 6
     for words in ("extra", "ignored", "colour", "ochre", "not seen"):
         assert words in done.err
+
+
+def test_the_winners_validation_score_is_corrected_for_the_choice(fitted, command) -> None:
+    run, text = fitted
+    result = result_of(run)
+    found, winner = result["optimism"], result["scores"]["winner"]
+    assert found["validation"] == pytest.approx(winner["validation"]["accuracy"], 1e-12)
+    assert found["optimism"] == pytest.approx(found["validation"] - found["corrected"])
+    low, high = found["interval"]
+    assert low < found["corrected"] < high
+    # the default and the plain network run to their end, and whoever passes all rungs
+    assert 2 <= found["trials"] == result["n_trials_finished"]
+    assert found["rows"] == result["rows"]["validation"] == result["rows"]["training"]
+    for printed in (text, command("show", run).out):
+        assert f"Validation accuracy {found['validation']:.4f} is the winner's of" in printed
+        assert f"{low:.4f} to {high:.4f}" in printed
 
 
 def test_show_lists_the_trials_and_the_winner(fitted, command) -> None:

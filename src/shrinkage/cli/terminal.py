@@ -119,6 +119,9 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
         lines.insert(
             0, f"Interrupted: the best so far is saved; go on with: shrinkage resume {folder}"
         )
+    if result.get("optimism"):
+        who = "best recipe" if together else "winner"
+        lines.append(_corrected(result["optimism"], pretty(result["metric"]), who))
     against = result.get("against_plain")
     if against and against["standard_error"] is not None:
         gain, error = against["mean_loss_reduction"], 1.96 * against["standard_error"]
@@ -145,6 +148,20 @@ def _ensemble_lines(together: dict[str, Any], metric: str) -> list[str]:
         f"{gain - error:.4g} to {gain + error:.4g}); 1,000 rows take {all_:.2f} s to predict, "
         f"alone {alone:.2f} s."
     ]
+
+
+def _corrected(found: dict[str, Any], metric: str, who: str) -> str:
+    """The winner's validation score, and what it is worth after having been chosen by it."""
+    low, high = map(number, found["interval"])
+    begin = f"Validation {metric} {number(found['validation'])}"
+    interval = f"95 % interval {low} to {high}"
+    if found["trials"] == 1:
+        return f"{begin} ({interval}) is of the only trial: nothing was chosen by it."
+    chosen = f"{begin} is the {who}'s of {found['trials']} trials"
+    if found["optimism"] <= 0:
+        return f"{chosen}; no sign that the choice flatters it ({interval})."
+    corrected = number(found["corrected"])
+    return f"{chosen}; corrected for that choice it is {corrected} ({interval})."
 
 
 def _count(number: int, thing: str) -> str:

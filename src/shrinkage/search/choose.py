@@ -49,3 +49,28 @@ def choose(losses: Mapping[int, np.ndarray], default: int, plain: int | None) ->
     if plain is not None and plain in losses and difference(losses[plain], losses[winner]).mean < 0:
         return plain
     return winner
+
+
+def choose_each(
+    losses: np.ndarray, counts: np.ndarray, default: int, plain: int | None
+) -> np.ndarray:
+    """The winner on each of S resamples of the rows, all at once: what `choose` says of each.
+
+    losses: [T, n], out-of-fold loss of each row, trials in the order `choose` would see them.
+    counts: [S, n], how often each resample holds each row; no resample is empty.
+    default, plain: positions in 0..T-1. Returns [S] positions.
+    """
+    rows = counts.sum(1, keepdims=True)
+    gains = losses[default] - losses
+    mean = counts @ gains.T / rows
+    square = counts @ np.square(gains).T / rows
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.sqrt(np.maximum(square - mean**2, 0) / (rows - 1))
+    lead = mean - np.where(rows > 1, error, np.inf)
+    lead[:, default] = 0
+    every = np.arange(len(counts))
+    winner = lead.argmax(1)
+    winner = np.where(lead[every, winner] > 0, winner, default)
+    if plain is None:
+        return winner
+    return np.where(mean[:, plain] > mean[every, winner], plain, winner)

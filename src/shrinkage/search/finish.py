@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -38,10 +39,15 @@ from shrinkage.store.artifact import versions
 SINGLE = "single"
 """The best recipe alone, where the winner is an ensemble."""
 
+Optimism = Callable[[Mapping[int, Finalist], Rows, str, int], dict[str, Any] | None]
+"""(who could win, rows, metric, seed) -> what result.json says under "optimism". It is measured in
+a layer above the search, so whoever begins a study hands it in."""
 
-def conclude(study: Study) -> dict[str, Any]:
+
+def conclude(study: Study, optimism: Optimism) -> dict[str, Any]:
     """Choose, score, write; returns what result.json holds.
 
+    optimism: what is said of the winner's validation score, see `evidence.optimism`.
     Raises BadInput where no network was trained far enough to predict.
     """
     rows, metric = study.rows, study.problem.metric
@@ -107,6 +113,7 @@ def conclude(study: Study) -> dict[str, Any]:
     alone = models.get(SINGLE, models["winner"])
     result = _result(study, winner, len(alone.weights), table)
     result["ensemble"] = None if len(shares) == 1 else _ensemble(models, shares, gain, rows)
+    result["optimism"] = optimism(found, rows, metric, study.settings.seed)
     if "plain" in outputs:
         result["against_plain"] = _against(outputs["plain"], outputs["winner"], target, metric)
     provenance = {

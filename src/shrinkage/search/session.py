@@ -37,18 +37,20 @@ def begin(
     table: Table,
     settings: Settings,
     root: Path,
+    optimism: finish.Optimism,
     *,
     started: float | None = None,
     watch: Watch = nobody,
 ) -> dict[str, Any]:
     """Search, choose and write into a new folder; returns what its result.json holds.
 
+    optimism: what is said of the winner's validation score, see `evidence.optimism`.
     started: time.time() at which the budget began. Raises BadInput.
     """
     clock = Clock(started or time.time(), settings.budget_s)
     watch(Progress("reading", settings.metric, left_s=clock.left, budget_s=clock.budget_s))
     folder = Folder(root)
-    return _go(folder, *_founded(table, settings, folder), clock, watch)
+    return _go(folder, *_founded(table, settings, folder), clock, watch, optimism)
 
 
 @contextmanager
@@ -91,6 +93,7 @@ def _founded(table: Table, settings: Settings, folder: Folder) -> tuple[Store, S
 
 def resume(
     root: Path,
+    optimism: finish.Optimism,
     budget_s: float | None = None,
     *,
     started: float | None = None,
@@ -103,13 +106,18 @@ def resume(
     folder = Folder(root)
     store = Store(folder.database)
     try:
-        return _resume(folder, store, budget_s, started, watch)
+        return _resume(folder, store, budget_s, started, watch, optimism)
     finally:
         store.close()
 
 
 def _resume(
-    folder: Folder, store: Store, budget_s: float | None, started: float | None, watch: Watch
+    folder: Folder,
+    store: Store,
+    budget_s: float | None,
+    started: float | None,
+    watch: Watch,
+    optimism: finish.Optimism,
 ) -> dict[str, Any]:
     row = store.study()
     try:
@@ -126,21 +134,33 @@ def _resume(
     if settings.start_from:
         cut = replace(cut, origin=origin.kept(folder))
     settings = replace(settings, budget_s=left)
-    return _go(folder, store, settings, cut, clock, watch)
+    return _go(folder, store, settings, cut, clock, watch, optimism)
 
 
 def _go(
-    folder: Folder, store: Store, settings: Settings, cut: rows.Rows, clock: Clock, watch: Watch
+    folder: Folder,
+    store: Store,
+    settings: Settings,
+    cut: rows.Rows,
+    clock: Clock,
+    watch: Watch,
+    optimism: finish.Optimism,
 ) -> dict[str, Any]:
     try:
-        return _search(folder, store, settings, cut, clock, watch)
+        return _search(folder, store, settings, cut, clock, watch, optimism)
     except KeyboardInterrupt:
         way_out = f"go on with `shrinkage resume {folder.root}`"
         raise Interrupted(f"interrupted; what was finished is kept; {way_out}") from None
 
 
 def _search(
-    folder: Folder, store: Store, settings: Settings, cut: rows.Rows, clock: Clock, watch: Watch
+    folder: Folder,
+    store: Store,
+    settings: Settings,
+    cut: rows.Rows,
+    clock: Clock,
+    watch: Watch,
+    optimism: finish.Optimism,
 ) -> dict[str, Any]:
     pool = local.executor(settings.workers)
     kernels.available()  # where they are not compiled yet, that begins now, beside the run
@@ -157,7 +177,7 @@ def _search(
             local.stop(pool)
             folder.sweep()  # a worker that was stopped while it wrote leaves a piece
             watch(Progress("scoring", settings.metric, budget_s=clock.budget_s))
-            result = finish.conclude(study)
+            result = finish.conclude(study, optimism)
             finish.write(study, result)
             store.spend(clock.used, finished=not study.interrupted)
             log.info("done after %.1f s", clock.used)

@@ -1,0 +1,1 @@
+"""What a study's results are worth: estimates with intervals, from what the study kept."""

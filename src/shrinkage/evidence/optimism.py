@@ -1,0 +1,219 @@
+"""Optimism: how much the winner's validation score overstates, because it was chosen by it.
+
+    w      = rule(all rows)                              the winner
+    t_s    = rule(rows outside fold s)                   who would have won without these rows
+    c      = m(w; all rows) + mean_s [ m(t_s; fold s) - m(w; fold s) ]
+    optimism = m(w; all rows) - c,  or c - m where smaller is better
+
+Rows are cut into K = 5 folds, over and over. On the rows of fold s the trial t_s was not chosen
+by its luck, so what it loses there against w is what luck gave w. Where all trials are equally
+good this is exact in the mean; where few are better it errs a little on the low side, as 4/5 of
+the rows choose less well than all of them. With one trial, t_s = w and the optimism is 0.
+The interval holds the 2.5 to 97.5 % quantiles of m(w) over bootstrap samples of the rows, moved
+by the optimism.
+
+`m` is the study's metric itself, `rule` the study's own (`search.choose`). Not seen here, so not
+corrected: trials that were dropped before their end, and epochs chosen by early stopping, both by
+scores on these rows; and the networks trained on all rows, which have no validation score.
+
+Notation
+
+    T   trials that could win     R   repeats of the folds that gave the predictions
+    n   validation rows           P   partitions of the rows into K folds;  S = P K
+
+Burman 1989, "A comparative study of ordinary cross-validation, v-fold cross-validation and the
+repeated learning-testing methods", for the resampling; Tsamardinos, Greasidou & Borboudakis 2018,
+"Bootstrapping the out-of-sample predictions for efficient and accurate cross-validation", for
+resampling a choice without training anew.
+Differs from the paper: folds in place of bootstrap samples. A bootstrap sample holds each row
+twice or not at all and chooses worse than the rows themselves: where few trials are better, its
+correction was two to five times as far off (docs/log.md, benchmarks/optimism.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from shrinkage import scores
+from shrinkage.search.baseline import repeats_of
+from shrinkage.search.choose import choose_each
+from shrinkage.search.contest import DEFAULT, PLAIN, Finalist, row_losses
+from shrinkage.search.rows import Rows
+
+FOLDS = 5
+
+_SCORED = 200_000
+"""Rows that all partitions together hold: 40 partitions of 5,000 rows, at least 4 of more. The
+number of resamples falls for large tables, not that of rows, so nothing needs rescaling."""
+_DRAWN = 2_000_000
+"""The same for bootstrap samples: 400 of 5,000 rows, at least 100 of more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """All that decided who won, and how each trial predicted.
+
+    losses: [T, n], row losses as `search.choose` is given them.   target: [n].
+    outputs: by trial and repeat, [n_r, C] probabilities or [n_r] predictions.
+    places: by repeat, [n_r]: which of the n rows these are; no row twice.
+    default, plain: positions in 0..T-1.
+    """
+
+    metric: scores.Metric
+    target: np.ndarray
+    losses: np.ndarray
+    outputs: Sequence[Sequence[np.ndarray]]
+    places: Sequence[np.ndarray]
+    default: int = 0
+    plain: int | None = None
+
+    @cached_property
+    def winner(self) -> int:
+        return int(self.chosen(np.ones((1, len(self.target))))[0])
+
+    def chosen(self, counts: np.ndarray) -> np.ndarray:
+        """Positions [S] of the winners on resamples [S, n] of the rows."""
+        return choose_each(self.losses, counts, self.default, self.plain)
+
+    def score(self, trial: int, rows: np.ndarray) -> float:
+        """The metric of a trial on these rows, which may repeat; averaged over repeats."""
+        found = []
+        for output, where in zip(self.outputs[trial], self._where, strict=True):
+            at = where[rows]
+            present = at >= 0
+            if present.any():
+                values = torch.from_numpy(output[at[present]])[None]
+                y = torch.from_numpy(self.target[rows[present]])
+                found.append(float(self.metric.function(values, y)[0]))
+        return _mean(found)
+
+    @cached_property
+    def _where(self) -> list[np.ndarray]:
+        """By repeat: position of each of the n rows in its predictions, -1 where it has none."""
+        found = []
+        for places in self.places:
+            where = np.full(len(self.target), -1)
+            where[places] = np.arange(len(places))
+            found.append(where)
+        return found
+
+
+@dataclass(frozen=True)
+class Optimism:
+    """In the metric's own unit; `optimism` is positive where the validation score flatters."""
+
+    validation: float
+    corrected: float
+    optimism: float
+    interval: tuple[float, float]
+    trials: int
+    rows: int
+
+
+def optimism(contest: Contest, seed: int) -> Optimism:
+    """The winner's validation score, corrected for having been chosen; the same for a seed.
+
+    Numbers are NaN where the metric is: an AUC of one class.
+    """
+    partition, sample = np.random.default_rng((seed, 0)), np.random.default_rng((seed, 1))
+    n = len(contest.target)
+    codes = contest.target if contest.metric.task == "classification" else np.zeros(n, int)
+    times = int(np.clip(_SCORED // n, 4, 40))
+    validation = contest.score(contest.winner, np.arange(n))
+    corrected = validation + correction(contest, partitions(codes, times, partition))
+    moved = _interval(contest, sample) + (corrected - validation)
+    return Optimism(
+        validation,
+        corrected,
+        (validation - corrected) * (1 if contest.metric.greater_is_better else -1),
+        (float(moved[0]), float(moved[1])),
+        len(contest.losses),
+        n,
+    )
+
+
+def correction(contest: Contest, parts: np.ndarray) -> float:
+    """What to add to the winner's validation score.
+
+        mean_s [ m(t_s; fold s) - m(w; fold s) ]
+
+    parts: [P, n], each row's fold in 0..K-1, from `partitions`. A fold on which the metric is
+    not defined is left out.
+    """
+    folds = np.arange(parts.max() + 1)
+    kept = (parts[:, None, :] != folds[:, None]).reshape(-1, parts.shape[1])
+    kept = kept[~kept.all(1) & kept.any(1)]
+    if not len(kept):
+        return 0.0
+    winner, found = contest.winner, []
+    for trial, outside in zip(contest.chosen(kept.astype(np.float64)), kept, strict=True):
+        if trial == winner:
+            found.append(0.0)
+        else:
+            rows = np.flatnonzero(~outside)
+            found.append(contest.score(int(trial), rows) - contest.score(winner, rows))
+    return _mean(found)
+
+
+def partitions(codes: np.ndarray, times: int, random: np.random.Generator) -> np.ndarray:
+    """[P, n] folds of the rows, P = times; every class is spread evenly.
+
+    codes: [n], classes; all the same for a regression.
+    """
+    n = len(codes)
+    found = np.empty((times, n), np.int64)
+    for folds in found:
+        folds[np.lexsort((random.random(n), codes))] = np.arange(n) % min(FOLDS, n)
+    return found
+
+
+def _interval(contest: Contest, random: np.random.Generator) -> np.ndarray:
+    """[2]: where 95 % of the winner's scores lie over bootstrap samples of the rows."""
+    n = len(contest.target)
+    drawn = range(int(np.clip(_DRAWN // n, 100, 400)))
+    found = np.array([contest.score(contest.winner, random.integers(0, n, n)) for _ in drawn])
+    found = found[np.isfinite(found)]
+    return np.quantile(found, (0.025, 0.975)) if len(found) else np.full(2, np.nan)
+
+
+def _mean(found: Sequence[float]) -> float:
+    """Of the numbers among them; NaN where there is none."""
+    numbers = [value for value in found if np.isfinite(value)]
+    return float(np.mean(numbers)) if numbers else float("nan")
+
+
+def of_study(
+    found: Mapping[int, Finalist], rows: Rows, metric: str, seed: int
+) -> dict[str, Any] | None:
+    """What result.json says of the winner's optimism; None where the metric is not defined."""
+    asked = optimism(contest_of(found, rows, metric), seed)
+    if not np.isfinite([asked.validation, asked.corrected, *asked.interval]).all():
+        return None
+    return {**vars(asked), "interval": list(asked.interval)}
+
+
+def contest_of(found: Mapping[int, Finalist], rows: Rows, metric: str) -> Contest:
+    """The contest that `search.contest.leading` decides."""
+    numbers = list(found)
+    validated = np.unique(np.concatenate([fold.validation for fold in rows.folds]))
+    repeats = repeats_of(rows)
+    places = [np.concatenate([rows.folds[k].validation for k in folds]) for folds in repeats]
+    default = DEFAULT if DEFAULT in found else min(found)
+    return Contest(
+        scores.find(metric),
+        rows.target(rows.train)[validated],
+        np.stack([row_losses(finalist, rows, metric) for finalist in found.values()]),
+        [
+            [np.concatenate([finalist.parts[k] for k in folds]) for folds in repeats]
+            for finalist in found.values()
+        ],
+        [np.searchsorted(validated, each) for each in places],
+        numbers.index(default),
+        numbers.index(PLAIN) if PLAIN in found else None,
+    )

@@ -1,0 +1,240 @@
+"""Optimism: right in the mean where the truth is known, nothing where nothing was chosen."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from shrinkage import scores
+from shrinkage.evidence.optimism import Contest, correction, optimism, partitions
+from shrinkage.search.choose import choose, choose_each
+
+TRIALS, ROWS = 21, 150
+EXPECTED_MAXIMUM = 1.8675
+"""Of 20 independent standard normals: Harter 1961, "Expected values of normal order statistics"."""
+BAD = 3.0
+"""The default is worse by this many standard deviations of an error: it never wins."""
+
+
+def regression(
+    random: np.random.Generator,
+    trials: int = TRIALS,
+    rows: int = ROWS,
+    noise: float = 1.0,
+    correlation: float = 0.0,
+    metric: str = "mae",
+    repeats: int = 1,
+) -> Contest:
+    """Trials of equal truth, but for the default, which is worse."""
+    target = random.normal(size=rows)
+    views = []
+    for trial in range(trials):
+        own = random.normal(size=rows)
+        views.append([noise * own] * repeats if trial else [noise * own * BAD] * repeats)
+    common = random.normal(size=rows)
+    share = np.sqrt(correlation), np.sqrt(1 - correlation)
+    outputs = [
+        [target + share[0] * noise * common + share[1] * each for each in view] for view in views
+    ]
+    return contest(metric, target, outputs)
+
+
+def classification(metric: str, random: np.random.Generator, classes: int = 2) -> Contest:
+    target = random.integers(0, classes, ROWS)
+    margin = np.eye(classes)[target] + random.normal(size=(6, ROWS, classes))
+    probability = np.exp(margin) / np.exp(margin).sum(-1, keepdims=True)
+    return contest(metric, target, [[each] for each in probability])
+
+
+def contest(metric: str, target: np.ndarray, outputs: list[list[np.ndarray]]) -> Contest:
+    """Every repeat predicts all rows, in their order."""
+    y = torch.from_numpy(target)
+    losses = [
+        np.mean([scores.row_losses(metric, torch.from_numpy(o), y).numpy() for o in each], axis=0)
+        for each in outputs
+    ]
+    places = [np.arange(len(target))] * len(outputs[0])
+    return Contest(scores.find(metric), target, np.stack(losses), outputs, places)
+
+
+def in_order(given: Contest, trials: np.ndarray, rows: np.ndarray) -> Contest:
+    """The same contest with trials and rows in another order."""
+    return replace(
+        given,
+        target=given.target[rows],
+        losses=given.losses[trials][:, rows],
+        outputs=[[view[rows] for view in given.outputs[t]] for t in trials],
+        default=int(np.flatnonzero(trials == given.default)[0]),
+    )
+
+
+CASES = [
+    # trials, rows, kind of loss, is there a plain network
+    (1, 30, "numbers", False),
+    (2, 30, "numbers", True),
+    (12, 40, "numbers", True),
+    (12, 41, "hits", True),
+    (12, 41, "hits", False),
+    (5, 2, "numbers", True),
+    (5, 1, "numbers", True),
+]
+
+
+@pytest.mark.parametrize(("trials", "rows", "kind", "with_plain"), CASES)
+def test_resamples_are_chosen_from_as_the_study_chooses(
+    trials: int, rows: int, kind: str, with_plain: bool
+) -> None:
+    random = np.random.default_rng(trials + rows)
+    plain, winners = (1 if with_plain else None), set()
+    for shift in (-0.3, 0.0, 0.3):  # the default leads, is one of many, trails
+        losses = random.random((trials, rows))
+        losses[0] += shift
+        if kind == "hits":
+            losses = (losses > 0.5).astype(float)
+        counts = random.multinomial(rows, np.full(rows, 1 / rows), 60)
+        counts[0] = 1  # the rows as they are
+        found = choose_each(losses, counts.astype(float), 0, plain)
+        for count, winner in zip(counts, found, strict=True):
+            resampled = {t: np.repeat(losses[t], count) for t in range(trials)}
+            expected = choose(resampled, 0, plain)
+            # trials with the same resampled losses are as good as each other
+            same = np.array_equal(np.sort(resampled[expected]), np.sort(resampled[int(winner)]))
+            assert winner == expected or (kind == "hits" and same)
+            winners.add(expected)
+    assert len(winners) > min(2, trials - 1) or rows < 3  # one row or two have no noise to judge by
+
+
+@pytest.mark.parametrize("metric", scores.METRICS)
+def test_one_trial_was_not_chosen(metric: str) -> None:
+    random = np.random.default_rng(1)
+    numbers = scores.find(metric).task == "regression"
+    one = regression(random, metric=metric) if numbers else classification(metric, random)
+    alone = replace(one, losses=one.losses[:1], outputs=one.outputs[:1])
+    found = optimism(alone, 0)
+    assert (found.optimism, found.trials, found.rows) == (0, 1, ROWS)
+    assert found.corrected == found.validation == alone.score(0, np.arange(ROWS))
+    assert found.interval[0] < found.validation < found.interval[1]
+
+
+def test_orders_do_not_matter() -> None:
+    random = np.random.default_rng(2)
+    given = regression(random, correlation=0.5)
+    parts = partitions(np.zeros(ROWS, int), 8, random)
+    expected = correction(given, parts)
+    assert expected > 0.02
+    trials, rows = random.permutation(TRIALS), random.permutation(ROWS)
+    again = in_order(given, trials, rows)
+    assert trials[again.winner] == given.winner
+    assert correction(again, parts[:, rows]) == pytest.approx(expected, abs=1e-12)
+    # other partitions of the same rows: Monte Carlo only
+    assert optimism(again, 0).optimism == pytest.approx(optimism(given, 0).optimism, rel=0.2)
+
+
+def test_a_seed_is_all_the_chance_there_is() -> None:
+    given = regression(np.random.default_rng(3))
+    assert optimism(given, 5) == optimism(given, 5) != optimism(given, 6)
+
+
+def test_the_correction_by_hand() -> None:
+    """Two folds of two rows; trial 1 wins on all rows and on the second fold's only."""
+    target = np.zeros(4)
+    outputs = [[np.array([1.0, 1.0, 1.0, 1.0])], [np.array([0.4, 0.5, 1.05, 1.02])]]
+    given = contest("mae", target, outputs)
+    assert given.winner == 1
+    # without fold 0 the default is chosen: it costs 1.0 there where trial 1 costs 0.45
+    assert correction(given, np.array([[0, 0, 1, 1]])) == pytest.approx((1.0 - 0.45) / 2)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.7])
+def test_trials_of_equal_truth(correlation: float) -> None:
+    """200 studies. The bias is the expected maximum; what is left of it is within 10 %."""
+    biases, left = [], []
+    for number in range(200):
+        random = np.random.default_rng((number, round(10 * correlation)))
+        given = regression(random, correlation=correlation)
+        scored = np.array([given.score(t, np.arange(ROWS)) for t in range(1, TRIALS)])
+        mean = np.sqrt(2 / np.pi)  # of |N(0, 1)|
+        luck = (scored - mean).mean()  # known to be 0 in the mean
+        bias = given.score(given.winner, np.arange(ROWS)) - mean - luck
+        biases.append(bias)
+        left.append(bias + correction(given, partitions(np.zeros(ROWS, int), 8, random)))
+    # errors that correlate by r have absolute errors that correlate by this
+    r = correlation
+    alike = (np.sqrt(1 - r * r) + r * np.arcsin(r) - 1) / (np.pi / 2 - 1)
+    deviation = np.sqrt((1 - 2 / np.pi) * (1 - alike) / ROWS)
+    assert np.mean(biases) == pytest.approx(-EXPECTED_MAXIMUM * deviation, rel=0.07)
+    assert abs(np.mean(left)) < 0.1 * abs(np.mean(biases))
+
+
+def test_more_noise_is_more_optimism() -> None:
+    found = []
+    for noise in (0.1, 0.3, 1.0):
+        each = [optimism(regression(np.random.default_rng(s), noise=noise), 0) for s in range(3)]
+        found.append(np.mean([one.optimism for one in each]))
+    assert 0 < 2 * found[0] < found[1] < found[2] / 2
+
+
+@pytest.mark.parametrize("metric", [m.name for m in scores.for_task("classification")])
+@pytest.mark.parametrize("classes", [2, 5])
+def test_every_metric_of_a_classification(metric: str, classes: int) -> None:
+    check(classification(metric, np.random.default_rng(4), classes))
+
+
+@pytest.mark.parametrize("metric", [m.name for m in scores.for_task("regression")])
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_every_metric_of_a_regression(metric: str, repeats: int) -> None:
+    check(regression(np.random.default_rng(5), noise=0.5, metric=metric, repeats=repeats))
+
+
+def check(given: Contest) -> None:
+    """What is said adds up, and is on the metric's scale, in the metric's direction."""
+    found = optimism(given, 0)
+    sign = 1 if given.metric.greater_is_better else -1
+    assert found.validation == given.score(given.winner, np.arange(ROWS))
+    assert found.optimism == pytest.approx(sign * (found.validation - found.corrected))
+    low, high = found.interval
+    assert low < found.corrected < high
+    assert abs(found.optimism) < 0.25 * abs(found.validation)
+    assert high - low < 0.5 * abs(found.validation)
+
+
+def test_repeats_that_validate_different_rows() -> None:
+    """Holdouts drawn anew: a row is scored in the repeats that hold it."""
+    random = np.random.default_rng(6)
+    target = random.normal(size=10)
+    views = [random.normal(size=6), random.normal(size=7)]
+    places = [np.array([0, 1, 2, 3, 4, 5]), np.array([9, 8, 7, 6, 5, 4, 3])]
+    given = Contest(scores.find("mae"), target, np.zeros((1, 10)), [views], places)
+    errors = [np.abs(v - target[p]) for v, p in zip(views, places, strict=True)]
+    assert given.score(0, np.arange(10)) == pytest.approx((errors[0].mean() + errors[1].mean()) / 2)
+    assert given.score(0, np.array([9, 9, 8])) == pytest.approx(errors[1][[0, 0, 1]].mean())
+    assert optimism(given, 0).optimism == 0
+
+
+def test_classes_are_spread_evenly_over_folds() -> None:
+    codes = np.repeat([0, 1, 2], [50, 30, 7])
+    for folds in partitions(codes, 4, np.random.default_rng(7)):
+        for code in range(3):
+            counts = np.bincount(folds[codes == code], minlength=5)
+            assert np.ptp(counts) <= 1
+
+
+def test_a_metric_without_a_value_says_nothing() -> None:
+    given = classification("roc_auc", np.random.default_rng(8))
+    one_class = replace(given, target=np.zeros(ROWS, np.int64))
+    found = optimism(one_class, 0)
+    assert np.isnan([found.validation, found.corrected, *found.interval]).all()
+
+
+def test_a_hundred_trials_cost_less_than_a_second() -> None:
+    given = regression(np.random.default_rng(9), trials=100, rows=2000)
+    times = []
+    for _ in range(3):  # the machine may be busy with something else
+        begin = time.process_time()
+        optimism(given, 0)
+        times.append(time.process_time() - begin)
+    assert min(times) < 1
