@@ -50,7 +50,7 @@ def pretty(metric: str) -> str:
     """A metric's name as people write it."""
     from shrinkage import scores
 
-    return scores.METRICS[metric].pretty
+    return scores.find(metric).pretty
 
 
 def number(value: float | None) -> str:

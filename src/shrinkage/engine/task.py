@@ -148,7 +148,7 @@ def run(task: Task) -> Result:
 
 def score_of(metric: str):
     """A score function for training: the metric, signed so that larger is better."""
-    definition = scores.METRICS[metric]
+    definition = scores.find(metric)
 
     def score(prediction: Tensor, target: Tensor) -> Tensor:
         return scores.goodness(metric, definition.function(prediction, target))

@@ -1,0 +1,1 @@
+"""What predictions are worth: statistics on arrays of predictions that were made already."""
