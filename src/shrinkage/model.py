@@ -24,6 +24,8 @@ from shrinkage.data.source import Table
 from shrinkage.data.tabular import Preparer
 from shrinkage.engine.arrays import padded, sample_of
 from shrinkage.errors import BadInput
+from shrinkage.evidence.calibration import tempered
+from shrinkage.evidence.cutoff import weighted
 from shrinkage.nets.table import TableShape
 from shrinkage.population.cohort import network_of
 from shrinkage.population.dataset import Sample, Units
@@ -37,6 +39,8 @@ class Model:
     """weights: [M, P]; statistics: [M, Q]. preparers and units: one a part of the rows.
 
     parts: [M], which part each member was trained on: a fold, or all rows.
+    temperature, cutoff, priors: what is done to probabilities, and how they decide; see
+    `evidence.calibration` and `evidence.cutoff`.
     """
 
     recipe: Recipe
@@ -46,6 +50,9 @@ class Model:
     preparers: list[Preparer]
     units: list[Units]
     parts: list[int]
+    temperature: float = 1.0
+    cutoff: float | None = None
+    priors: tuple[float, ...] | None = None
 
     @property
     def schema(self) -> Schema:
@@ -63,7 +70,8 @@ class Model:
         found = forward(network, self.weights.double(), self.statistics.double(), samples)
         task = self.schema.task
         predictions = [in_unit(o, task, u) for o, u in zip(found, units, strict=True)]
-        return torch.stack(predictions).mean(0).numpy()
+        together = torch.stack(predictions).mean(0).numpy()
+        return together if self.schema.classes is None else tempered(together, self.temperature)
 
     def _sample(self, preparer: Preparer, frame: pd.DataFrame) -> Sample:
         prepared = preparer.transform(frame)
@@ -78,9 +86,13 @@ class Model:
         return self.labels(self.outputs(self._conform(data)))
 
     def labels(self, outputs: np.ndarray) -> np.ndarray:
-        """What outputs mean: the most probable label, or the number itself."""
+        """What outputs mean: the label they decide for, or the number itself."""
         classes = self.schema.classes
-        return outputs if classes is None else decode_classes(outputs.argmax(1), classes)
+        return outputs if classes is None else decode_classes(self.decided(outputs), classes)
+
+    def decided(self, outputs: np.ndarray) -> np.ndarray:
+        """Codes [n] of probabilities [n, C]: the most probable class, or what the rule says."""
+        return weighted(outputs, self.cutoff, self.priors).argmax(1)
 
     def table(self, data: Table, *, proba: bool = False) -> tuple[pd.DataFrame, tuple[str, ...]]:
         """Predictions as a table to save, and what was noticed in the rows.
@@ -115,6 +127,9 @@ class Model:
             },
             "units": [vars(units) for units in self.units],
             "parts": self.parts,
+            "temperature": self.temperature,
+            "cutoff": self.cutoff,
+            "priors": self.priors,
         }
         toml = self.recipe.to_toml()
         artifact.write(
@@ -134,4 +149,8 @@ class Model:
             list(found.preparers),
             [Units(**units) for units in found.about["units"]],
             found.about["parts"],
+            # A model of before calibration has none of these.
+            found.about.get("temperature", 1.0),
+            found.about.get("cutoff"),
+            tuple(found.about.get("priors") or ()) or None,
         )

@@ -16,7 +16,7 @@ from shrinkage.model import Model
 
 ROWS = ("plain", "default", "winner", "linear", "gradient_boosting")
 FIELDS = {"task", "metric", "rows", "budget_s", "wall_s", "n_trials", "n_members_diverged",
-          "recipe", "scores"}  # fmt: skip
+          "recipe", "scores", "calibration", "cutoff", "decision"}  # fmt: skip
 CLASSIFICATION = {"accuracy", "balanced_accuracy", "log_loss", "roc_auc", "f1"}
 
 

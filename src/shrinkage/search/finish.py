@@ -14,12 +14,15 @@ from shrinkage import scores
 from shrinkage.data.tabular import Preparer
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput, Interrupted
+from shrinkage.evidence.calibration import tempered
+from shrinkage.evidence.cutoff import weighted
 from shrinkage.files import write_text
 from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
 from shrinkage.population.dataset import Dataset
 from shrinkage.recipe import load
 from shrinkage.search import baseline, refit
+from shrinkage.search.calibrate import calibrated, report
 from shrinkage.search.choose import difference
 from shrinkage.search.contest import (
     DEFAULT,
@@ -70,11 +73,15 @@ def conclude(study: Study) -> dict[str, Any]:
     # The test rows are predicted here, once, and decide nothing.
     target = rows.target(rows.test)
     outputs = {name: model.outputs(rows.test) for name, model in models.items()}
+    raw = outputs["winner"]
+    models["winner"], heat, rule = calibrated(models["winner"], winner.parts, rows, metric)
+    outputs["winner"] = tempered(raw, models["winner"].temperature)
+    deciding = {n: weighted(outputs[n], m.cutoff, m.priors) for n, m in models.items()}
     table: dict[str, Any] = {
         name: entrant
         and {
-            "validation": baseline.out_of_fold(entrant.parts, rows),
-            "test": baseline.scored(outputs[name], target, rows),
+            "validation": baseline.out_of_fold(entrant.parts, rows, metric),
+            "test": baseline.scored(outputs[name], target, rows, metric, deciding[name]),
             "seconds": round(entrant.trial.seconds, 2),
         }
         for name, entrant in entrants.items()
@@ -85,11 +92,13 @@ def conclude(study: Study) -> dict[str, Any]:
     table |= {name: done.get(name) for name in baseline.NAMES}
 
     result = _result(study, winner, len(models["winner"].weights), table)
+    result |= report(models["winner"], heat, rule, raw, outputs["winner"], target)
     if "plain" in outputs:
-        result["against_plain"] = _against(outputs["plain"], outputs["winner"], target, metric)
+        shown = deciding if scores.find(metric).decides else outputs
+        result["against_plain"] = _against(shown["plain"], shown["winner"], target, metric)
     provenance = {
         "seed": study.settings.seed,
-        "metric": metric,
+        "metric": scores.name_of(metric),
         "rows": result["rows"],
         "trial": number,
         "source": study.settings.source,
@@ -141,7 +150,9 @@ def _with_all_rows(model: Model, found: refit.Networks, rows: Rows) -> Model:
     )
 
 
-def _against(plain: np.ndarray, winner: np.ndarray, target: np.ndarray, metric: str) -> dict:
+def _against(
+    plain: np.ndarray, winner: np.ndarray, target: np.ndarray, metric: str | scores.Metric
+) -> dict:
     """The winner's paired gain over the plain network, in mean loss over the test rows."""
     y = torch.from_numpy(target)
     losses = (scores.row_losses(metric, torch.from_numpy(o), y).numpy() for o in (plain, winner))
@@ -154,7 +165,8 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
     rounds = len(baseline.repeats_of(rows))
     return {
         "task": rows.schema.task,
-        "metric": study.problem.metric,
+        "metric": scores.name_of(study.problem.metric),
+        "greater_is_better": scores.find(study.problem.metric).greater_is_better,
         "rows": {
             "training": len(rows.train),
             "validation": sum(len(fold.validation) for fold in rows.folds) // rounds,

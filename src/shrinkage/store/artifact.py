@@ -30,7 +30,8 @@ from shrinkage.data.tabular import Preparer
 from shrinkage.errors import BadInput
 from shrinkage.files import system_error, unwritable
 
-FORMAT = 1
+FORMAT = 2
+"""2: a temperature and how to decide; a program that knows only 1 would predict without them."""
 
 
 @dataclass(frozen=True, eq=False)
