@@ -119,6 +119,7 @@ def test_the_model_depends_on_what_it_reads(study: Path) -> None:
 @pytest.mark.parametrize("name", ["study", "regression"])
 def test_members_predict_together_and_each_in_its_own_preparation(name: str, request) -> None:
     model, frame = Model.load(request.getfixturevalue(name)), mixed(25, seed=7)
+    model = replace(model, temperature=1.0)
     if name == "regression":
         from shrinkage.data.builtin import load
 

@@ -1,6 +1,7 @@
 """Metrics equal scikit-learn's, member by member, and keep the invariances they should."""
 
 import math
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 from torch import Tensor
 
-from shrinkage import scores
+from shrinkage import measures, scores
 from shrinkage.errors import BadInput
 
 
@@ -33,16 +34,25 @@ def _sk_auc(p: np.ndarray, y: np.ndarray) -> float:
     return float(sk.roc_auc_score(y, p, multi_class="ovr"))
 
 
+def _sk_f1(p: np.ndarray, y: np.ndarray) -> float:
+    if p.shape[1] == 2:
+        return float(sk.f1_score(y, p.argmax(1), zero_division=0.0))  # pyright: ignore
+    return float(sk.f1_score(y, p.argmax(1), average="macro"))
+
+
 TWINS = [
     Twin("accuracy", lambda p, y: sk.accuracy_score(y, p.argmax(1))),
     Twin("balanced_accuracy", lambda p, y: sk.balanced_accuracy_score(y, p.argmax(1))),
     Twin("log_loss", lambda p, y: sk.log_loss(y, p, labels=np.arange(p.shape[1]))),
     Twin("roc_auc", _sk_auc),
+    Twin("f1", _sk_f1),
     Twin("rmse", lambda f, y: sk.root_mean_squared_error(y, f)),
     Twin("mae", lambda f, y: sk.mean_absolute_error(y, f)),
     Twin("r2", lambda f, y: sk.r2_score(y, f)),
+    Twin("pinball_0.1", lambda f, y: sk.mean_pinball_loss(y, f, alpha=0.1)),
+    Twin("pinball_0.75", lambda f, y: sk.mean_pinball_loss(y, f, alpha=0.75)),
 ]
-CLASSIFICATION = [twin for twin in TWINS if scores.METRICS[twin.name].task == "classification"]
+CLASSIFICATION = [twin for twin in TWINS if scores.find(twin.name).task == "classification"]
 ROW_MEANS = [twin for twin in TWINS if twin.name != "roc_auc"]
 
 
@@ -65,7 +75,7 @@ def _problem(task: str, seed: int, members: int = 3, rows: int = 200, classes: i
 @pytest.mark.parametrize("classes", [2, 3, 7])
 @pytest.mark.parametrize("twin", TWINS, ids=str)
 def test_each_member_scores_as_scikit_learn_does(twin: Twin, classes: int) -> None:
-    metric = scores.METRICS[twin.name]
+    metric = scores.find(twin.name)
     output, target = _problem(metric.task, seed=classes, classes=classes)
     value = metric.function(output, target)
     expected = [twin.sklearn(o.numpy(), y.numpy()) for o, y in zip(output, target, strict=True)]
@@ -76,7 +86,7 @@ def test_each_member_scores_as_scikit_learn_does(twin: Twin, classes: int) -> No
 
 @pytest.mark.parametrize("twin", TWINS, ids=str)
 def test_a_member_of_many_scores_as_it_does_alone(twin: Twin) -> None:
-    metric = scores.METRICS[twin.name]
+    metric = scores.find(twin.name)
     output, target = _problem(metric.task, seed=1, members=5)
     together = metric.function(output, target)
     alone = torch.cat([metric.function(output[[m]], target[[m]]) for m in range(5)])
@@ -86,7 +96,7 @@ def test_a_member_of_many_scores_as_it_does_alone(twin: Twin) -> None:
 
 @pytest.mark.parametrize("twin", TWINS, ids=str)
 def test_a_shared_target_is_every_members_target(twin: Twin) -> None:
-    metric = scores.METRICS[twin.name]
+    metric = scores.find(twin.name)
     output, target = _problem(metric.task, seed=2)
     torch.testing.assert_close(
         metric.function(output, target[0]),
@@ -98,7 +108,7 @@ def test_a_shared_target_is_every_members_target(twin: Twin) -> None:
 
 @pytest.mark.parametrize("twin", TWINS, ids=str)
 def test_a_broken_member_scores_nan_and_leaves_the_others_alone(twin: Twin) -> None:
-    metric = scores.METRICS[twin.name]
+    metric = scores.find(twin.name)
     output, target = _problem(metric.task, seed=3)
     healthy = metric.function(output, target)
     output[1, 7] = torch.nan
@@ -111,7 +121,7 @@ def test_a_broken_member_scores_nan_and_leaves_the_others_alone(twin: Twin) -> N
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**31 - 1))
 def test_the_order_of_rows_does_not_matter(twin: Twin, seed: int) -> None:
-    metric = scores.METRICS[twin.name]
+    metric = scores.find(twin.name)
     output, target = _problem(metric.task, seed, rows=40)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(seed))
     torch.testing.assert_close(
@@ -166,8 +176,8 @@ def test_with_one_class_auc_is_undefined_and_the_rest_is_not(classes: int) -> No
 def test_log_loss_is_clipped_at_both_ends() -> None:
     probability = torch.eye(2)[None]
     wrong, right = (scores.log_loss(probability, torch.tensor(y)) for y in ([1, 0], [0, 1]))
-    torch.testing.assert_close(wrong.item(), -math.log(scores.EPS))
-    torch.testing.assert_close(right.item(), -math.log1p(-scores.EPS))
+    torch.testing.assert_close(wrong.item(), -math.log(measures.EPS))
+    torch.testing.assert_close(right.item(), -math.log1p(-measures.EPS))
 
 
 def test_r2_of_a_constant_target_is_one_or_zero() -> None:
@@ -192,15 +202,17 @@ def test_r2_of_the_mean_is_zero_and_of_the_truth_one() -> None:
 MEAN_ROW_LOSS: dict[str, Callable[[Tensor], Tensor]] = {
     "accuracy": lambda value: 1 - value,
     "balanced_accuracy": lambda value: 1 - value,
+    "f1": lambda value: 1 - value,
     "log_loss": lambda value: value,
     "rmse": lambda value: value**2,
     "mae": lambda value: value,
+    "pinball_0.9": lambda value: value,
 }
 
 
 @pytest.mark.parametrize("name", MEAN_ROW_LOSS)
 def test_the_mean_row_loss_is_the_metric(name: str) -> None:
-    metric = scores.METRICS[name]
+    metric = scores.find(name)
     output, target = _problem(metric.task, seed=7)
     rows = torch.stack([scores.row_losses(name, o, y) for o, y in zip(output, target, strict=True)])
     assert rows.shape == target.shape
@@ -209,7 +221,7 @@ def test_the_mean_row_loss_is_the_metric(name: str) -> None:
 
 @pytest.mark.parametrize("twin", ROW_MEANS, ids=str)
 def test_row_losses_order_members_as_the_metric_does(twin: Twin) -> None:
-    metric = scores.METRICS[twin.name]
+    metric = scores.find(twin.name)
     output, target = _problem(metric.task, seed=8, members=8)
     target = target[0]
     good = scores.goodness(metric, metric.function(output, target))
@@ -219,7 +231,7 @@ def test_row_losses_order_members_as_the_metric_does(twin: Twin) -> None:
 
 @pytest.mark.parametrize("twin", TWINS, ids=str)
 def test_a_row_without_a_prediction_costs_nan(twin: Twin) -> None:
-    metric = scores.METRICS[twin.name]
+    metric = scores.find(twin.name)
     output, target = _problem(metric.task, seed=9, members=1)
     output[0, 3] = torch.nan
     assert scores.row_losses(metric, output[0], target[0]).isnan().nonzero().tolist() == [[3]]
@@ -227,7 +239,7 @@ def test_a_row_without_a_prediction_costs_nan(twin: Twin) -> None:
 
 @pytest.mark.parametrize("twin", TWINS, ids=str)
 def test_goodness_grows_towards_the_truth(twin: Twin) -> None:
-    metric = scores.METRICS[twin.name]
+    metric = scores.find(twin.name)
     output, target = _problem(metric.task, seed=10)
     truth = target
     if metric.task == "classification":
@@ -244,6 +256,99 @@ def test_metrics_are_found_by_name_and_task() -> None:
     assert [metric.name for metric in scores.for_task("classification")] == [
         twin.name for twin in CLASSIFICATION
     ]
+
+
+UNDEFINED_F1 = [
+    ("nothing there, nothing named", 2, [0, 0], [0, 0], 0.0),
+    ("one there, nothing named", 2, [0, 1], [0, 0], 0.0),
+    ("nothing there, one named", 2, [0, 0], [0, 1], 0.0),
+    ("all of class 1", 2, [1, 1], [1, 1], 1.0),
+    ("classes neither there nor named are left out", 5, [1, 1, 3], [1, 3, 3], 2 / 3),
+    ("a class named and not there counts", 3, [1, 1], [1, 2], 1 / 3),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "target", "named", "value"), UNDEFINED_F1, ids=[u[0] for u in UNDEFINED_F1]
+)
+def test_f1_where_a_class_is_missing(
+    name: str, classes: int, target: list[int], named: list[int], value: float
+) -> None:
+    y, probability = torch.tensor(target), torch.eye(classes)[named]
+    torch.testing.assert_close(scores.f1(probability[None], y).item(), value)
+    torch.testing.assert_close(scores.row_losses("f1", probability, y).mean().item(), 1 - value)
+
+
+def test_f1_row_losses_give_the_standard_error_of_a_paired_difference() -> None:
+    """Against the spread over 1,000 draws of the rows with replacement."""
+    output, target = _problem("classification", seed=11, members=2, rows=600, classes=2)
+    y = target[0]
+    better, worse = (scores.row_losses("f1", o, y) for o in output)
+    gains = worse - better
+    draw = torch.Generator().manual_seed(0)
+    rows = torch.randint(600, (1000, 600), generator=draw)
+    drawn = [scores.f1(o[rows], y[rows]) for o in output]
+    spread = (drawn[0] - drawn[1]).std().item()
+    assert gains.std().item() / math.sqrt(600) == pytest.approx(spread, rel=0.08)
+
+
+def test_the_quantile_loss_is_least_at_the_quantile_and_half_the_mae_at_the_median() -> None:
+    target = torch.arange(101, dtype=torch.float64)
+    guess = target[:, None].expand(-1, 101)
+    for level in (0.1, 0.5, 0.9):
+        loss = scores.find(f"pinball_{level}").function(guess, target)
+        assert loss.argmin().item() == round(100 * level)
+    torch.testing.assert_close(scores.pinball(guess, target, 0.5), scores.mae(guess, target) / 2)
+
+
+NAMES = [("pinball_0.90", "pinball_0.9"), ("pinball_.25", "pinball_0.25"), ("f1", "f1")]
+
+
+@pytest.mark.parametrize(("name", "found"), NAMES)
+def test_a_metric_has_one_name(name: str, found: str) -> None:
+    assert scores.find(name).name == found
+    assert scores.find(scores.find(name)) is not None
+
+
+def _profit(target: np.ndarray, output: np.ndarray) -> float:
+    output += 0.0  # it is a copy, which may be written to
+    return float((output[:, 1] * target).sum())
+
+
+def _cost(target: np.ndarray, output: np.ndarray) -> float:
+    return float(np.abs(target - output).max())
+
+
+_cost.greater_is_better = False  # pyright: ignore[reportFunctionMemberAccess]
+
+
+def test_a_function_is_a_metric_that_workers_can_be_sent() -> None:
+    metric = pickle.loads(pickle.dumps(scores.own(_profit, "classification")))
+    output, target = _problem("classification", seed=12, classes=2)
+    value = metric.function(output, target)
+    assert value.dtype == torch.float64
+    torch.testing.assert_close(value, (output[..., 1].double() * target).sum(1))
+    assert (metric.name, metric.pretty) == ("function:_profit", "_profit")
+    torch.testing.assert_close(
+        scores.row_losses(metric, output[0], target[0]),
+        scores.row_losses("log_loss", output[0], target[0]),
+    )
+    output[1, 7] = torch.nan
+    assert metric.function(output, target).isnan().tolist() == [False, True, False]
+
+
+def test_a_function_may_say_that_smaller_is_better() -> None:
+    metric = scores.own(_cost, "regression")
+    output, target = _problem("regression", seed=13)
+    worst = (target - output).abs().amax(1)
+    torch.testing.assert_close(scores.goodness(metric, metric.function(output, target)), -worst)
+    torch.testing.assert_close(
+        scores.row_losses(metric, output[0], target[0]), (output[0] - target[0]).square()
+    )
+
+
+def _broken(target: np.ndarray, output: np.ndarray) -> float:
+    raise KeyError("column")
 
 
 @dataclass(frozen=True)
@@ -267,6 +372,21 @@ REFUSALS = {
     ),
     "too many classes": Refusal(
         lambda: scores.accuracy(torch.zeros(1, 2, 2), torch.tensor([0, 2])), ValueError, r"0\.\.1"
+    ),
+    "no quantile": Refusal(
+        lambda: scores.find("pinball_1.5"), BadInput, "pinball_Q with 0 < Q < 1"
+    ),
+    "quantile 0": Refusal(lambda: scores.find("pinball_0.0"), BadInput, "0 < Q < 1"),
+    "quantile of classes": Refusal(
+        lambda: scores.find("pinball_0.5", "classification"), BadInput, "is for regression"
+    ),
+    "a function by its name": Refusal(
+        lambda: scores.find("function:profit"), BadInput, "metric=FUNCTION"
+    ),
+    "a function that fails": Refusal(
+        lambda: scores.own(_broken, "regression").function(torch.ones(1, 2), torch.ones(2)),
+        BadInput,
+        "_broken: the function failed with KeyError: 'column'",
     ),
     "shape": Refusal(
         lambda: scores.rmse(torch.zeros(2, 3), torch.zeros(2)), ValueError, r"n=3, got \(2,\)"

@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from shrinkage.data.source import Table
 from shrinkage.recipe import Recipe
 from shrinkage.run import Run, fit
+from shrinkage.scores import Function
 
 _TARGET = "target"
 
@@ -35,7 +36,7 @@ class _Estimator(BaseEstimator):
         self,
         *,
         budget: str | float = "1m",
-        metric: str = "auto",
+        metric: str | Function = "auto",
         test: float | str = 0.2,
         cv: str | int = "auto",
         recipe: str | Path | Recipe | None = None,
@@ -140,10 +141,10 @@ class _Estimator(BaseEstimator):
 class Classifier(ClassifierMixin, _Estimator):
     """Finds the recipe under which a network classifies rows it has not seen.
 
-    budget: time for everything, "90s" or "5m". metric: accuracy, balanced_accuracy, log_loss or
-    roc_auc. test: share set aside for `result_`, never trained on. cv, recipe, space, start_from,
-    trials, search, workers, device, precision, single: as in `shrinkage.fit`. out: keep the study
-    in this folder.
+    budget: time for everything, "90s" or "5m". metric: accuracy, balanced_accuracy, log_loss,
+    roc_auc, f1, or a function. test: share set aside for `result_`, never trained on. cv, recipe,
+    space, start_from, trials, search, workers, device, precision, single: as in `shrinkage.fit`.
+    out: keep the study in this folder.
 
     classes_: labels. model_, recipe_, result_: the winner, its recipe, all scores.
     """
@@ -170,15 +171,17 @@ class Classifier(ClassifierMixin, _Estimator):
         return probability
 
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable label of each row [n]."""
-        best = self.predict_proba(X).argmax(1)
-        return self.classes_[best]
+        """The label of each row [n]: the most probable one, or what the tuned cutoff says."""
+        check_is_fitted(self)
+        codes = self.model_.predict(self._frame(X, reset=False))
+        return self.classes_[np.asarray(codes, dtype=int)]
 
 
 class Regressor(RegressorMixin, _Estimator):
     """Finds the recipe under which a network predicts numbers for rows it has not seen.
 
-    metric: rmse, mae or r2; everything else as in `Classifier`.
+    metric: rmse, mae, r2, pinball_0.9 or another quantile loss, or a function; everything else as
+    in `Classifier`.
     """
 
     _task = "regression"

@@ -18,6 +18,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from shrinkage.calibration import tempered
+from shrinkage.cutoff import weighted
 from shrinkage.data.labels import decode_classes
 from shrinkage.data.schema import Schema, conform
 from shrinkage.data.source import Table
@@ -38,6 +40,8 @@ class Model:
 
     parts: [M], which part each member was trained on: a fold, or all rows.
     share: of what these members say in the prediction. others: of other recipes; shares sum to 1.
+    temperature, cutoff, priors: what is done to probabilities, and how they decide; see
+    `calibration` and `cutoff`.
     """
 
     recipe: Recipe
@@ -47,6 +51,9 @@ class Model:
     preparers: list[Preparer]
     units: list[Units]
     parts: list[int]
+    temperature: float = 1.0
+    cutoff: float | None = None
+    priors: tuple[float, ...] | None = None
     share: float = 1.0
     others: tuple[Model, ...] = ()
 
@@ -61,10 +68,11 @@ class Model:
 
     def outputs(self, frame: pd.DataFrame) -> np.ndarray:
         """Probabilities [n, C], or numbers [n], of a frame that conforms to the schema."""
-        own = self._own(frame)
-        if not self.others:
-            return own
-        return self.share * own + sum(other.share * other._own(frame) for other in self.others)
+        found = self._own(frame)
+        if self.others:
+            others = (other.share * other._own(frame) for other in self.others)
+            found = self.share * found + sum(others)
+        return found if self.schema.classes is None else tempered(found, self.temperature)
 
     def _own(self, frame: pd.DataFrame) -> np.ndarray:
         """What the members of this recipe say."""
@@ -93,9 +101,13 @@ class Model:
         return self.labels(self.outputs(self._conform(data)))
 
     def labels(self, outputs: np.ndarray) -> np.ndarray:
-        """What outputs mean: the most probable label, or the number itself."""
+        """What outputs mean: the label they decide for, or the number itself."""
         classes = self.schema.classes
-        return outputs if classes is None else decode_classes(outputs.argmax(1), classes)
+        return outputs if classes is None else decode_classes(self.decided(outputs), classes)
+
+    def decided(self, outputs: np.ndarray) -> np.ndarray:
+        """Codes [n] of probabilities [n, C]: the most probable class, or what the rule says."""
+        return weighted(outputs, self.cutoff, self.priors).argmax(1)
 
     def table(self, data: Table, *, proba: bool = False) -> tuple[pd.DataFrame, tuple[str, ...]]:
         """Predictions as a table to save, and what was noticed in the rows.
@@ -133,6 +145,9 @@ class Model:
             },
             "units": [vars(units) for units in self.units],
             "parts": self.parts,
+            "temperature": self.temperature,
+            "cutoff": self.cutoff,
+            "priors": self.priors,
         }
         others = [other._artifact({}) for other in self.others]
         toml = self.recipe.to_toml()
@@ -155,6 +170,10 @@ class Model:
             list(found.preparers),
             [Units(**units) for units in found.about["units"]],
             found.about["parts"],
-            found.about.get("share", 1.0),
-            tuple(cls._of(other, f"{folder}/others/{k}") for k, other in enumerate(found.others)),
+            # An older model has none of these.
+            temperature=found.about.get("temperature", 1.0),
+            cutoff=found.about.get("cutoff"),
+            priors=tuple(found.about.get("priors") or ()) or None,
+            share=found.about.get("share", 1.0),
+            others=tuple(cls._of(o, f"{folder}/others/{k}") for k, o in enumerate(found.others)),
         )

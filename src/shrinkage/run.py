@@ -20,6 +20,7 @@ from shrinkage.errors import BadInput, NoEffectWarning
 from shrinkage.evidence import optimism
 from shrinkage.model import Model
 from shrinkage.recipe import Recipe, load
+from shrinkage.scores import Function
 from shrinkage.search import proposers, session
 from shrinkage.search.events import Watch, nobody
 from shrinkage.search.folder import Folder
@@ -60,7 +61,7 @@ def fit(
     target: str | None = None,
     *,
     task: str = "auto",
-    metric: str = "auto",
+    metric: str | Function = "auto",
     budget: str | float = "5m",
     out: str | Path | None = None,
     test: float | str = 0.2,
@@ -88,6 +89,8 @@ def fit(
     search: what proposes recipes: "random", "gp" (needs the extra gp), or "auto".
     start_from: folder of a model whose layers and preparation networks start with; recipe and
     space are then its own and "finetune", else "default" and "tabular".
+    metric: its name, or a function (target, output) -> number that larger values please, as
+    `scores.own` says.
     workers: processes; None: one a core, 0: none but this one. precision: of the products of wide
     layers: float32, bfloat16, tf32 (on a GPU), or auto, what is faster here.
     single: networks of one recipe alone, where else those of several may predict together.
@@ -140,7 +143,7 @@ def _asked(
     target: str | None,
     *,
     task: str = "auto",
-    metric: str = "auto",
+    metric: str | Function = "auto",
     budget: str | float = "5m",
     test: float | str = 0.2,
     cv: str | int = "auto",
@@ -200,13 +203,18 @@ def resume(
     folder: str | Path,
     budget: str | float | None = None,
     *,
+    metric: Function | None = None,
     started: float | None = None,
     watch: Watch = nobody,
 ) -> Run:
-    """Go on with a study that was killed or interrupted, or give a finished one more time."""
-    budget_s = None if budget is None else seconds(budget)
-    given = Path(folder), optimism.of_study, budget_s
-    return Run(Path(folder), session.resume(*given, started=started, watch=watch))
+    """Go on with a study that was killed or interrupted, or give a finished one more time.
+
+    metric: the function it is judged by, where `fit` was given one: its name is all that is kept.
+    """
+    budget_s, given = None if budget is None else seconds(budget), (Path(folder), optimism.of_study)
+    return Run(
+        Path(folder), session.resume(*given, budget_s, metric=metric, started=started, watch=watch)
+    )
 
 
 def opened(folder: str | Path) -> Run:

@@ -1,38 +1,51 @@
-"""Metrics: how good predictions are, one value a member.
+"""Metrics by name: what a study is judged by.
 
-Notation
+    accuracy, balanced_accuracy, log_loss, roc_auc, f1;  rmse, mae, r2, pinball_Q with 0 < Q < 1
 
-    M   members            C   classes
-    n   rows               K   classes that occur among the targets of a member
-
-    probability  [M, n, C], rows sum to 1        target  [M, n] or [n] int64, in 0..C-1
-    prediction   [M, n]                          target  [M, n] or [n]
-
-Every metric returns [M] float64, whatever it was given. A target [n] is shared by all members.
-A member with a NaN among its predictions, or an infinity among its probabilities, scores
-NaN: a broken network gets no number.
-
-The definitions are scikit-learn's; where they leave a case open or raise, the metric's
-docstring says what happens.
+and any function of a person's own (`own`). `find` knows them all; the functions themselves
+stand in `measures`.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from shrinkage.errors import BadInput
+from shrinkage.measures import (
+    absolute,
+    accuracy,
+    as_classes,
+    as_numbers,
+    balanced_accuracy,
+    balanced_miss,
+    f1,
+    f1_loss,
+    log_loss,
+    mae,
+    miss,
+    per_member,
+    pinball,
+    pinball_loss,
+    r2,
+    rmse,
+    roc_auc,
+    square,
+    surprise,
+)
 
 Task = Literal["classification", "regression"]
+Function = Callable[[Any, Any], Any]
+"""A person's own metric: (target, output) -> one number; see `own`."""
 Value = TypeVar("Value", float, Tensor)
-
-EPS = torch.finfo(torch.float32).eps
-"""Probabilities are clipped to [EPS, 1 - EPS] before a logarithm: the networks are float32."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,8 @@ class Metric:
 
     function: (probability or prediction, target) -> [M] float64.
     pretty: the name in tables that people read.
+    rows: (probability [M, n, C] or prediction [M, n], target [M, n]) -> [M, n]; see `row_losses`.
+    decides: it looks at the chosen class only, so that a cutoff may be tuned for it.
     """
 
     name: str
@@ -48,111 +63,30 @@ class Metric:
     greater_is_better: bool
     function: Callable[[Tensor, Tensor], Tensor]
     pretty: str
+    rows: Callable[[Tensor, Tensor], Tensor]
+    decides: bool = False
 
 
-def accuracy(probability: Tensor, target: Tensor) -> Tensor:
-    """Share of rows whose most probable class is the target; ties go to the lowest class.
-
-    probability: [M, n, C].   target: [M, n] or [n] int64.   Returns [M], in [0, 1].
-    """
-    target = _classes(probability, target)
-    return _checked(_hit(probability, target).mean(1), probability)
-
-
-def balanced_accuracy(probability: Tensor, target: Tensor) -> Tensor:
-    """Mean over classes of the share of the class's rows that are recognized.
-
-        1/K sum_c  hits of class c / rows of class c
-
-    probability: [M, n, C].   target: [M, n] or [n] int64.   Returns [M], in [0, 1].
-    Classes without a row are left out of the mean.
-    """
-    target = _classes(probability, target)
-    hit = _hit(probability, target) * _balance(target, probability.shape[-1])
-    return _checked(hit.mean(1), probability)
-
-
-def log_loss(probability: Tensor, target: Tensor) -> Tensor:
-    """Mean negative log probability of the target, in nats.
-
-        -1/n sum_i  log clip(p_i[y_i], EPS, 1 - EPS)
-
-    probability: [M, n, C].   target: [M, n] or [n] int64.   Returns [M].
-    EPS is float32's (1.2e-7), for any dtype: a row costs at most 15.9, and a sure and right
-    one 1.2e-7. scikit-learn does the same when it is given float32.
-    """
-    target = _classes(probability, target)
-    return _checked(_surprise(probability, target).mean(1), probability)
-
-
-def roc_auc(probability: Tensor, target: Tensor) -> Tensor:
-    """Area under the ROC curve; with more than two classes, one against rest, mean over classes.
-
-        AUC = P(score of a positive row > score of a negative row) + 1/2 P(they are equal)
-
-    computed from mid-ranks (Mann and Whitney). With two classes the score is the
-    probability of class 1.
-
-    probability: [M, n, C].   target: [M, n] or [n] int64.   Returns [M], in [0, 1].
-    A class without a row, or with all of them, has no AUC and is left out of the mean, where
-    scikit-learn raises or warns; NaN when no class is left.
-    """
-    target = _classes(probability, target)
-    classes = probability.shape[-1]
-    areas = [
-        _binary_auc(probability[..., c].double(), target == c)
-        for c in ([1] if classes == 2 else range(classes))
-    ]
-    return _checked(torch.stack(areas).nanmean(0), probability)
-
-
-def rmse(prediction: Tensor, target: Tensor) -> Tensor:
-    """Root mean squared error, in the target's unit.
-
-    prediction: [M, n].   target: [M, n] or [n].   Returns [M].
-    """
-    prediction, target = _numbers(prediction, target)
-    return (prediction - target).square().mean(1).sqrt()
-
-
-def mae(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute error, in the target's unit.
-
-    prediction: [M, n].   target: [M, n] or [n].   Returns [M].
-    """
-    prediction, target = _numbers(prediction, target)
-    return (prediction - target).abs().mean(1)
-
-
-def r2(prediction: Tensor, target: Tensor) -> Tensor:
-    """Share of the target's variance that is explained.
-
-        1 - sum_i (y_i - f_i)^2 / sum_i (y_i - mean y)^2
-
-    prediction: [M, n].   target: [M, n] or [n].   Returns [M], at most 1; 0 is the mean's.
-    A constant target has no variance: 1 when every prediction is right, else 0, as in
-    scikit-learn. NaN with fewer than two rows.
-    """
-    prediction, target = _numbers(prediction, target)
-    residual = (prediction - target).square().sum(1)
-    constant = (target == target[:, :1]).all(1)
-    total = (target - target.mean(1, keepdim=True)).square().sum(1)
-    explained = 1 - residual / total
-    degenerate = torch.where(residual.isnan(), residual, (residual == 0).double())
-    value = torch.where(constant, degenerate, explained)
-    return value if target.shape[1] > 1 else torch.full_like(value, torch.nan)
-
-
+_CLASSES, _NUMBERS = "classification", "regression"
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "classification", True, accuracy, "accuracy"),
-        Metric("balanced_accuracy", "classification", True, balanced_accuracy, "balanced accuracy"),
-        Metric("log_loss", "classification", False, log_loss, "log loss"),
-        Metric("roc_auc", "classification", True, roc_auc, "ROC AUC"),
-        Metric("rmse", "regression", False, rmse, "RMSE"),
-        Metric("mae", "regression", False, mae, "MAE"),
-        Metric("r2", "regression", True, r2, "R²"),
+        Metric("accuracy", _CLASSES, True, accuracy, "accuracy", miss, True),
+        Metric(
+            "balanced_accuracy",
+            _CLASSES,
+            True,
+            balanced_accuracy,
+            "balanced accuracy",
+            balanced_miss,
+            True,
+        ),
+        Metric("log_loss", _CLASSES, False, log_loss, "log loss", surprise),
+        Metric("roc_auc", _CLASSES, True, roc_auc, "ROC AUC", surprise),
+        Metric("f1", _CLASSES, True, f1, "F1", f1_loss, True),
+        Metric("rmse", _NUMBERS, False, rmse, "RMSE", square),
+        Metric("mae", _NUMBERS, False, mae, "MAE", absolute),
+        Metric("r2", _NUMBERS, True, r2, "R²", square),
     )
 }
 
@@ -179,27 +113,98 @@ def for_task(task: str) -> tuple[Metric, ...]:
     return tuple(sorted(metrics, key=lambda metric: metric.name != first))
 
 
-def find(name: str, task: str | None = None) -> Metric:
-    """The metric of that name.
+def find(metric: str | Metric, task: str | None = None) -> Metric:
+    """The metric of that name; a metric is its own.
 
     Raises BadInput, naming the nearest ones, when there is none, or none for the task.
     """
-    if name in METRICS and task in (None, METRICS[name].task):
-        return METRICS[name]
-    known = [metric.name for metric in (for_task(task) if task else METRICS.values())]
-    if name in METRICS:
-        problem = f"metric {name!r} is for {METRICS[name].task}, and the task is {task}"
+    if isinstance(metric, Metric):
+        return metric
+    if metric.startswith(OWN):
+        raise BadInput(
+            f"metric {metric!r} is a function, which a name does not bring back: "
+            "give it from Python, with metric=FUNCTION"
+        )
+    found = METRICS.get(metric) or _quantile_loss(metric)
+    if found and task in (None, found.task):
+        return found
+    known = [one.name for one in (for_task(task) if task else METRICS.values())]
+    if found:
+        problem = f"metric {metric!r} is for {found.task}, and the task is {task}"
     else:
-        near = difflib.get_close_matches(name.lower(), known, n=2, cutoff=0.5)
+        near = difflib.get_close_matches(metric.lower(), known, n=2, cutoff=0.5)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        problem = f"there is no metric {name!r}{hint}"
-    raise BadInput(f"{problem}\nuse one of: {', '.join(known)}")
+        problem = f"there is no metric {metric!r}{hint}"
+    more = "" if task == "classification" else ", pinball_Q with 0 < Q < 1"
+    raise BadInput(f"{problem}\nuse one of: {', '.join(known)}{more}")
+
+
+def _quantile_loss(name: str) -> Metric | None:
+    """pinball_0.9, or pinball_.9, by its name; Q keeps its digits and loses idle zeros."""
+    digits = re.fullmatch(r"pinball_0?(\.\d+)", name)
+    if not digits or not (level := float(digits[1])):
+        return None
+    function, rows = partial(pinball, level=level), partial(pinball_loss, level=level)
+    pretty = f"quantile loss {level:g}"
+    return Metric(f"pinball_{level:g}", "regression", False, function, pretty, rows)
+
+
+OWN = "function:"
+"""How the name of a person's own metric begins."""
+
+
+def name_of(metric: str | Metric | Function) -> str:
+    """How a metric is called in files."""
+    if isinstance(metric, str):
+        return metric
+    if isinstance(metric, Metric):
+        return metric.name
+    return OWN + getattr(metric, "__name__", type(metric).__name__)
+
+
+def own(function: Function, task: str) -> Metric:
+    """A Python function as a metric.
+
+    function: (target [n], output) -> one number; numpy arrays, output probabilities [n, C] of
+    the classes in their sorted order, target their codes 0..C-1; or numbers [n]. Larger is
+    better unless the function has an attribute `greater_is_better = False`.
+
+    Members whose output is not finite score NaN without a call. Rows cost the log loss, or the
+    squared error: what a function makes of one row is not known.
+    """
+    name = name_of(function)
+    better = bool(getattr(function, "greater_is_better", True))
+    like = METRICS["log_loss" if task == "classification" else "rmse"]
+    pretty = name.removeprefix(OWN)
+    return Metric(name, like.task, better, Each(function, pretty), pretty, like.rows)
+
+
+@dataclass(frozen=True)
+class Each:
+    """A person's function, called once a member. Its errors become BadInput with its name."""
+
+    of: Function
+    name: str
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        target = per_member(target, output.shape[:2])
+        values = [self._one(y, o) for y, o in zip(target.cpu(), output.cpu(), strict=True)]
+        return torch.tensor(values, dtype=torch.float64, device=output.device)
+
+    def _one(self, target: Tensor, output: Tensor) -> float:
+        if not output.isfinite().all():
+            return math.nan
+        try:
+            # copies: what a person's function does to its arguments stays there
+            return float(self.of(target.numpy().copy(), output.double().numpy().copy()))
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+            raise BadInput(f"metric={self.name}: the function failed with {problem}") from error
 
 
 def goodness(metric: str | Metric, value: Value) -> Value:
     """The value with the sign that makes larger better: log loss and errors are negated."""
-    metric = find(metric) if isinstance(metric, str) else metric
-    return value if metric.greater_is_better else -value
+    return value if find(metric).greater_is_better else -value
 
 
 def row_losses(metric: str | Metric, output: Tensor, target: Tensor) -> Tensor:
@@ -207,94 +212,25 @@ def row_losses(metric: str | Metric, output: Tensor, target: Tensor) -> Tensor:
 
         accuracy            1 - hit
         balanced_accuracy   (1 - hit) n / (K n_c) of the row's class c; the mean is 1 - metric
+        f1                  1 - F1 - (t_i - F1 d_i) / mean d,  t_i = 2 [hit], d_i = [predicted] +
+                            [there]; with many classes their mean; the mean is 1 - metric
         log_loss            -log clip(p[y], EPS, 1 - EPS)
         roc_auc             the log loss: a stand-in, as AUC is a mean over pairs, not rows
         rmse, r2            squared error
         mae                 absolute error
+        pinball_Q           max(Q e, (Q - 1) e)
+        a function          the log loss or the squared error: a stand-in, too
 
     Differences of two models' row losses give paired standard errors. `balanced_accuracy`
-    takes the class weights from the targets at hand, so the same rows must be given.
+    takes the class weights from the targets at hand, so the same rows must be given. `f1`, a
+    ratio of means, is linearized around its value (the delta method): the mean is exact, the
+    standard error is right for many rows.
 
     output: probability [n, C] or prediction [n].   target: [n].   Returns [n] float64.
     Rows whose output is not a number cost NaN.
     """
-    name = find(metric).name if isinstance(metric, str) else metric.name
-    if METRICS[name].task == "regression":
-        prediction, target = _numbers(output[None], target)
-        error = (prediction - target)[0]
-        return error.abs() if name == "mae" else error.square()
-    probability, target = output[None], _classes(output[None], target)
-    if name in ("log_loss", "roc_auc"):
-        loss = _surprise(probability, target)[0]
-    else:
-        loss = 1 - _hit(probability, target)[0]
-        if name == "balanced_accuracy":
-            loss = loss * _balance(target, probability.shape[-1])[0]
+    metric = find(metric)
+    if metric.task == "regression":
+        return metric.rows(*as_numbers(output[None], target))[0]
+    loss = metric.rows(output[None], as_classes(output[None], target))[0]
     return loss.masked_fill(~output.isfinite().all(-1), torch.nan)
-
-
-def _hit(probability: Tensor, target: Tensor) -> Tensor:
-    """[M, n] float64: 1 where the most probable class is the target."""
-    return (probability.argmax(-1) == target).double()
-
-
-def _balance(target: Tensor, classes: int) -> Tensor:
-    """[M, n] float64: n / (K n_c), the weight that lets every class count the same."""
-    counts = target.new_zeros(len(target), classes).scatter_add(1, target, torch.ones_like(target))
-    present = (counts > 0).sum(1, keepdim=True)
-    return target.shape[1] / (present * counts.gather(1, target)).double()
-
-
-def _surprise(probability: Tensor, target: Tensor) -> Tensor:
-    """[M, n] float64: the clipped negative log probability of the target."""
-    chosen = probability.gather(-1, target[..., None])[..., 0].double()
-    return -chosen.clamp(EPS, 1 - EPS).log()
-
-
-def _binary_auc(score: Tensor, positive: Tensor) -> Tensor:
-    """[M]: the AUC of scores [M, n] for the rows marked [M, n]; NaN without both kinds."""
-    ordered = score.sort(1).values
-    below = torch.searchsorted(ordered, score.contiguous())
-    up_to = torch.searchsorted(ordered, score.contiguous(), right=True)
-    mid_rank = (below + up_to + 1).double() / 2
-    positives = positive.sum(1).double()
-    pairs = positives * (positive.shape[1] - positives)
-    wins = (mid_rank * positive).sum(1) - positives * (positives + 1) / 2
-    return torch.where(pairs > 0, wins / pairs, torch.nan)
-
-
-def _classes(probability: Tensor, target: Tensor) -> Tensor:
-    """The targets as [M, n]; raises ValueError when shapes or values do not fit."""
-    if probability.ndim != 3:
-        raise ValueError(f"expected probability [M, n, C], got {tuple(probability.shape)}")
-    target = _per_member(target, probability.shape[:2])
-    low, high = int(target.min()), int(target.max())
-    if low < 0 or high >= probability.shape[-1]:
-        raise ValueError(
-            f"expected targets in 0..{probability.shape[-1] - 1}, got {low}..{high}: "
-            "the probabilities have too few columns"
-        )
-    return target
-
-
-def _numbers(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Predictions and targets as float64 [M, n]; raises ValueError when shapes do not fit."""
-    if prediction.ndim != 2:
-        raise ValueError(f"expected prediction [M, n], got {tuple(prediction.shape)}")
-    return prediction.double(), _per_member(target, prediction.shape).double()
-
-
-def _per_member(target: Tensor, shape: torch.Size) -> Tensor:
-    if tuple(target.shape) not in (tuple(shape), tuple(shape[1:])):
-        raise ValueError(
-            f"expected target [M, n] or [n] with M={shape[0]}, n={shape[1]}, "
-            f"got {tuple(target.shape)}"
-        )
-    if 0 in shape:
-        raise ValueError(f"there is nothing to score: M={shape[0]}, n={shape[1]}")
-    return target.expand(shape)
-
-
-def _checked(value: Tensor, probability: Tensor) -> Tensor:
-    """NaN for the members whose probabilities are not all finite."""
-    return value.masked_fill(~probability.isfinite().all(-1).all(-1), torch.nan)

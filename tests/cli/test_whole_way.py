@@ -16,8 +16,8 @@ from shrinkage.model import Model
 
 ROWS = ("plain", "default", "winner", "linear", "gradient_boosting")
 FIELDS = {"task", "metric", "rows", "budget_s", "wall_s", "n_trials", "n_members_diverged",
-          "optimism", "recipe", "scores"}  # fmt: skip
-CLASSIFICATION = {"accuracy", "balanced_accuracy", "log_loss", "roc_auc"}
+          "optimism", "recipe", "scores", "calibration", "cutoff", "decision"}  # fmt: skip
+CLASSIFICATION = {"accuracy", "balanced_accuracy", "log_loss", "roc_auc", "f1"}
 
 
 def result_of(run: Path) -> dict:

@@ -80,7 +80,7 @@ def test_a_metric(name: str, task: str, expected: str) -> None:
 
 
 def test_no_metric() -> None:
-    for name in ("rmse", "f1"):
+    for name in ("rmse", "f2"):
         with pytest.raises(BadInput, match=name):
             metric_for(name, "classification")
 

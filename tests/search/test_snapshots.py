@@ -58,7 +58,7 @@ def test_all_networks_of_folds_and_refit_are_in_the_model(fitted: Path) -> None:
 
 def test_the_networks_of_a_fold_predict_its_rows_as_they_did_in_training(fitted: Path) -> None:
     """Training predicts in float32, a model in float64."""
-    model, cut = Model.load(fitted), rows.load(fitted / "work")
+    model, cut = replace(Model.load(fitted), temperature=1.0), rows.load(fitted / "work")
     trial = load_file(fitted / "work" / "trials" / "00000.safetensors")
     assert trial["weights"].shape == (FOLDS * NETWORKS, model.weights.shape[1])
     assert trial["shares"].tolist() == [1.0] * FOLDS
@@ -75,7 +75,7 @@ def test_the_networks_of_a_fold_predict_its_rows_as_they_did_in_training(fitted:
 
 
 def test_a_saved_model_predicts_with_the_mean_of_all_networks(fitted: Path, tmp_path: Path) -> None:
-    model, frame = Model.load(fitted), builtin("breast_cancer")[:40]
+    model, frame = replace(Model.load(fitted), temperature=1.0), builtin("breast_cancer")[:40]
     alone = one_by_one(model, frame)
     assert np.abs(alone[0] - alone[1]).max() > 1e-3  # networks of one fold, of two cycles
     np.testing.assert_allclose(model.outputs(frame), np.mean(alone, axis=0), rtol=1e-10)

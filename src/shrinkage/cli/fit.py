@@ -15,7 +15,11 @@ def fit(
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
     metric: Annotated[
-        str, typer.Option(help="What to be good at; auto: accuracy or rmse.")
+        str,
+        typer.Option(
+            help="accuracy, balanced_accuracy, f1, roc_auc, log_loss; rmse, mae, r2, pinball_0.9 "
+            "or another quantile; auto: accuracy or rmse."
+        ),
     ] = "auto",
     budget: Annotated[str, typer.Option(help="Time for everything: 90s, 5m, 1h.")] = "5m",
     out: Annotated[str | None, typer.Option(help="A new folder for the model.")] = None,

@@ -29,6 +29,9 @@ def show(
         terminal.print_json({"result": result, "trials": listed})
         return
     metric = result["metric"] if result else None
+    larger_is_better = (result or {}).get("greater_is_better")
+    if metric and larger_is_better is None:  # a result of an earlier version
+        larger_is_better = scores.find(metric).greater_is_better
     title = terminal.pretty(metric) if metric else "score"
     table = terminal.plain_table()
     for name in ("trial", "from", "status", "epochs", f"{title} (validation)", "seconds"):
@@ -37,7 +40,7 @@ def show(
     for trial in ranked[:top]:
         score = trial.score
         if score is not None and metric:
-            score = scores.goodness(metric, score)
+            score = score if larger_is_better else -score
         table.add_row(
             str(trial.number),
             trial.source,

@@ -53,7 +53,8 @@ def pretty(metric: str) -> str:
     """A metric's name as people write it."""
     from shrinkage import scores
 
-    return scores.METRICS[metric].pretty
+    own = metric.startswith(scores.OWN)
+    return metric.removeprefix(scores.OWN) if own else scores.find(metric).pretty
 
 
 def number(value: float | None) -> str:
@@ -125,11 +126,15 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
     against = result.get("against_plain")
     if against and against["standard_error"] is not None:
         gain, error = against["mean_loss_reduction"], 1.96 * against["standard_error"]
-        unit = _GAIN.get(result["metric"], "mean loss")
+        quantile = result["metric"].startswith("pinball_")
+        unit = (
+            "quantile loss" if quantile else _GAIN.get(result["metric"], _STAND_IN[result["task"]])
+        )
         lines.append(
             f"Against the plain network on {against['rows']:,} test rows: {unit} lower by "
             f"{gain:.4g} (95 % interval {gain - error:.4g} to {gain + error:.4g})."
         )
+    lines += _after_training(result)
     diverged = result["n_members_diverged"]
     lines.append(
         f"{result['n_trials']} trials, {result['n_trials_finished']} trained to the end"
@@ -164,6 +169,28 @@ def _corrected(found: dict[str, Any], metric: str, who: str) -> str:
     return f"{chosen}; corrected for that choice it is {corrected} ({interval})."
 
 
+def _after_training(result: dict[str, Any]) -> list[str]:
+    """What was done to the networks' probabilities, in one line, where anything was."""
+    parts = []
+    heat = (result.get("calibration") or {}).get("temperature", 1.0)
+    if heat != 1:
+        loss = result["calibration"]["log_loss_out_of_fold"]
+        parts.append(
+            f"probabilities at temperature {heat:.3g}, as the networks were too "
+            f"{'sure' if heat > 1 else 'unsure'} (out of fold it takes the log loss from "
+            f"{number(loss['before'])} to {number(loss['after'])})"
+        )
+    if result.get("cutoff") is not None:
+        label = result["decision"]["class"]
+        parts.append(f"class '{label}' from a probability of {result['cutoff']:.3g} up")
+    elif (result.get("decision") or {}).get("priors"):
+        parts.append("classes chosen by probability over share in training")
+    if not parts:
+        return []
+    text = "; ".join(parts)
+    return [text[0].upper() + text[1:] + "."]
+
+
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" + ("" if number == 1 else "s")
 
@@ -176,7 +203,9 @@ _GAIN = {
     "rmse": "mean squared error",
     "r2": "mean squared error",
     "mae": "mean absolute error",
+    "f1": "1 - F1",
 }
+_STAND_IN = {"classification": "log loss", "regression": "mean squared error"}
 
 
 def print_result(result: dict[str, Any], folder: str) -> None:

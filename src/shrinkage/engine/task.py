@@ -41,7 +41,7 @@ class Problem:
     folds: int
     shape: TableShape
     task: str
-    metric: str
+    metric: str | scores.Metric
     device: str = "cpu"
     start: Path | None = None
     precision: str = "float32"
@@ -146,12 +146,12 @@ def run(task: Task) -> Result:
     )
 
 
-def score_of(metric: str):
+def score_of(metric: str | scores.Metric):
     """A score function for training: the metric, signed so that larger is better."""
-    definition = scores.METRICS[metric]
+    definition = scores.find(metric)
 
     def score(prediction: Tensor, target: Tensor) -> Tensor:
-        return scores.goodness(metric, definition.function(prediction, target))
+        return scores.goodness(definition, definition.function(prediction, target))
 
     return score
 

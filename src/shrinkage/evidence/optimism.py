@@ -41,7 +41,7 @@ import numpy as np
 import torch
 
 from shrinkage import scores
-from shrinkage.search.baseline import repeats_of
+from shrinkage.search.baseline import Goal, repeats_of
 from shrinkage.search.choose import choose_each
 from shrinkage.search.contest import DEFAULT, PLAIN, Finalist, row_losses
 from shrinkage.search.rows import Rows
@@ -189,7 +189,7 @@ def _mean(found: Sequence[float]) -> float:
 
 
 def of_study(
-    found: Mapping[int, Finalist], rows: Rows, metric: str, seed: int
+    found: Mapping[int, Finalist], rows: Rows, metric: Goal, seed: int
 ) -> dict[str, Any] | None:
     """What result.json says of the winner's optimism; None where the metric is not defined."""
     asked = optimism(contest_of(found, rows, metric), seed)
@@ -198,7 +198,7 @@ def of_study(
     return {**vars(asked), "interval": list(asked.interval)}
 
 
-def contest_of(found: Mapping[int, Finalist], rows: Rows, metric: str) -> Contest:
+def contest_of(found: Mapping[int, Finalist], rows: Rows, metric: Goal) -> Contest:
     """The contest that `search.contest.leading` decides."""
     numbers = list(found)
     validated = np.unique(np.concatenate([fold.validation for fold in rows.folds]))

@@ -1,6 +1,7 @@
 """The baselines of a study, as tasks for its workers: scikit-learn's linear model and boosting.
 
-They get the same rows, folds and test rows as the networks.
+They get the same rows, folds and test rows as the networks, and where the metric asks for it
+class weights, and cutoffs that are tuned as the networks' are.
 """
 
 from __future__ import annotations
@@ -12,37 +13,67 @@ import torch
 
 from shrinkage import scores
 from shrinkage.baselines import fit_baseline
-from shrinkage.search import rows
+from shrinkage.cutoff import weighted
+from shrinkage.search import calibrate, rows
 
 NAMES = ("linear", "gradient_boosting")
 Scores = dict[str, float]
+Goal = str | scores.Metric
 
 
-def run(name: str, work: Path, metric: str, seed: int) -> tuple[Scores, Scores, float]:
+def run(name: str, work: Path, metric: Goal, seed: int) -> tuple[Scores, Scores, float]:
     """Fit one baseline. Returns validation scores, test scores and seconds."""
     table = rows.load(work)
     target = table.target(table.train)
-    balanced = metric == "balanced_accuracy"
+    balanced = scores.name_of(metric) == "balanced_accuracy"
     found = fit_baseline(
         name, table.train, target, table.schema, table.folds, table.test, seed, balanced=balanced
     )
     assert found.test_prediction is not None
     ends = np.cumsum([len(fold.validation) for fold in table.folds])
     parts = np.split(found.validation_prediction, ends[:-1])
-    validation = out_of_fold(parts, table)
-    return validation, scored(found.test_prediction, table.target(table.test), table), found.seconds
+    validation = out_of_fold(parts, table, metric)
+    rule = calibrate.decision(parts, table, metric)
+    deciding = weighted(found.test_prediction, rule.cutoff, rule.priors)
+    test = scored(found.test_prediction, table.target(table.test), table, metric, deciding)
+    return validation, test, found.seconds
 
 
-def scored(prediction: np.ndarray, target: np.ndarray, table: rows.Rows) -> Scores:
-    """Every metric of the task. prediction: [n, C] or [n]; target: [n]."""
-    values, y = torch.from_numpy(np.array(prediction))[None], torch.from_numpy(np.array(target))
+def scored(
+    prediction: np.ndarray,
+    target: np.ndarray,
+    table: rows.Rows,
+    goal: Goal,
+    deciding: np.ndarray | None = None,
+) -> Scores:
+    """Every metric of the task, and the goal. prediction: [n, C] or [n]; target: [n].
+
+    deciding: [n, C] whose largest values decide, where that is not the most probable class.
+    """
+    y = torch.from_numpy(np.array(target))
+    values = torch.from_numpy(np.array(prediction))[None]
+    others = values if deciding is None else torch.from_numpy(deciding)[None]
+    asked = {metric.name: metric for metric in scores.for_task(table.schema.task)}
+    asked[scores.name_of(goal)] = scores.find(goal)
     return {
-        metric.name: float(metric.function(values, y)[0])
-        for metric in scores.for_task(table.schema.task)
+        name: float(metric.function(others if metric.decides else values, y)[0])
+        for name, metric in asked.items()
     }
 
 
-def out_of_fold(parts: list[np.ndarray], table: rows.Rows) -> Scores:
+def tried(goal: Goal, table: rows.Rows) -> None:
+    """Score what knows only the target: a function that cannot be called is found before work.
+
+    Raises BadInput.
+    """
+    target = table.target(table.train)
+    guess = np.full(len(target), target.mean(), dtype=np.float64)
+    if table.schema.classes is not None:
+        guess = np.tile(table.priors, (len(target), 1))
+    scored(guess, target, table, goal)
+
+
+def out_of_fold(parts: list[np.ndarray], table: rows.Rows, goal: Goal) -> Scores:
     """Scores on all validation rows of a repeat at once, averaged over repeats.
 
     parts: predictions of each fold on its validation rows.
@@ -51,7 +82,7 @@ def out_of_fold(parts: list[np.ndarray], table: rows.Rows) -> Scores:
     for folds in repeats_of(table):
         together = np.concatenate([parts[k] for k in folds])
         rows_ = np.concatenate([table.folds[k].validation for k in folds])
-        repeats.append(scored(together, target[rows_], table))
+        repeats.append(scored(together, target[rows_], table, goal))
     return {name: float(np.mean([r[name] for r in repeats])) for name in repeats[0]}
 
 

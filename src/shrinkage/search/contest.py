@@ -79,14 +79,14 @@ def _finalist(trial: Trial, folder: Folder, folds: int) -> Finalist | None:
     return Finalist(trial, recipe, weights, statistics, parts, share)
 
 
-def leading(found: dict[int, Finalist], rows: Rows, metric: str) -> int:
+def leading(found: dict[int, Finalist], rows: Rows, metric: str | scores.Metric) -> int:
     """The number of the winner."""
     losses = {number: row_losses(finalist, rows, metric) for number, finalist in found.items()}
     default = DEFAULT if DEFAULT in losses else min(losses)
     return choose(losses, default, PLAIN if PLAIN in losses else None)
 
 
-def row_losses(finalist: Finalist, rows: Rows, metric: str) -> np.ndarray:
+def row_losses(finalist: Finalist, rows: Rows, metric: str | scores.Metric) -> np.ndarray:
     """Out-of-fold loss of each training row, averaged over repeats; holdout: its rows only."""
     target = torch.from_numpy(rows.target(rows.train))
     total, count = np.zeros(len(target)), np.zeros(len(target))

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from shrinkage import scores
+from shrinkage.search.baseline import Goal
 from shrinkage.search.choose import Difference, difference
 from shrinkage.search.contest import Finalist
 from shrinkage.search.rows import Rows
@@ -30,7 +31,7 @@ CANDIDATES, LARGEST = 30, 8
 _BAGS, _STEPS, _ROWS, _JUDGES = 10, 15, 2000, 3
 
 
-def shares(outputs: np.ndarray, target: np.ndarray, metric: str, seed: int) -> np.ndarray:
+def shares(outputs: np.ndarray, target: np.ndarray, metric: Goal, seed: int) -> np.ndarray:
     """The share of each trial [T], 0 for most.
 
     outputs: out-of-fold probabilities [T, n, C] or numbers [T, n]; target: [n].
@@ -53,7 +54,7 @@ def shares(outputs: np.ndarray, target: np.ndarray, metric: str, seed: int) -> n
     return found
 
 
-def _greedy(predictions: torch.Tensor, target: torch.Tensor, metric: str) -> np.ndarray:
+def _greedy(predictions: torch.Tensor, target: torch.Tensor, metric: Goal) -> np.ndarray:
     """How often each trial is chosen, up to the best length of the search; [T]."""
     chosen: list[int] = []
     values: list[tuple[float, float]] = []
@@ -69,7 +70,7 @@ def _greedy(predictions: torch.Tensor, target: torch.Tensor, metric: str) -> np.
     return np.bincount(chosen[:length], minlength=len(predictions)) / length
 
 
-def _goodness(predictions: torch.Tensor, target: torch.Tensor, metric: str) -> np.ndarray:
+def _goodness(predictions: torch.Tensor, target: torch.Tensor, metric: Goal) -> np.ndarray:
     """Larger is better; [T]. A NaN is worse than all."""
     definition = scores.find(metric)
     found = scores.goodness(definition, definition.function(predictions, target)).numpy()
@@ -77,7 +78,7 @@ def _goodness(predictions: torch.Tensor, target: torch.Tensor, metric: str) -> n
 
 
 def of_trials(
-    found: dict[int, Finalist], lead: int, rows: Rows, metric: str, seed: int
+    found: dict[int, Finalist], lead: int, rows: Rows, metric: Goal, seed: int
 ) -> tuple[dict[int, float], Difference | None]:
     """Shares by trial, largest first, and what they gain over the trial that leads.
 

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 
 from shrinkage import scores
+from shrinkage.calibration import tempered
+from shrinkage.cutoff import weighted
 from shrinkage.data.tabular import Preparer
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput, Interrupted
@@ -22,6 +24,7 @@ from shrinkage.nets.table import TableShape
 from shrinkage.population.dataset import Dataset
 from shrinkage.recipe import load
 from shrinkage.search import baseline, ensemble, refit
+from shrinkage.search.calibrate import calibrated, report
 from shrinkage.search.choose import Difference, difference
 from shrinkage.search.contest import (
     DEFAULT,
@@ -39,7 +42,7 @@ from shrinkage.store.artifact import versions
 SINGLE = "single"
 """The best recipe alone, where the winner is an ensemble."""
 
-Optimism = Callable[[Mapping[int, Finalist], Rows, str, int], dict[str, Any] | None]
+Optimism = Callable[[Mapping[int, Finalist], Rows, baseline.Goal, int], dict[str, Any] | None]
 """(who could win, rows, metric, seed) -> what result.json says under "optimism". It is measured in
 a layer above the search, so whoever begins a study hands it in."""
 
@@ -87,21 +90,25 @@ def conclude(study: Study, optimism: Optimism) -> dict[str, Any]:
     for trial in {str(number), *together}:
         models.pop(trial, None)
 
+    parts = ensemble.blended(found, shares)
     # The test rows are predicted here, once, and decide nothing.
     target = rows.target(rows.test)
     outputs = {name: model.outputs(rows.test) for name, model in models.items()}
+    raw = outputs["winner"]
+    models["winner"], heat, rule = calibrated(models["winner"], parts, rows, metric)
+    outputs["winner"] = tempered(raw, models["winner"].temperature)
+    deciding = {n: weighted(outputs[n], m.cutoff, m.priors) for n, m in models.items()}
     table: dict[str, Any] = {
         name: entrant
         and {
-            "validation": baseline.out_of_fold(entrant.parts, rows),
-            "test": baseline.scored(outputs[name], target, rows),
+            "validation": baseline.out_of_fold(entrant.parts, rows, metric),
+            "test": baseline.scored(outputs[name], target, rows, metric, deciding[name]),
             "seconds": round(entrant.trial.seconds, 2),
         }
         for name, entrant in entrants.items()
     }
     if len(shares) > 1:
-        parts = ensemble.blended(found, shares)
-        table["winner"]["validation"] = baseline.out_of_fold(parts, rows)
+        table["winner"]["validation"] = baseline.out_of_fold(parts, rows, metric)
         seconds = sum(found[trial].trial.seconds for trial in shares)
         table["winner"]["seconds"] = round(seconds, 2)
     if more is not None:
@@ -114,11 +121,13 @@ def conclude(study: Study, optimism: Optimism) -> dict[str, Any]:
     result = _result(study, winner, len(alone.weights), table)
     result["ensemble"] = None if len(shares) == 1 else _ensemble(models, shares, gain, rows)
     result["optimism"] = optimism(found, rows, metric, study.settings.seed)
+    result |= report(models["winner"], heat, rule, raw, outputs["winner"], target)
     if "plain" in outputs:
-        result["against_plain"] = _against(outputs["plain"], outputs["winner"], target, metric)
+        shown = deciding if scores.find(metric).decides else outputs
+        result["against_plain"] = _against(shown["plain"], shown["winner"], target, metric)
     provenance = {
         "seed": study.settings.seed,
-        "metric": metric,
+        "metric": scores.name_of(metric),
         "rows": result["rows"],
         "trial": number,
         "source": study.settings.source,
@@ -195,7 +204,9 @@ def _ensemble(
     }
 
 
-def _against(plain: np.ndarray, winner: np.ndarray, target: np.ndarray, metric: str) -> dict:
+def _against(
+    plain: np.ndarray, winner: np.ndarray, target: np.ndarray, metric: baseline.Goal
+) -> dict:
     """The winner's paired gain over the plain network, in mean loss over the test rows."""
     y = torch.from_numpy(target)
     losses = (scores.row_losses(metric, torch.from_numpy(o), y).numpy() for o in (plain, winner))
@@ -208,7 +219,8 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
     rounds = len(baseline.repeats_of(rows))
     return {
         "task": rows.schema.task,
-        "metric": study.problem.metric,
+        "metric": scores.name_of(study.problem.metric),
+        "greater_is_better": scores.find(study.problem.metric).greater_is_better,
         "rows": {
             "training": len(rows.train),
             "validation": sum(len(fold.validation) for fold in rows.folds) // rounds,

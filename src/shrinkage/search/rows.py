@@ -64,6 +64,12 @@ class Rows:
         return len(Preparer.fit(features, self.schema, "standard").number_names)
 
     @property
+    def priors(self) -> np.ndarray:
+        """[C] shares of the classes among the training rows."""
+        counts = np.bincount(self.target(self.train), minlength=self.outputs)
+        return counts / counts.sum()
+
+    @property
     def outputs(self) -> int:
         return len(self.schema.classes) if self.schema.classes is not None else 1
 

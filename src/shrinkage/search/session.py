@@ -20,7 +20,8 @@ from shrinkage.errors import BadInput, Interrupted
 from shrinkage.files import unwritable, write_text
 from shrinkage.nets.table import TableShape
 from shrinkage.recipe import Recipe, load
-from shrinkage.search import finish, origin, refit, rows
+from shrinkage.scores import OWN, Function, name_of
+from shrinkage.search import baseline, finish, origin, refit, rows
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch, nobody
 from shrinkage.search.folder import Folder
@@ -48,7 +49,7 @@ def begin(
     started: time.time() at which the budget began. Raises BadInput.
     """
     clock = Clock(started or time.time(), settings.budget_s)
-    watch(Progress("reading", settings.metric, left_s=clock.left, budget_s=clock.budget_s))
+    watch(Progress("reading", name_of(settings.metric), left_s=clock.left, budget_s=clock.budget_s))
     folder = Folder(root)
     return _go(folder, *_founded(table, settings, folder), clock, watch, optimism)
 
@@ -70,7 +71,9 @@ def _founded(table: Table, settings: Settings, folder: Folder) -> tuple[Store, S
     model = origin.load(settings.start_from) if settings.start_from else None
     cut = rows.cut(table, settings, model)
     task = cut.schema.task
-    settings = replace(settings, metric=metric_for(settings.metric, task))
+    metric = metric_for(settings.metric, task)
+    baseline.tried(metric, cut)
+    settings = replace(settings, metric=metric)
     if model is not None and not settings.recipe:
         settings = replace(settings, recipe=origin.recipe_for(model, task).to_toml())
     recipe = Recipe.from_toml(settings.recipe)
@@ -96,17 +99,19 @@ def resume(
     optimism: finish.Optimism,
     budget_s: float | None = None,
     *,
+    metric: Function | None = None,
     started: float | None = None,
     watch: Watch = nobody,
 ) -> dict[str, Any]:
     """Go on with a study: for its remaining time, or for `budget_s` more seconds.
 
-    Raises BadInput where the folder holds no study.
+    metric: the function that the study is judged by, where it is one.
+    Raises BadInput where the folder holds no study, and without its function.
     """
     folder = Folder(root)
     store = Store(folder.database)
     try:
-        return _resume(folder, store, budget_s, started, watch, optimism)
+        return _resume(folder, store, budget_s, metric, started, watch, optimism)
     finally:
         store.close()
 
@@ -115,6 +120,7 @@ def _resume(
     folder: Folder,
     store: Store,
     budget_s: float | None,
+    metric: Function | None,
     started: float | None,
     watch: Watch,
     optimism: finish.Optimism,
@@ -133,8 +139,22 @@ def _resume(
     cut = rows.load(folder.work)
     if settings.start_from:
         cut = replace(cut, origin=origin.kept(folder))
-    settings = replace(settings, budget_s=left)
+    judge = metric_for(_again(folder, str(settings.metric), metric), cut.schema.task)
+    settings = replace(settings, budget_s=left, metric=judge)
     return _go(folder, store, settings, cut, clock, watch, optimism)
+
+
+def _again(folder: Folder, name: str, given: Function | None) -> str | Function:
+    """What a study is judged by: its metric's name, or its function, given once more."""
+    if given is not None and name_of(given) != name:
+        raise BadInput(f"{folder.root} is judged by {name}, and not by {name_of(given)}")
+    if given is None and name.startswith(OWN):
+        function = name.removeprefix(OWN)
+        raise BadInput(
+            f"{folder.root} is judged by the Python function '{function}', which is not stored: "
+            f"go on from Python, with resume({str(folder.root)!r}, metric={function})"
+        )
+    return given or name
 
 
 def _go(
@@ -176,7 +196,7 @@ def _search(
                 log.warning("interrupted: keeping the best so far")
             local.stop(pool)
             folder.sweep()  # a worker that was stopped while it wrote leaves a piece
-            watch(Progress("scoring", settings.metric, budget_s=clock.budget_s))
+            watch(Progress("scoring", name_of(settings.metric), budget_s=clock.budget_s))
             result = finish.conclude(study, optimism)
             finish.write(study, result)
             store.spend(clock.used, finished=not study.interrupted)
@@ -211,7 +231,7 @@ def _study(
             shape = replace(cut.origin.shape, outputs=cut.outputs)
         write_text(shape_file, json.dumps([shape.numbers, shape.cardinalities, shape.outputs]))
     start = folder.layers if cut.origin is not None else None
-    folds, metric = len(cut.folds), settings.metric
+    folds, metric = len(cut.folds), metric_for(settings.metric, task)
     problem = Problem(
         folder.work, folds, shape, task, metric, settings.device, start, settings.precision
     )

@@ -30,6 +30,7 @@ class Settings:
     source: what to read, as a person named it. test: a share, or a file's path.
     recipe, base, space: TOML texts of trial 0 and of the space around it.
     workers: processes; 0 runs everything in this one. trials: at most so many; None: no limit.
+    metric: a name, or a function (target, output) -> number, which no database brings back.
     keep_all: use columns that look like identifiers too, and accept few rows.
     refit: train the winner on all training rows in the time that is left.
     ensemble: several recipes may predict together.
@@ -41,7 +42,7 @@ class Settings:
     source: str
     target: str
     task: str = "auto"
-    metric: str = "auto"
+    metric: str | scores.Metric | scores.Function = "auto"
     budget_s: float = 300.0
     test: float | str = 0.2
     cv: str = "auto"
@@ -59,7 +60,8 @@ class Settings:
     search: str = "auto"
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        """What the database keeps; of a metric that is a function, the name."""
+        return dataclasses.asdict(dataclasses.replace(self, metric=scores.name_of(self.metric)))
 
 
 def seconds(text: str | float, *, shortest: float = SHORTEST_S) -> float:
@@ -93,12 +95,16 @@ def test_part(text: str) -> float | str:
     return share
 
 
-def metric_for(name: str, task: str) -> str:
-    """The metric's name; "auto" is accuracy or rmse.
+def metric_for(metric: str | scores.Metric | scores.Function, task: str) -> str | scores.Metric:
+    """The metric's name, "auto" being accuracy or rmse; a function becomes a metric.
 
     Raises BadInput for a metric that does not exist or belongs to the other task.
     """
-    return scores.default_metric(task) if name == "auto" else scores.find(name, task).name
+    if isinstance(metric, scores.Metric):
+        return metric
+    if callable(metric):
+        return scores.own(metric, task)
+    return scores.default_metric(task) if metric == "auto" else scores.find(metric, task).name
 
 
 def folds_for(cv: str, rows: int) -> tuple[str, int]:

@@ -391,4 +391,5 @@ class Study:
         """Tell whoever watches."""
         best = None if self.best is None else scores.goodness(self.problem.metric, self.best)
         contest = self.cohorts.values(), self.problem.folds
-        self.watch(progress_of(phase, self.problem.metric, *contest, best, self.clock, alive))
+        name = scores.name_of(self.problem.metric)
+        self.watch(progress_of(phase, name, *contest, best, self.clock, alive))

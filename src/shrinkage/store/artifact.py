@@ -32,7 +32,8 @@ from shrinkage.errors import BadInput
 from shrinkage.files import system_error, unwritable
 
 FORMAT = 2
-"""1 had no others."""
+"""2: other recipes beside the first, a temperature and how to decide; a program that knows only 1
+would predict without them."""
 
 
 @dataclass(frozen=True, eq=False)

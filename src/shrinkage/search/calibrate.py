@@ -1,0 +1,173 @@
+"""The winner's probabilities, calibrated, and its decisions, tuned: by rows its networks have
+not seen, and never by test rows.
+
+A row that several repeats validated is judged by the mean of what its networks say: that is
+nearest to the mean of all networks, which predicts in the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from shrinkage import scores
+from shrinkage.calibration import (
+    Temperature,
+    best_temperature,
+    calibration_error,
+    error_by_chance,
+    fit_temperature,
+    pool_temperature,
+    reliability,
+    tempered,
+    tempered_losses,
+    top_class,
+)
+from shrinkage.cutoff import Decision, fit_cutoff, try_priors
+from shrinkage.model import Model
+from shrinkage.search.rows import Rows
+
+_TUNED = frozenset({"balanced_accuracy", "f1"})
+"""Metrics whose best choice is not the most probable class."""
+
+_PIECES = 5
+"""Of a holdout, whose rows judge each other."""
+
+
+def calibrated(
+    model: Model, parts: Sequence[np.ndarray], rows: Rows, goal: str | scores.Metric
+) -> tuple[Model, Temperature | None, Decision]:
+    """The model with the temperature and the rule that help, and what they were chosen by.
+
+    parts: predictions of each fold's networks on its validation rows. Numbers stay as they are.
+    """
+    if rows.schema.classes is None:
+        return model, None, _NOTHING
+    probability, target, group = unseen(parts, rows)
+    if len(np.unique(group)) < 2:
+        return model, None, _NOTHING
+    heat = fit_temperature(probability, target, group)
+    rule = _decided(tempered(probability, heat.value), target, group, rows, goal)
+    fitted = replace(
+        model,
+        temperature=_of_all(heat, parts, rows, model.networks),
+        cutoff=rule.cutoff,
+        priors=rule.priors,
+    )
+    return fitted, heat, rule
+
+
+def _of_all(heat: Temperature, parts: Sequence[np.ndarray], rows: Rows, networks: int) -> float:
+    """What the temperature of those that have not seen a row is for the mean of all networks."""
+    at = np.concatenate([fold.validation for fold in rows.folds])
+    one = best_temperature(np.concatenate(parts).astype(np.float64), rows.target(rows.train)[at])
+    rows_by = round(len(at) / len(np.unique(at)))
+    return pool_temperature(one, heat.value, rows_by, networks)
+
+
+def decision(parts: Sequence[np.ndarray], rows: Rows, goal: str | scores.Metric) -> Decision:
+    """The rule that helps the metric, of probabilities as they are."""
+    if rows.schema.classes is None:
+        return _NOTHING
+    return _decided(*unseen(parts, rows), rows, goal)
+
+
+_NOTHING = Decision(None, None, None, 0.0, 0.0, 0)
+
+
+def _decided(
+    probability: np.ndarray,
+    target: np.ndarray,
+    group: np.ndarray,
+    rows: Rows,
+    goal: str | scores.Metric,
+) -> Decision:
+    name, priors = scores.name_of(goal), rows.priors
+    if name not in _TUNED or len(np.unique(group)) < 2:
+        return _NOTHING
+    if len(priors) == 2:
+        return fit_cutoff(probability, target, group, name)
+    if name == "balanced_accuracy" and priors.all():
+        return try_priors(probability, target, priors.tolist(), name)
+    return _NOTHING
+
+
+def unseen(parts: Sequence[np.ndarray], rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(probabilities [n, C], classes [n], groups [n]) of all rows that were validated.
+
+    A group is a fold of the first repeat, or every fifth row of a holdout.
+    """
+    total = np.zeros((len(rows.train), rows.outputs))
+    count = np.zeros(len(rows.train))
+    group = np.full(len(rows.train), -1)
+    for k, (fold, part) in enumerate(zip(rows.folds, parts, strict=True)):
+        at = fold.validation
+        total[at] += part
+        count[at] += 1
+        group[at] = np.where(group[at] < 0, k, group[at])
+    seen = count > 0
+    group = group[seen]
+    if len(np.unique(group)) < 2:
+        group = np.arange(len(group)) % _PIECES
+    return (total / np.maximum(count, 1)[:, None])[seen], rows.target(rows.train)[seen], group
+
+
+def report(
+    model: Model,
+    heat: Temperature | None,
+    rule: Decision,
+    raw: np.ndarray,
+    outputs: np.ndarray,
+    target: np.ndarray,
+) -> dict[str, Any]:
+    """What result.json says: "calibration", null for numbers, "cutoff" and "decision".
+
+    raw, outputs: of the model on the test rows, without and with its temperature.   target: [n].
+    Out of fold, "temperature" is that of the networks which have not seen a row.
+    """
+    classes = model.schema.classes
+    decided: dict[str, Any] = {"cutoff": rule.cutoff, "decision": None}
+    if rule.rows and classes:
+        decided["decision"] = {
+            "class": str(classes[1]),
+            "cutoff_found": rule.found,
+            "priors": rule.priors,
+            "gain": rule.gain,
+            "standard_error": rule.error,
+            "rows": rule.rows,
+        }
+    if heat is None:
+        return {"calibration": None, **decided}
+    tables = {
+        name: reliability(*top_class(p, target))
+        for name, p in (("before", raw), ("after", outputs))
+    }
+    found: dict[str, Any] = {
+        "temperature": model.temperature,
+        "log_loss_out_of_fold": {
+            "before": heat.before,
+            "after": heat.after,
+            "temperature": heat.value,
+            "temperature_found": heat.found,
+            "gain": heat.before - heat.after,
+            "standard_error": heat.error,
+            "rows": heat.rows,
+        },
+        "log_loss_test": {
+            name: float(tempered_losses(p, target, 0.0).mean())
+            for name, p in (("before", raw), ("after", outputs))
+        },
+        "calibration_error_test": {
+            "before": calibration_error(tables["before"]),
+            "after": calibration_error(tables["after"]),
+            "by_chance": error_by_chance(tables["after"]),
+        },
+        "reliability_test": {"top_class": [asdict(row) for row in tables["after"]]},
+    }
+    if outputs.shape[1] == 2:
+        table = reliability(outputs[:, 1], target == 1)
+        found["reliability_test"]["class_1"] = [asdict(row) for row in table]
+    return {"calibration": found, **decided}

@@ -1,0 +1,204 @@
+"""Temperatures that are known are found, and the reliability table is scikit-learn's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+from scipy.stats import binomtest
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import log_loss
+
+from shrinkage.calibration import (
+    HOTTEST,
+    best_temperature,
+    calibration_error,
+    error_by_chance,
+    fit_temperature,
+    pool_temperature,
+    reliability,
+    slope,
+    tempered,
+    tempered_losses,
+    top_class,
+    wilson,
+)
+
+
+def honest(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities, and classes that are drawn by them: calibrated by construction."""
+    random = np.random.default_rng(seed)
+    logits = 1.5 * random.normal(size=(rows, classes))
+    probability = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    drawn = (probability.cumsum(1) < random.random((rows, 1))).sum(1)
+    return probability, np.minimum(drawn, classes - 1)
+
+
+def groups(rows: int, count: int = 5) -> np.ndarray:
+    return np.arange(rows) % count
+
+
+KNOWN = [(2, 0.4), (2, 2.5), (5, 0.5), (5, 1.7), (30, 3.0)]
+
+
+@pytest.mark.parametrize(("classes", "sharpness"), KNOWN)
+def test_a_known_temperature_is_found(classes: int, sharpness: float) -> None:
+    """Twenty tables made too sharp (or timid): T is off by Monte Carlo error only."""
+    found = []
+    for seed in range(20):
+        probability, target = honest(1000, classes, seed)
+        wrong = tempered(probability, 1 / sharpness)
+        found.append(np.log(best_temperature(wrong, target)))
+    error = np.std(found, ddof=1) / np.sqrt(20)
+    assert abs(np.mean(found) - np.log(sharpness)) < 3 * error
+    assert error < 0.03
+
+
+def test_it_is_kept_where_it_helps_and_gives_the_truth_back() -> None:
+    probability, target = honest(4000, 4)
+    wrong = tempered(probability, 1 / 2.5)
+    found = fit_temperature(wrong, target, groups(4000))
+    assert found.value == found.found == pytest.approx(2.5, rel=0.05)
+    assert found.before == pytest.approx(log_loss(target, wrong), rel=1e-9)
+    mended = tempered(wrong, found.value)
+    # Rows that other rows' T was tried on: a little above what its own rows say.
+    assert log_loss(target, mended) <= found.after < log_loss(target, mended) + 1e-3
+    np.testing.assert_allclose(mended, probability, atol=0.02)
+    assert found.before - found.after > 10 * found.error
+
+
+def test_calibrated_probabilities_are_left_alone() -> None:
+    """The gain of a needless T is a loss on average: at most a few of 60 tables are changed."""
+    changed = [fit_temperature(*honest(300, 3, seed), groups(300)).value != 1 for seed in range(60)]
+    assert sum(changed) <= 6
+
+
+def test_the_temperature_of_a_row_never_saw_the_row() -> None:
+    probability, target = honest(60, 3)
+    group = groups(60, 3)
+    expected = np.empty(60)
+    for g in range(3):
+        here = group == g
+        log_t = np.log(best_temperature(probability[~here], target[~here]))
+        expected[here] = tempered_losses(probability[here], target[here], log_t)
+    found = fit_temperature(probability, target, group)
+    assert found.after == pytest.approx(expected.mean(), rel=1e-12)
+    gains = tempered_losses(probability, target, 0.0) - expected
+    assert found.error == pytest.approx(gains.std(ddof=1) / np.sqrt(60), rel=1e-12)
+
+
+@given(seed=st.integers(0, 10**6), log_t=st.floats(-2.5, 2.5))
+def test_the_order_of_classes_stays(seed: int, log_t: float) -> None:
+    probability, _ = honest(20, 4, seed)
+    found = tempered(probability, np.exp(log_t))
+    np.testing.assert_array_equal(found.argsort(1), probability.argsort(1))
+    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-12)
+
+
+def test_one_changes_nothing_and_temperatures_multiply() -> None:
+    probability, _ = honest(50, 3)
+    assert tempered(probability, 1.0) is probability
+    np.testing.assert_allclose(tempered(tempered(probability, 2.0), 1.5), tempered(probability, 3))
+    sure = tempered(np.array([[1.0, 0.0]]), 2.0)
+    assert 0 < sure[0, 1] < 1e-3  # what is impossible becomes possible
+
+
+@pytest.mark.parametrize("log_t", [-2.0, -0.3, 0.0, 0.7, 2.5])
+def test_the_slope_is_that_of_the_loss(log_t: float) -> None:
+    probability, target = honest(80, 4)
+    step = 1e-5
+    up, down = (tempered_losses(probability, target, log_t + s).mean() for s in (step, -step))
+    assert slope(probability, target, log_t) == pytest.approx((up - down) / (2 * step), rel=1e-6)
+
+
+def test_the_best_temperature_is_the_minimum() -> None:
+    probability, target = honest(80, 4, seed=3)
+    found = minimize_scalar(
+        lambda u: tempered_losses(probability, target, u).mean(), bounds=(-3, 3), method="bounded"
+    )
+    assert np.log(best_temperature(probability, target)) == pytest.approx(found.x, abs=1e-4)
+
+
+def test_rows_without_a_minimum_get_an_end() -> None:
+    probability = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+    assert best_temperature(probability, np.array([0, 1, 0])) == 1 / HOTTEST
+    assert best_temperature(probability, np.array([1, 0, 1])) == HOTTEST
+    assert best_temperature(np.full((3, 2), 0.5), np.array([1, 0, 1])) in (1 / HOTTEST, HOTTEST)
+
+
+def test_one_group_cannot_judge_itself() -> None:
+    with pytest.raises(ValueError, match="two or more groups"):
+        fit_temperature(*honest(10, 2), np.zeros(10))
+    with pytest.raises(ValueError, match="above 0"):
+        tempered(honest(10, 2)[0], 0.0)
+
+
+def test_the_temperature_of_a_mean_of_networks() -> None:
+    assert pool_temperature(1.9, 0.6, 1, 13) == 0.6
+    assert pool_temperature(1.9, 1.9, 1, 1) == 1.9
+    assert pool_temperature(1.9, 1.9, 1, 13) == 1
+    assert pool_temperature(1.9, 1.6, 2, 2) == 1.6
+    assert pool_temperature(3.0, 1.1, 2, 13) == 1
+    assert pool_temperature(1.9, 1.6, 2, 10**9) == pytest.approx(1.6**2 / 1.9)
+    assert pool_temperature(1.9, 1.6, 2, 1) == 1.6
+
+
+def test_what_two_networks_say_of_ten_comes_near() -> None:
+    """Networks with noise of their own: from two, more than half of the way to those of ten."""
+    random = np.random.default_rng(0)
+    truth = random.normal(size=(20_000, 3))
+    target = (truth + random.gumbel(size=truth.shape)).argmax(1)
+    logits = 1.5 * truth[:, None] + 1.2 * random.normal(size=(20_000, 10, 3))
+    each = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
+    one, two, ten = (best_temperature(each[:, :m].mean(1), target) for m in (1, 2, 10))
+    assert 1.2 < two < one
+    said = pool_temperature(one, two, 2, 10)
+    assert abs(np.log(said / ten)) < 0.5 * np.log(two / ten)
+
+
+@pytest.mark.parametrize("rounded", [3, 1])  # one decimal: many equal scores
+def test_the_reliability_table_is_scikit_learns(rounded: int) -> None:
+    probability, target = honest(503, 2)
+    score, event = probability[:, 1].round(rounded), target == 1
+    table = reliability(score, event)
+    rate, confidence = calibration_curve(event, score, n_bins=10, strategy="quantile")
+    np.testing.assert_allclose([b.rate for b in table], rate)
+    np.testing.assert_allclose([b.confidence for b in table], confidence)
+    assert sum(b.count for b in table) == 503
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 5), (5, 5), (3, 40), (700, 1000)])
+def test_the_interval_is_wilsons(hits: int, count: int) -> None:
+    expected = binomtest(hits, count).proportion_ci(method="wilson")
+    np.testing.assert_allclose(wilson(hits, count), (expected.low, expected.high), atol=1e-12)
+
+
+def test_the_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
+    inside = [
+        b.low <= b.confidence <= b.high
+        for seed in range(100)
+        for b in reliability(*top_class(*honest(400, 3, seed)))
+    ]
+    assert 0.92 < np.mean(inside) < 0.98
+
+
+def test_the_calibration_error_falls_to_its_floor() -> None:
+    """Its mean over perfect tables is what is said of chance; what is too sure shows more."""
+    found, floor, sure = [], [], []
+    for seed in range(100):
+        probability, target = honest(500, 3, seed)
+        table = reliability(*top_class(probability, target))
+        found.append(calibration_error(table))
+        floor.append(error_by_chance(table))
+        wrong = reliability(*top_class(tempered(probability, 0.5), target))
+        sure.append(calibration_error(wrong))
+    assert np.mean(found) == pytest.approx(np.mean(floor), rel=0.1)
+    assert min(sure) > 2 * np.mean(floor)
+
+
+def test_the_calibration_error_by_hand() -> None:
+    table = reliability(np.array([0.2, 0.2, 0.9, 0.9]), np.array([0, 1, 1, 1], bool), bins=2)
+    assert [(b.count, b.rate) for b in table] == [(2, 0.5), (2, 1.0)]
+    assert calibration_error(table) == pytest.approx(0.5 * 0.3 + 0.5 * 0.1)
