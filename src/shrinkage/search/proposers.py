@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from threading import Thread
 
 from shrinkage.errors import BadInput
 from shrinkage.recipe import Recipe
@@ -59,8 +60,11 @@ def made(
     if named(settings.search, settings.budget_s, settings.trials) == "random":
         return RandomSearch(space, settings.seed)
     # BoTorch is loaded by those who use it.
+    from shrinkage.search import surrogate
     from shrinkage.search.gp import GPSearch
 
+    # Its first fit loads more; that can be done while workers train and this process waits.
+    Thread(target=surrogate.warm).start()
     # A study of so many trials is not to depend on the time.
     by_time = settings.trials is None
     return GPSearch(space, settings.seed, cost, (lambda: _SHARE * used()) if by_time else None)

@@ -200,6 +200,11 @@ def posterior(model: SingleTaskGP, x: Tensor) -> tuple[Tensor, Tensor]:
     return found.mean, found.covariance_matrix
 
 
+def warm() -> None:
+    """Load what a first fit would stop for: torch's symbolic shapes take up to a second."""
+    torch.broadcast_shapes((1,), (1,))
+
+
 def points_of(model: SingleTaskGP) -> list[tuple[float, ...]]:
     """The points of its rows, each once, whatever the shares."""
     (x,) = model.train_inputs
