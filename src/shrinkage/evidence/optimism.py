@@ -28,9 +28,9 @@ Burman 1989, "A comparative study of ordinary cross-validation, v-fold cross-val
 repeated learning-testing methods", for the resampling; Tsamardinos, Greasidou & Borboudakis 2018,
 "Bootstrapping the out-of-sample predictions for efficient and accurate cross-validation", for
 resampling a choice without training anew.
-Differs from the paper: folds in place of bootstrap samples. A bootstrap sample holds each row
-twice or not at all and chooses worse than the rows themselves: where few trials are better, its
-correction was two to five times as far off (docs/log.md, benchmarks/optimism.py).
+Differs from the paper: folds in place of bootstrap samples. A bootstrap sample lacks 37 % of the
+rows, holds others twice, and chooses worse than 4/5 of the rows: where few trials are better, its
+correction was further off (docs/log.md, benchmarks/optimism.py).
 """
 
 from __future__ import annotations
@@ -171,8 +171,11 @@ def correction(contest: Contest, parts: np.ndarray) -> Correction:
         if trial != winner:
             rows = np.flatnonzero(held[place])
             found[place] = contest.score(int(trial), rows) - contest.score(winner, rows)
-    known = [[float(value) for value in row if np.isfinite(value)] for row in found]
-    squares = [float(np.var(row, ddof=1)) / len(row) for row in known if len(row) > 1]
+    squares = []
+    for partition in range(len(found)):
+        known = found[partition][np.isfinite(found[partition])]
+        if len(known) > 1:
+            squares.append(float(known.var(ddof=1)) / len(known))
     return Correction(_mean(found.ravel()), float(np.sqrt(_mean(squares))))
 
 
