@@ -124,12 +124,12 @@ def test_orders_do_not_matter() -> None:
     random = np.random.default_rng(2)
     given = regression(random, correlation=0.5)
     parts = partitions(np.zeros(ROWS, int), 8, random)
-    expected = correction(given, parts)
+    expected = correction(given, parts).mean
     assert expected > 0.02
     trials, rows = random.permutation(TRIALS), random.permutation(ROWS)
     again = in_order(given, trials, rows)
     assert trials[again.winner] == given.winner
-    assert correction(again, parts[:, rows]) == pytest.approx(expected, abs=1e-12)
+    assert correction(again, parts[:, rows]).mean == pytest.approx(expected, abs=1e-12)
     # other partitions of the same rows: Monte Carlo only
     assert optimism(again, 0).optimism == pytest.approx(optimism(given, 0).optimism, rel=0.2)
 
@@ -146,7 +146,9 @@ def test_the_correction_by_hand() -> None:
     given = contest("mae", target, outputs)
     assert given.winner == 1
     # without fold 0 the default is chosen: it costs 1.0 there where trial 1 costs 0.45
-    assert correction(given, np.array([[0, 0, 1, 1]])) == pytest.approx((1.0 - 0.45) / 2)
+    found = correction(given, np.array([[0, 0, 1, 1]]))
+    assert found.mean == pytest.approx((1.0 - 0.45) / 2)
+    assert found.error == pytest.approx((1.0 - 0.45) / 2)  # of two numbers, half their distance
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.7])
@@ -161,7 +163,8 @@ def test_trials_of_equal_truth(correlation: float) -> None:
         luck = (scored - mean).mean()  # known to be 0 in the mean
         bias = given.score(given.winner, np.arange(ROWS)) - mean - luck
         biases.append(bias)
-        left.append(bias + correction(given, partitions(np.zeros(ROWS, int), 8, random)))
+        parts = partitions(np.zeros(ROWS, int), 8, random)
+        left.append(bias + correction(given, parts).mean)
     # errors that correlate by r have absolute errors that correlate by this
     r = correlation
     alike = (np.sqrt(1 - r * r) + r * np.arcsin(r) - 1) / (np.pi / 2 - 1)

@@ -10,7 +10,10 @@ by its luck, so what it loses there against w is what luck gave w. Where all tri
 good this is exact in the mean; where few are better it errs a little on the low side, as 4/5 of
 the rows choose less well than all of them. With one trial, t_s = w and the optimism is 0.
 The interval holds the 2.5 to 97.5 % quantiles of m(w) over bootstrap samples of the rows, moved
-by the optimism.
+by the optimism and widened by the noise of the correction:
+
+    each side reaches sqrt(q^2 + (1.96 e)^2),   q = distance of that quantile from m(w)
+    e^2 = mean over partitions of (variance over folds of m(t_s) - m(w)) / K
 
 `m` is the study's metric itself, `rule` the study's own (`search.choose`). Not seen here, so not
 corrected: trials that were dropped before their end, and epochs chosen by early stopping, both by
@@ -25,9 +28,9 @@ Burman 1989, "A comparative study of ordinary cross-validation, v-fold cross-val
 repeated learning-testing methods", for the resampling; Tsamardinos, Greasidou & Borboudakis 2018,
 "Bootstrapping the out-of-sample predictions for efficient and accurate cross-validation", for
 resampling a choice without training anew.
-Differs from the paper: folds in place of bootstrap samples. A bootstrap sample holds each row
-twice or not at all and chooses worse than the rows themselves: where few trials are better, its
-correction was two to five times as far off (docs/log.md, benchmarks/optimism.py).
+Differs from the paper: folds in place of bootstrap samples. A bootstrap sample lacks 37 % of the
+rows, holds others twice, and chooses worse than 4/5 of the rows: where few trials are better, its
+correction was further off (docs/log.md, benchmarks/optimism.py).
 """
 
 from __future__ import annotations
@@ -126,19 +129,31 @@ def optimism(contest: Contest, seed: int) -> Optimism:
     codes = contest.target if contest.metric.task == "classification" else np.zeros(n, int)
     times = int(np.clip(_SCORED // n, 4, 40))
     validation = contest.score(contest.winner, np.arange(n))
-    corrected = validation + correction(contest, partitions(codes, times, partition))
-    moved = _interval(contest, sample) + (corrected - validation)
+    found = correction(contest, partitions(codes, times, partition))
+    corrected = validation + found.mean
+    better = contest.metric.greater_is_better
+    # No score is above 1 where more is better, none below 0 where less is.
+    limits = (-np.inf, 1.0) if better else (0.0, np.inf)
+    low, high = np.clip(corrected + _deviations(contest, validation, found.error, sample), *limits)
     return Optimism(
         validation,
         corrected,
-        (validation - corrected) * (1 if contest.metric.greater_is_better else -1),
-        (float(moved[0]), float(moved[1])),
+        (validation - corrected) * (1 if better else -1),
+        (float(low), float(high)),
         len(contest.losses),
         n,
     )
 
 
-def correction(contest: Contest, parts: np.ndarray) -> float:
+@dataclass(frozen=True)
+class Correction:
+    """A mean over folds, and its standard error as far as folds tell it."""
+
+    mean: float
+    error: float
+
+
+def correction(contest: Contest, parts: np.ndarray) -> Correction:
     """What to add to the winner's validation score.
 
         mean_s [ m(t_s; fold s) - m(w; fold s) ]
@@ -146,19 +161,22 @@ def correction(contest: Contest, parts: np.ndarray) -> float:
     parts: [P, n], each row's fold in 0..K-1, from `partitions`. A fold on which the metric is
     not defined is left out.
     """
-    folds = np.arange(parts.max() + 1)
-    kept = (parts[:, None, :] != folds[:, None]).reshape(-1, parts.shape[1])
-    kept = kept[~kept.all(1) & kept.any(1)]
-    if not len(kept):
-        return 0.0
-    winner, found = contest.winner, []
-    for trial, outside in zip(contest.chosen(kept.astype(np.float64)), kept, strict=True):
-        if trial == winner:
-            found.append(0.0)
-        else:
-            rows = np.flatnonzero(~outside)
-            found.append(contest.score(int(trial), rows) - contest.score(winner, rows))
-    return _mean(found)
+    if parts.shape[1] < 2:
+        return Correction(0.0, 0.0)
+    winner, folds = contest.winner, np.arange(parts.max() + 1)
+    held = parts[:, None, :] == folds[:, None]
+    chosen = contest.chosen((~held).reshape(-1, parts.shape[1]).astype(np.float64))
+    found = np.zeros(held.shape[:2])
+    for place, trial in zip(np.ndindex(found.shape), chosen, strict=True):
+        if trial != winner:
+            rows = np.flatnonzero(held[place])
+            found[place] = contest.score(int(trial), rows) - contest.score(winner, rows)
+    squares = []
+    for partition in range(len(found)):
+        known = found[partition][np.isfinite(found[partition])]
+        if len(known) > 1:
+            squares.append(float(known.var(ddof=1)) / len(known))
+    return Correction(_mean(found.ravel()), float(np.sqrt(_mean(squares))))
 
 
 def partitions(codes: np.ndarray, times: int, random: np.random.Generator) -> np.ndarray:
@@ -173,16 +191,21 @@ def partitions(codes: np.ndarray, times: int, random: np.random.Generator) -> np
     return found
 
 
-def _interval(contest: Contest, random: np.random.Generator) -> np.ndarray:
-    """[2]: where 95 % of the winner's scores lie over bootstrap samples of the rows."""
+def _deviations(
+    contest: Contest, validation: float, error: float, random: np.random.Generator
+) -> np.ndarray:
+    """[2]: how far the interval reaches below and above its score."""
     n = len(contest.target)
     drawn = range(int(np.clip(_DRAWN // n, 100, 400)))
     found = np.array([contest.score(contest.winner, random.integers(0, n, n)) for _ in drawn])
     found = found[np.isfinite(found)]
-    return np.quantile(found, (0.025, 0.975)) if len(found) else np.full(2, np.nan)
+    if not len(found):
+        return np.full(2, np.nan)
+    reach = np.quantile(found, (0.025, 0.975)) - validation
+    return np.hypot(reach, 1.96 * error) * (-1, 1)
 
 
-def _mean(found: Sequence[float]) -> float:
+def _mean(found: Sequence[float] | np.ndarray) -> float:
     """Of the numbers among them; NaN where there is none."""
     numbers = [value for value in found if np.isfinite(value)]
     return float(np.mean(numbers)) if numbers else float("nan")
