@@ -146,7 +146,7 @@ def test_the_temperature_of_a_mean_of_networks() -> None:
 
 
 def test_what_two_networks_say_of_ten_comes_near() -> None:
-    """Networks with noise of their own: from two, more than half of the way to those of ten."""
+    """Networks with noise of their own: said by two, more than half of the way to ten."""
     random = np.random.default_rng(0)
     truth = random.normal(size=(20_000, 3))
     target = (truth + random.gumbel(size=truth.shape)).argmax(1)

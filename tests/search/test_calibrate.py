@@ -237,3 +237,18 @@ def test_a_quantile_is_a_goal(tiny: Path, tmp_path: Path, command) -> None:
     expected = np.maximum(0.9 * error, -0.1 * error).mean()
     assert result["scores"]["winner"]["test"]["pinball_0.9"] == pytest.approx(expected)
     assert "quantile loss 0.9" in command("show", folder).out
+
+
+def test_a_temperature_is_told(study: Path) -> None:
+    from shrinkage.cli import terminal
+
+    loss = {"temperature": 1.33, "before": 0.5, "after": 0.45}
+    told = {"temperature": 1.09, "log_loss_out_of_fold": loss}
+    lines = terminal.summary({**run.opened(study).result, "calibration": told}, "run")
+    assert (
+        "Probabilities at temperature 1.09, as the networks were too sure "
+        "(out of fold 1.33 took the log loss from 0.5000 to 0.4500)." in lines
+    )
+    told["temperature"] = 1.0
+    lines = terminal.summary({**run.opened(study).result, "calibration": told}, "run")
+    assert not [line for line in lines if "temperature" in line]

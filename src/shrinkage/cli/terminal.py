@@ -177,8 +177,8 @@ def _after_training(result: dict[str, Any]) -> list[str]:
         loss = result["calibration"]["log_loss_out_of_fold"]
         parts.append(
             f"probabilities at temperature {heat:.3g}, as the networks were too "
-            f"{'sure' if heat > 1 else 'unsure'} (out of fold it takes the log loss from "
-            f"{number(loss['before'])} to {number(loss['after'])})"
+            f"{'sure' if heat > 1 else 'unsure'} (out of fold {loss['temperature']:.3g} "
+            f"took the log loss from {number(loss['before'])} to {number(loss['after'])})"
         )
     if result.get("cutoff") is not None:
         label = result["decision"]["class"]
