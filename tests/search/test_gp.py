@@ -367,6 +367,9 @@ def test_a_used_up_space_is_not_asked_twice() -> None:
     assert set(search.ask(5, 4)) <= set(recipes[8:])
     assert search.ask(5, 4, recipes[8:9]) == recipes[9:]
     assert search.ask(5, 4, recipes[8:]) == []
+    before = search.seconds
+    assert len(search.ask(6, 4, recipes[8:])) == 4  # at random, old ones too, and at once
+    assert search.seconds == before
 
 
 @pytest.mark.parametrize(("left", "widths"), [(1.0, {64}), (0.0, {128})])

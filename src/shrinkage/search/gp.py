@@ -95,6 +95,7 @@ class GPSearch:
     told: list[Told] = field(default_factory=list)
     seconds: float = 0.0
     _known: tuple[int, Any, float, list[Point]] | None = None
+    _dry: int | None = None
     name: ClassVar[str] = "gp"
 
     def tell(self, recipe: Recipe, share: float, score: float | None) -> None:
@@ -108,17 +109,21 @@ class GPSearch:
     ) -> list[Recipe]:
         """pending: asked for and not heard of. left: share of the budget, and so α."""
         tried = {told.point for told in self.told}
-        if len(tried) < FIRST or cohort % RANDOM_EVERY == 0 or self._too_dear:
+        if len(tried) < FIRST or cohort % RANDOM_EVERY == 0 or self._idle:
             return RandomSearch(self.space, self.seed).ask(cohort, count)
         began = time.perf_counter()
         try:
-            return self._best(cohort, count, pending, left, tried)
+            found = self._best(cohort, count, pending, left, tried)
+            self._dry = None if found else len(self.told)
+            return found
         finally:
             self.seconds += time.perf_counter() - began
 
     @property
-    def _too_dear(self) -> bool:
-        return self.allowed is not None and self.seconds > self.allowed()
+    def _idle(self) -> bool:
+        """Whether it has had its time, or found nothing new and has heard nothing since."""
+        spent = self.allowed is not None and self.seconds > self.allowed()
+        return spent or self._dry == len(self.told)
 
     def _best(
         self, cohort: int, count: int, pending: Sequence[Recipe], left: float, tried: set[Point]
