@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from shrinkage import run
+from shrinkage.cli import terminal
 from shrinkage.errors import BadInput
 from shrinkage.search.folder import Folder
 from shrinkage.search.listing import studies
@@ -55,10 +56,10 @@ def test_a_study_in_use_is_running(several: Path) -> None:
 
 def test_the_command(several: Path, command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(several)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(terminal.console, "_width", 80)
     done = command("studies")
     assert done.code == 0
-    for text in ("c[red]", "deep/er/b", "stopped", "finished", "resume"):
+    for text in ("c[red]", "deep/er/b", "stopped", "finished", "resume", "not a study's"):
         assert text in done.out
     listed = json.loads(command("studies", ".", "--json").out)
     assert [each["status"] for each in listed] == ["finished", "finished", "damaged", "stopped"]

@@ -40,7 +40,7 @@ def studies(
         trials = f"{each.finished}/{each.trials}" if each.trials else ""
         # Names are text, whatever brackets they hold.
         data = Path(each.source).name
-        names = each.folder, data, each.target, each.reason or each.status
+        names = each.folder, data, each.target, each.status
         table.add_row(
             *(Text(str(name)) for name in names),
             trials,
@@ -50,5 +50,8 @@ def studies(
             style="dim" if each.status == "damaged" else None,
         )
     terminal.console.print(table)
+    for each in found:
+        if each.reason:
+            terminal.console.print(f"\n{each.reason}", markup=False, soft_wrap=True)
     if any(each.status == "stopped" for each in found):
         terminal.console.print("\nGo on with a stopped one: shrinkage resume STUDY", style="dim")
