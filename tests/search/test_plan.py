@@ -10,15 +10,20 @@ import pytest
 from conftest import TINY, mixed
 from shrinkage import run
 from shrinkage.augment.mixup import Mixup
+from shrinkage.data.source import Table
 from shrinkage.nets.mlp import Mlp
 from shrinkage.nets.resnet import Resnet
 from shrinkage.nets.table import TableShape
 from shrinkage.recipe import Recipe, load
 from shrinkage.rows.minibatch import Minibatch
-from shrinkage.search import cost
+from shrinkage.search import cost, session
+from shrinkage.search.budget import Clock
 from shrinkage.search.cost import A, R, S, W, work
+from shrinkage.search.folder import Folder
+from shrinkage.search.settings import Settings
 
 SHAPE = TableShape(10, (), 3)
+VARIED = '[vary]\n"network.mlp.width" = [2, 8, 30]\n'
 
 
 def work_of(*own: object) -> float:
@@ -98,3 +103,18 @@ def test_bad_input_is_named(more: list[str], words: str, command, tmp_path: Path
     done = command("fit", path, *more, "--dry-run")
     assert done.code == 2
     assert words in done.err
+
+
+def test_time_is_kept_for_what_the_leading_trial_took(tmp_path: Path) -> None:
+    table = Table(mixed(200), "t")
+    asked = Settings("t", "y", budget_s=100.0, recipe=TINY, space=VARIED, cv="holdout")
+    with session.prepared(table, asked, Folder(tmp_path / "run"), Clock(0.0, 100.0)) as study:
+        study.trial_seconds = 1.0
+        study.seconds.update({2: 2.0, 3: 0.1, 4: 0.2, 5: 0.5})
+        ends = [study.search_deadline]
+        for score, number in ((0.5, 2), (0.4, 3), (0.6, 4), (0.7, 5)):
+            study._improve(score, number)
+            ends.append(study.search_deadline)
+    at_first, dear, worse, cheap, middling = ends
+    assert dear < at_first < middling < cheap
+    assert worse == dear, "a trial that does not lead keeps no time"

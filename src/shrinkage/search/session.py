@@ -157,23 +157,16 @@ def _again(folder: Folder, name: str, given: Function | None) -> str | Function:
     return given or name
 
 
-def _go(
-    folder: Folder,
-    store: Store,
-    settings: Settings,
-    cut: rows.Rows,
-    clock: Clock,
-    watch: Watch,
-    optimism: finish.Optimism,
-) -> dict[str, Any]:
+@contextmanager
+def _resumable(folder: Folder) -> Iterator[None]:
     try:
-        return _search(folder, store, settings, cut, clock, watch, optimism)
+        yield
     except KeyboardInterrupt:
         way_out = f"go on with `shrinkage resume {folder.root}`"
         raise Interrupted(f"interrupted; what was finished is kept; {way_out}") from None
 
 
-def _search(
+def _go(
     folder: Folder,
     store: Store,
     settings: Settings,
@@ -184,7 +177,7 @@ def _search(
 ) -> dict[str, Any]:
     pool = local.executor(settings.workers)
     kernels.available()  # where they are not compiled yet, that begins now, beside the run
-    with _logged(folder.log):
+    with _resumable(folder), _logged(folder.log):
         try:
             folder.sweep()
             study = _study(folder, store, settings, cut, clock, watch)

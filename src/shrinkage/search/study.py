@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field, replace
@@ -57,6 +58,8 @@ class Study:
     cohorts: dict[int, Cohort] = field(default_factory=dict)
     seen: list[list[float]] = field(default_factory=lambda: [[] for _ in RUNGS])
     best: float | None = None
+    leader: int | None = None
+    seconds: dict[int, float] = field(default_factory=lambda: defaultdict(float))
     interrupted: bool = False
     share: float = 1.0
     trial_seconds: float = 0.0
@@ -72,9 +75,13 @@ class Study:
 
     @property
     def search_deadline(self) -> float:
-        """When no new recipe is tried any more, in seconds of time.time()."""
+        """When no new recipe is tried any more, in seconds of time.time().
+
+        What follows is one recipe's training on all rows: that of the one that leads by now.
+        """
         most = max(len(self.rows.train) / len(fold.train) for fold in self.rows.folds)
-        return self.clock.search_deadline(self.trial_seconds / self.problem.folds * most)
+        seconds = self.trial_seconds if self.leader is None else self.seconds[self.leader]
+        return self.clock.search_deadline(seconds / self.problem.folds * most)
 
     @property
     def grace(self) -> float:
@@ -102,6 +109,7 @@ class Study:
             fresh = Cohort(trial.cohort, trial.source, {}, set())
             cohort = self.cohorts.setdefault(trial.cohort, fresh)
             cohort.trials[trial.number] = recipe
+            self.seconds[trial.number] = trial.seconds
             if trial.status == "running":
                 cohort.alive.add(trial.number)
                 cohort.rung = len(trial.rungs)
@@ -109,7 +117,7 @@ class Study:
                 if score is not None:
                     self.seen[rung].append(score)
             if trial.status == "finished" and trial.score is not None:
-                self._improve(trial.score)
+                self._improve(trial.score, trial.number)
 
         self.asked = max(self.cohorts, default=1) + 1
 
@@ -341,18 +349,11 @@ class Study:
         everyone = dict.fromkeys([*found.scores, *changes])
         seconds = found.seconds / max(1, len(everyone))
         share = RUNGS[rung]
+        for number in everyone:
+            self.seconds[number] += seconds
+        same = {"rung": rung, "step": found.step, "share": share, "seconds": seconds}
         self.store.finish_rung(
-            [
-                RungRow(
-                    trial=number,
-                    rung=rung,
-                    step=found.step,
-                    share=share,
-                    score=found.scores.get(number),
-                    seconds=seconds,
-                )
-                for number in everyone
-            ],
+            [RungRow(trial=n, score=found.scores.get(n), **same) for n in everyone],
             changes,
             self.clock.used,
             {number: count for number, (_, count) in found.reasons.items()},
@@ -361,8 +362,8 @@ class Study:
             if number in everyone:
                 self.searching.tell(recipe, share, found.scores.get(number))
         if last:
-            for score in found.scores.values():
-                self._improve(score)
+            for number, score in found.scores.items():
+                self._improve(score, number)
         log.info(
             "cohort %d rung %d: %d trials, %d go on, %.1f s",
             cohort.number,
@@ -384,8 +385,9 @@ class Study:
         if cohort.done:
             self.folder.checkpoint(cohort.number, rung).unlink(missing_ok=True)
 
-    def _improve(self, score: float) -> None:
-        self.best = score if self.best is None else max(self.best, score)
+    def _improve(self, score: float, number: int) -> None:
+        if self.best is None or score > self.best:
+            self.best, self.leader = score, number
 
     def show(self, phase: str, alive: int | None = None) -> None:
         """Tell whoever watches."""
