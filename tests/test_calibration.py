@@ -24,6 +24,7 @@ from shrinkage.calibration import (
     tempered_losses,
     top_class,
     wilson,
+    with_one_wrong,
 )
 
 
@@ -81,7 +82,7 @@ def test_the_temperature_of_a_row_never_saw_the_row() -> None:
     expected = np.empty(60)
     for g in range(3):
         here = group == g
-        log_t = np.log(best_temperature(probability[~here], target[~here]))
+        log_t = np.log(best_temperature(*with_one_wrong(probability[~here], target[~here])))
         expected[here] = tempered_losses(probability[here], target[here], log_t)
     found = fit_temperature(probability, target, group)
     assert found.after == pytest.approx(expected.mean(), rel=1e-12)
@@ -119,6 +120,18 @@ def test_the_best_temperature_is_the_minimum() -> None:
         lambda u: tempered_losses(probability, target, u).mean(), bounds=(-3, 3), method="bounded"
     )
     assert np.log(best_temperature(probability, target)) == pytest.approx(found.x, abs=1e-4)
+
+
+def test_rows_that_are_all_right_make_nobody_certain() -> None:
+    random = np.random.default_rng(3)
+    for rows in (30, 300):
+        top = random.uniform(0.8, 0.9, rows)
+        probability = np.stack([top, 1 - top], 1)
+        target = np.zeros(rows, np.int64)
+        assert best_temperature(probability, target) == 1 / HOTTEST
+        found = best_temperature(*with_one_wrong(probability, target))
+        error = 1 - tempered(probability, found)[:, 0].mean()
+        assert 0.5 / rows < error < 2 / rows, "as sure as one mistake in n rows allows"
 
 
 def test_rows_without_a_minimum_get_an_end() -> None:

@@ -58,6 +58,17 @@ def slope(probability: np.ndarray, target: np.ndarray, log_t: float) -> float:
     return float(heat * (z[np.arange(len(z)), target] - expected).mean())
 
 
+def with_one_wrong(probability: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows, and one more, of middling confidence, whose class is the second most probable.
+
+    Rows that are all right do not make anyone certain: without it T falls to its end, and the first
+    mistake costs as much as a logarithm can. Among n rows it weighs 1/(n + 1).
+    """
+    middle = probability[np.argsort(probability.max(1), kind="stable")[len(probability) // 2]]
+    second = np.argsort(middle, kind="stable")[-2]
+    return np.concatenate([probability, middle[None]]), np.append(target, second)
+
+
 def best_temperature(probability: np.ndarray, target: np.ndarray) -> float:
     """The T in [1/HOTTEST, HOTTEST] with the least mean loss, to 1e-6 of its logarithm.
 
@@ -101,10 +112,10 @@ def fit_temperature(probability: np.ndarray, target: np.ndarray, group: np.ndarr
     before = tempered_losses(probability, target, 0.0)
     after = np.empty_like(before)
     for here, rest in apart(group):
-        log_t = float(np.log(best_temperature(probability[rest], target[rest])))
+        log_t = float(np.log(best_temperature(*with_one_wrong(probability[rest], target[rest]))))
         after[here] = tempered_losses(probability[here], target[here], log_t)
     gain, error = paired(before - after)
-    found = best_temperature(probability, target)
+    found = best_temperature(*with_one_wrong(probability, target))
     value = found if gain > error else 1.0
     return Temperature(value, found, float(before.mean()), float(after.mean()), error, len(before))
 

@@ -25,6 +25,7 @@ from shrinkage.calibration import (
     tempered,
     tempered_losses,
     top_class,
+    with_one_wrong,
 )
 from shrinkage.cutoff import Decision, fit_cutoff, try_priors
 from shrinkage.model import Model
@@ -63,7 +64,8 @@ def calibrated(
 def _of_all(heat: Temperature, parts: Sequence[np.ndarray], rows: Rows, networks: int) -> float:
     """What the temperature of those that have not seen a row is for the mean of all networks."""
     at = np.concatenate([fold.validation for fold in rows.folds])
-    one = best_temperature(np.concatenate(parts).astype(np.float64), rows.target(rows.train)[at])
+    outputs = np.concatenate(parts).astype(np.float64)
+    one = best_temperature(*with_one_wrong(outputs, rows.target(rows.train)[at]))
     rows_by = round(len(at) / len(np.unique(at)))
     return pool_temperature(one, heat.value, rows_by, networks)
 
