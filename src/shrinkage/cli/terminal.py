@@ -108,7 +108,7 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
         lines = [
             f"The winner is an ensemble of {len(together['shares'])} recipes, "
             f"{together['networks']} networks. The best recipe alone is {what}: {members}.",
-            *_ensemble_lines(together, result["metric"]),
+            _ensemble_line(together, _unit(result)),
         ]
     if start:
         lines.append(
@@ -126,12 +126,8 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
     against = result.get("against_plain")
     if against and against["standard_error"] is not None:
         gain, error = against["mean_loss_reduction"], 1.96 * against["standard_error"]
-        quantile = result["metric"].startswith("pinball_")
-        unit = (
-            "quantile loss" if quantile else _GAIN.get(result["metric"], _STAND_IN[result["task"]])
-        )
         lines.append(
-            f"Against the plain network on {against['rows']:,} test rows: {unit} lower by "
+            f"Against the plain network on {against['rows']:,} test rows: {_unit(result)} lower by "
             f"{gain:.4g} (95 % interval {gain - error:.4g} to {gain + error:.4g})."
         )
     lines += _after_training(result)
@@ -145,14 +141,21 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
     return lines
 
 
-def _ensemble_lines(together: dict[str, Any], metric: str) -> list[str]:
+def _unit(result: dict[str, Any]) -> str:
+    """What the row losses of the study's metric measure."""
+    if result["metric"].startswith("pinball_"):
+        return "quantile loss"
+    return _GAIN.get(result["metric"], _STAND_IN[result["task"]])
+
+
+def _ensemble_line(together: dict[str, Any], unit: str) -> str:
     gain, error = together["mean_loss_reduction"], 1.96 * (together["standard_error"] or 0)
     alone, all_ = (together["seconds_per_1000_rows"][name] for name in ("single", "winner"))
-    return [
-        f"Out of fold it lowers the {_GAIN.get(metric, 'mean loss')} by {gain:.4g} (95 % interval "
+    return (
+        f"Out of fold it lowers the {unit} by {gain:.4g} (95 % interval "
         f"{gain - error:.4g} to {gain + error:.4g}); 1,000 rows take {all_:.2f} s to predict, "
         f"alone {alone:.2f} s."
-    ]
+    )
 
 
 def _corrected(found: dict[str, Any], metric: str, who: str) -> str:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shrinkage.calibration import paired
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -30,9 +32,7 @@ class Difference:
 
 def difference(worse: np.ndarray, better: np.ndarray) -> Difference:
     """How much smaller the losses [n] of `better` are; rows are paired. Positive is a gain."""
-    gains = worse - better
-    error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else float("inf")
-    return Difference(float(gains.mean()), error, len(gains))
+    return Difference(*paired(worse - better), len(worse))
 
 
 def choose(losses: Mapping[int, np.ndarray], default: int, plain: int | None) -> int:
