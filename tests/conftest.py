@@ -87,7 +87,7 @@ def mixed(rows: int = 120, seed: int = 0) -> pd.DataFrame:
 def tiny_fit(source: object, target: str | None, out: Path, recipe: Path, **more: object) -> Path:
     from shrinkage.run import fit
 
-    asked = {"budget": "60s", "trials": 6, "workers": 0, "cv": "3", **more}
+    asked = {"budget": "10m", "trials": 6, "workers": 0, "cv": "3", **more}
     return fit(source, target, out=out, recipe=recipe, **asked).folder  # pyright: ignore
 
 

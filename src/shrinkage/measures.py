@@ -209,9 +209,10 @@ def pinball_loss(prediction: Tensor, target: Tensor, level: float) -> Tensor:
 
 def _binary_auc(score: Tensor, positive: Tensor) -> Tensor:
     """[M]: the AUC of scores [M, n] for the rows marked [M, n]; NaN without both kinds."""
+    score = score.contiguous()
     ordered = score.sort(1).values
-    below = torch.searchsorted(ordered, score.contiguous())
-    up_to = torch.searchsorted(ordered, score.contiguous(), right=True)
+    below = torch.searchsorted(ordered, score)
+    up_to = torch.searchsorted(ordered, score, right=True)
     mid_rank = (below + up_to + 1).double() / 2
     positives = positive.sum(1).double()
     pairs = positives * (positive.shape[1] - positives)

@@ -229,8 +229,17 @@ def row_losses(metric: str | Metric, output: Tensor, target: Tensor) -> Tensor:
     output: probability [n, C] or prediction [n].   target: [n].   Returns [n] float64.
     Rows whose output is not a number cost NaN.
     """
-    metric = find(metric)
+    return _each_loss(find(metric), output[None], target)[0]
+
+
+def mean_losses(metric: str | Metric, output: Tensor, target: Tensor) -> Tensor:
+    """The mean of `row_losses` for each member. output: [M, n, C] or [M, n].  Returns [M]."""
+    return _each_loss(find(metric), output, target).mean(1)
+
+
+def _each_loss(metric: Metric, output: Tensor, target: Tensor) -> Tensor:
+    """`row_losses` of each member, [M, n]."""
     if metric.task == "regression":
-        return metric.rows(*as_numbers(output[None], target))[0]
-    loss = metric.rows(output[None], as_classes(output[None], target))[0]
+        return metric.rows(*as_numbers(output, target))
+    loss = metric.rows(output, as_classes(output, target))
     return loss.masked_fill(~output.isfinite().all(-1), torch.nan)

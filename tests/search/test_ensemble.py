@@ -71,10 +71,28 @@ def test_equals_share_alike_and_their_mean_is_better() -> None:
 
 def test_one_that_is_right_is_alone() -> None:
     outputs, target = numbers(8, 400, 0.5, 2)
-    outputs[3] = target
+    outputs[0] = target
     expected = np.zeros(8)
-    expected[3] = 1
+    expected[0] = 1
     np.testing.assert_array_equal(shares(outputs, target, "mae", 0), expected)
+
+
+def test_the_lead_has_a_share_however_poor_it_is() -> None:
+    outputs, target = numbers(12, 400, 0.5, 2)
+    outputs[0] = -target
+    found = shares(outputs, target, "mae", 0)
+    assert 0 < found[0] < 0.15
+    assert found.sum() == pytest.approx(1)
+    assert (found > 0).sum() <= ensemble.LARGEST
+
+
+@pytest.mark.parametrize(("metric", "like"), [("roc_auc", "log_loss"), ("r2", "rmse")])
+def test_shares_are_chosen_by_what_rows_cost(metric: str, like: str) -> None:
+    classes = scores.find(metric).task == "classification"
+    outputs, target = (probabilities if classes else numbers)(10, 300, 1.0, 4)
+    np.testing.assert_array_equal(
+        shares(outputs, target, metric, 0), shares(outputs, target, like, 0)
+    )
 
 
 def test_many_rows_are_sampled() -> None:
@@ -105,7 +123,9 @@ def test_a_true_gain_is_taken_and_measured() -> None:
     together, gain = of_trials(found, 2, rows, "log_loss", 0)
     assert len(together) > 3
     assert sum(together.values()) == pytest.approx(1)
-    assert list(together.values()) == sorted(together.values(), reverse=True)
+    first, *others = together
+    assert first == 2
+    assert [together[t] for t in others] == sorted((together[t] for t in others), reverse=True)
     assert gain is not None
     assert gain.mean > 3 * gain.error
     blended = np.concatenate(ensemble.blended(found, together))  # pyright: ignore

@@ -2,16 +2,19 @@
 
     f = sum over t of  s_t f_t,     s >= 0,  sum s = 1
 
-Greedy selection: from nothing, the trial that helps the mean of those chosen most joins it, again
-and again, with replacement; s_t is how often t was chosen. All is decided on out-of-fold
-predictions. A long greedy search learns their noise, so it is repeated in bags, each of which sees
-half of the trials, and the shares are averaged.
+Greedy selection: from the trial that leads, the trial that helps the mean of those chosen most
+joins it, again and again, with replacement; s_t is how often t was chosen. All is decided on
+out-of-fold predictions. A long greedy search learns their noise, so it is repeated in bags, each of
+which sees half of the trials, and the shares are averaged. What is helped is the mean row loss that
+orders models as the metric does (`scores.row_losses`): for AUC and a person's own function, which
+are dear to compute or have none, it is the log loss or the squared error.
 
 Whether an ensemble is taken at all is decided on rows that its shares have not seen: the folds are
 cut into three groups, and shares chosen on two are judged on the third.
 
 Source: Caruana et al. 2004, "Ensemble Selection from Libraries of Models"; Caruana et al. 2006,
 "Getting the Most Out of Ensemble Selection" (bags, and more).
+Differs from the paper: every bag begins with the trial that leads, so it has a share always.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ _BAGS, _STEPS, _ROWS, _JUDGES = 10, 15, 2000, 3
 
 
 def shares(outputs: np.ndarray, target: np.ndarray, metric: Goal, seed: int) -> np.ndarray:
-    """The share of each trial [T], 0 for most.
+    """The share of each trial [T], 0 for most; above 0 for the first, which leads.
 
     outputs: out-of-fold probabilities [T, n, C] or numbers [T, n]; target: [n].
     """
@@ -41,46 +44,47 @@ def shares(outputs: np.ndarray, target: np.ndarray, metric: Goal, seed: int) -> 
         some = np.sort(random.choice(len(target), _ROWS, replace=False))
         outputs, target = outputs[:, some], target[some]
     predictions, y = torch.from_numpy(outputs), torch.from_numpy(target)
-    best = np.argsort(-_goodness(predictions, y, metric), kind="stable")[:CANDIDATES]
+    losses = _losses(predictions, y, metric)
+    others = [int(t) for t in np.argsort(losses, kind="stable") if t != 0][: CANDIDATES - 1]
     total = np.zeros(len(outputs))
     for _ in range(_BAGS):
-        # The best trial is in every bag, so that no bag is of poor ones alone.
-        half = random.permutation(best[1:])[: len(best) // 2]
-        bag = np.sort(np.append(half, best[0]))
+        half = random.permutation(others)[: (len(others) + 1) // 2]
+        bag = np.append(0, np.sort(half)).astype(int)
         total[bag] += _greedy(predictions[bag], y, metric)
     kept = np.argsort(-total, kind="stable")[:LARGEST]
+    if 0 not in kept:
+        kept[-1] = 0
     found = np.zeros(len(outputs))
     found[kept] = total[kept] / total[kept].sum()
     return found
 
 
 def _greedy(predictions: torch.Tensor, target: torch.Tensor, metric: Goal) -> np.ndarray:
-    """How often each trial is chosen, up to the best length of the search; [T]."""
-    chosen: list[int] = []
-    values: list[tuple[float, float]] = []
-    total = torch.zeros_like(predictions[0])
-    for step in range(_STEPS):
+    """How often each trial is chosen, up to the best length of the search; the first once; [T]."""
+    chosen = [0]
+    total = predictions[0].clone()
+    values = [_losses(predictions[:1], target, metric)[0]]
+    for step in range(1, _STEPS):
         tried = (total + predictions) / (step + 1)
-        found = _goodness(tried, target, metric)
-        at = int(np.argmax(found))
+        found = _losses(tried, target, metric)
+        at = int(np.argmin(found))
         chosen.append(at)
         values.append(found[at])
         total = total + predictions[at]
-    length = 1 + int(np.argmax(values))
+    length = 1 + int(np.argmin(values))
     return np.bincount(chosen[:length], minlength=len(predictions)) / length
 
 
-def _goodness(predictions: torch.Tensor, target: torch.Tensor, metric: Goal) -> np.ndarray:
-    """Larger is better; [T]. A NaN is worse than all."""
-    definition = scores.find(metric)
-    found = scores.goodness(definition, definition.function(predictions, target)).numpy()
-    return np.where(np.isnan(found), -np.inf, found)
+def _losses(predictions: torch.Tensor, target: torch.Tensor, metric: Goal) -> np.ndarray:
+    """The mean row loss of each, [T]. A NaN is worse than all."""
+    found = scores.mean_losses(metric, predictions, target).numpy()
+    return np.where(np.isnan(found), np.inf, found)
 
 
 def of_trials(
     found: dict[int, Finalist], lead: int, rows: Rows, metric: Goal, seed: int
 ) -> tuple[dict[int, float], Difference | None]:
-    """Shares by trial, largest first, and what they gain over the trial that leads.
+    """Shares by trial, that of the lead first, then the largest, and what they gain over the lead.
 
     The gain is in mean loss a row, cross-fitted: positive is better. Only the lead predicts where
     there is no gain, with one trial, or with one fold, whose rows have no others to be judged by.
@@ -112,7 +116,7 @@ def of_trials(
         return alone, gain
     whole = np.concatenate([np.stack(part) for part in parts], 1)
     chosen = shares(whole, every, metric, seed)
-    order = np.argsort(-chosen, kind="stable")
+    order = [0, *(1 + np.argsort(-chosen[1:], kind="stable"))]
     return {numbers[at]: float(chosen[at]) for at in order if chosen[at] > 0}, gain
 
 

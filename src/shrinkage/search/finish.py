@@ -80,15 +80,17 @@ def conclude(study: Study, optimism: Optimism) -> dict[str, Any]:
         for name, entrant in (entrants | together).items()
         if entrant
     }
-    more = refit.networks(study.folder, number)
-    if more is not None:
-        models["winner"] = _with_all_rows(models["winner"], more, rows)
+    more = {}
+    for trial in shares:
+        if (networks := refit.networks(study.folder, trial)) is not None:
+            more[trial] = networks
+            models[str(trial)] = _with_all_rows(models[str(trial)], networks, rows)
+    models["winner"] = models[str(number)]
     if len(shares) > 1:
         models[SINGLE], entrants[SINGLE] = models["winner"], winner
-        models[str(number)] = models["winner"]
         models["winner"] = _together(models, shares)
-    for trial in {str(number), *together}:
-        models.pop(trial, None)
+    for trial in together:
+        models.pop(trial)
 
     parts = ensemble.blended(found, shares)
     # The test rows are predicted here, once, and decide nothing.
@@ -111,9 +113,10 @@ def conclude(study: Study, optimism: Optimism) -> dict[str, Any]:
         table["winner"]["validation"] = baseline.out_of_fold(parts, rows, metric)
         seconds = sum(found[trial].trial.seconds for trial in shares)
         table["winner"]["seconds"] = round(seconds, 2)
-    if more is not None:
-        for name in table.keys() & {SINGLE, "winner"}:
-            table[name]["seconds"] = round(table[name]["seconds"] + more.seconds, 2)
+    for name, own in (("winner", more), (SINGLE, {number} & more.keys())):
+        if name in table:
+            seconds = table[name]["seconds"] + sum(more[trial].seconds for trial in own)
+            table[name]["seconds"] = round(seconds, 2)
     done = study.store.baselines()
     table |= {name: done.get(name) for name in baseline.NAMES}
 
@@ -180,7 +183,7 @@ def _with_all_rows(model: Model, found: refit.Networks, rows: Rows) -> Model:
 
 
 def _together(models: dict[str, Model], shares: dict[int, float]) -> Model:
-    """One model of several recipes, the largest share first."""
+    """One model of several recipes, the one that leads first."""
     first, *others = (replace(models[str(trial)], share=share) for trial, share in shares.items())
     return replace(first, others=tuple(others))
 

@@ -1,11 +1,11 @@
-"""Train the winner on all training rows, with as many seeds as the time that is left allows.
+"""Train what wins on all training rows, with as many seeds as the time that is left allows.
 
 What comes of it lies in work/refit, one file a task, and joins the folds' networks in the model.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,58 +17,84 @@ from torch import Tensor
 from shrinkage.engine import arrays, refit
 from shrinkage.errors import BadInput, Unwritable
 from shrinkage.randomness import derive
-from shrinkage.search import memory, rows
+from shrinkage.search import ensemble, memory, rows
 from shrinkage.search.budget import REFIT_SAFETY
-from shrinkage.search.contest import finalists, leading, row_losses
+from shrinkage.search.contest import Finalist, finalists, leading, row_losses
 from shrinkage.search.folder import Folder
 from shrinkage.search.study import Study, log
 
 MOST_SEEDS = 8
-"""More networks make the model larger and slower, and gain little."""
+"""Networks of the recipes that predict together; more make the model larger and gain little."""
 
 _TICK_S = 0.25
 
 
 def train(study: Study, pool: Executor) -> None:
-    """Choose the recipe that wins, and train it on all rows. Without enough time: nothing."""
+    """Choose the recipes that win, and train them on all rows. Without enough time: nothing."""
     folder, problem, settings = study.folder, study.problem, study.settings
     found = finalists(study.store, folder, problem.folds)
     if not found or not settings.refit:
         return
-    winner = found[leading(found, study.rows, problem.metric)]
-    if winner.trial.status != "finished":
-        return
-    smallest = min(len(fold.train) for fold in study.rows.folds)
-    seconds = winner.trial.seconds / problem.folds * len(study.rows.train) / smallest
-    # What validated each epoch took is not subtracted: the guess stays on the safe side.
-    seconds *= winner.share
+    lead = leading(found, study.rows, problem.metric)
+    shares = {lead: 1.0}
+    if settings.ensemble:
+        shares, _ = ensemble.of_trials(found, lead, study.rows, problem.metric, settings.seed)
+    folder.refits.mkdir(exist_ok=True)
     slots = max(1, settings.workers)
-    each = min(int(study.clock.left / (REFIT_SAFETY * max(seconds, 1e-9))), MOST_SEEDS // slots)
-    earlier = networks(folder, winner.trial.number)
-    before = 0 if earlier is None else earlier.seeds
-    if each < 1 or before >= MOST_SEEDS:
-        return
+    tried = {number: _tried(folder, number) for number in shares}
+    waiting = [
+        (found[number], count)
+        for number, share in shares.items()
+        if found[number].trial.status == "finished"
+        for count in _pieces(_seeds(share) - tried[number], slots)
+    ]
+    running: dict[Future, refit.Refit] = {}
+    while study.clock.left > -study.grace:
+        while len(running) < slots and waiting:
+            winner, count = waiting.pop(0)
+            number = winner.trial.number
+            if (work := _work(study, winner, tried[number], count)) is not None:
+                tried[number] += len(work.seeds)
+                running[pool.submit(refit.run, work)] = work
+        if not running:
+            return
+        study.show("all rows", alive=sum(len(task.seeds) for task in running.values()))
+        for future in wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED).done:
+            for again in _finish(running.pop(future), future):
+                running[pool.submit(refit.run, again)] = again
+
+
+def _seeds(share: float) -> int:
+    """How many networks a recipe with this share gets: what it says is worth that much care."""
+    return max(1, round(MOST_SEEDS * share))
+
+
+def _pieces(count: int, slots: int) -> list[int]:
+    """So many seeds, a piece for each process."""
+    pieces = [count // slots + (slot < count % slots) for slot in range(slots)]
+    return [piece for piece in pieces if piece > 0]
+
+
+def _work(study: Study, winner: Finalist, first: int, count: int) -> refit.Refit | None:
+    """As many of these seeds as time allows; None where it allows none."""
+    folder, problem, all_rows = study.folder, study.problem, len(study.rows.train)
+    smallest = min(len(fold.train) for fold in study.rows.folds)
+    # What validating each epoch took is not subtracted: the guess stays on the safe side.
+    seconds = winner.trial.seconds / problem.folds * all_rows / smallest * winner.share
+    count = min(count, int(study.clock.left / (REFIT_SAFETY * max(seconds, 1e-9))))
+    if count < 1:
+        return None
     path = refit.arrays_of(folder.work, winner.recipe)
     if not path.exists():
         arrays.write(rows.prepare_all(study.rows, refit.scaling_of(winner.recipe))[0], path)
     bar = float(row_losses(winner, study.rows, problem.metric).mean())
-    folder.refits.mkdir(exist_ok=True)
-    log.info("training %d networks on all rows, about %.1f s each", slots * each, seconds)
-    running: dict[Future, refit.Refit] = {}
+    number = winner.trial.number
+    message = "training %d networks of trial %d on all rows, about %.1f s each"
+    log.info(message, count, number, seconds)
+    seeds = tuple(_seed(study.settings.seed, i) for i in range(first, first + count))
+    after = folder.refits / f"{number:05d}-{first:04d}.safetensors"
     start = study.problem_of(winner.trial.source)
-    for slot in range(slots):
-        first = before + slot * each
-        seeds = tuple(_seed(settings.seed, i) for i in range(first, first + each))
-        after = folder.refits / f"{winner.trial.number:05d}-{first:04d}.safetensors"
-        task = refit.Refit(
-            start, winner.recipe, seeds, winner.share, bar, after, study.clock.deadline
-        )
-        running[pool.submit(refit.run, task)] = task
-    while running and study.clock.left > -study.grace:
-        study.show("all rows", alive=sum(len(task.seeds) for task in running.values()))
-        for future in wait(running, timeout=_TICK_S).done:
-            for again in _finish(running.pop(future), future):
-                running[pool.submit(refit.run, again)] = again
+    return refit.Refit(start, winner.recipe, seeds, winner.share, bar, after, study.clock.deadline)
 
 
 def _finish(task: refit.Refit, future: Future) -> list[refit.Refit]:
@@ -103,26 +129,33 @@ def _halves(task: refit.Refit) -> list[refit.Refit]:
 class Networks:
     """A recipe's networks on all rows: weights [S, P], statistics [S, Q], seconds in all.
 
-    seeds: how many were tried, each with a network or more; those that were no good are not here.
+    Those that were no good are not here.
     """
 
     weights: Tensor
     statistics: Tensor
     seconds: float
-    seeds: int
 
 
 def networks(folder: Folder, trial: int) -> Networks | None:
     """What refits of a trial's recipe have left, or None."""
-    paths = sorted(folder.refits.glob(f"{trial:05d}-*.safetensors"))
-    files = [_read(path) for path in paths]
+    files = [_read(path) for path in _files(folder, trial)]
     if not files:
         return None
     weights, statistics = (
         torch.cat([f[name] for f in files]) for name in ("weights", "statistics")
     )
-    seconds, seeds = (sum(float(f[name]) for f in files) for name in ("seconds", "seeds"))
-    return Networks(weights, statistics, seconds, int(seeds))
+    return Networks(weights, statistics, sum(float(f["seconds"]) for f in files))
+
+
+def _tried(folder: Folder, trial: int) -> int:
+    """The first seed that no refit of this trial's recipe has tried."""
+    firsts = [(int(path.stem.rpartition("-")[2]), path) for path in _files(folder, trial)]
+    return max((first + int(_read(path)["seeds"]) for first, path in firsts), default=0)
+
+
+def _files(folder: Folder, trial: int) -> list[Path]:
+    return sorted(folder.refits.glob(f"{trial:05d}-*.safetensors"))
 
 
 def _read(path: Path) -> dict[str, Tensor]:

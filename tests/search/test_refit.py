@@ -1,0 +1,60 @@
+"""Which recipes are trained on all rows, with how many seeds, and what of it is in the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from conftest import tiny_fit
+from shrinkage import run
+from shrinkage.model import Model
+from shrinkage.search import ensemble, refit
+from shrinkage.search.choose import Difference
+from shrinkage.search.folder import Folder
+from shrinkage.search.settings import Settings
+
+
+@pytest.mark.parametrize(("share", "seeds"), [(1.0, 8), (0.5, 4), (0.3, 2), (0.06, 1), (0.001, 1)])
+def test_a_recipe_gets_networks_by_its_share(share: float, seeds: int) -> None:
+    assert refit._seeds(share) == seeds
+
+
+@pytest.mark.parametrize(
+    ("count", "slots", "pieces"),
+    [(8, 2, [4, 4]), (3, 2, [2, 1]), (1, 4, [1]), (0, 2, []), (-3, 2, []), (5, 1, [5])],
+)
+def test_seeds_are_dealt_out_to_processes(count: int, slots: int, pieces: list[int]) -> None:
+    assert refit._pieces(count, slots) == pieces
+
+
+def test_all_that_predict_together_are_trained_on_all_rows(
+    study: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a study that goes on with a larger share tries the seeds that are still missing."""
+    parts = {1: 0.7, 0: 0.3}
+    monkeypatch.setattr(ensemble, "of_trials", lambda *_: (parts, Difference(0.1, 0.02, 96)))
+    monkeypatch.setattr(run, "Settings", lambda **own: Settings(**{**own, "refit": True}))
+    asked = {"trials": 2, "cv": "2", "budget": "300s"}
+    folder = Folder(tiny_fit(str(study.parent / "table.csv"), "y", tmp_path / "run", tiny, **asked))
+    assert {path.stem for path in folder.refits.iterdir()} == {"00001-0000", "00000-0000"}
+    model = Model.load(folder.root)
+    (other,) = model.others
+    for trial, own, share in ((1, model, 0.7), (0, other, 0.3)):
+        kept = refit.networks(folder, trial)
+        assert kept is not None
+        assert own.share == pytest.approx(share)
+        assert own.networks - sum(each.networks for each in own.others) == 2 + len(kept.weights)
+        assert int(load_file(folder.refits / f"{trial:05d}-0000.safetensors")["seeds"]) == round(
+            8 * share
+        )
+
+    parts = {1: 0.5, 0: 0.5}
+    run.resume(folder.root, "300s")
+    assert {path.stem for path in folder.refits.iterdir()} == {
+        "00001-0000",
+        "00000-0000",
+        "00000-0002",
+    }
+    assert int(load_file(folder.refits / "00000-0002.safetensors")["seeds"]) == 2
