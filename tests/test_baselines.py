@@ -90,6 +90,20 @@ def test_a_peer_learns_a_bundled_table(name: str, table: Bundled) -> None:
     assert len(again.validation_prediction) == 0
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("level", [0.1, 0.9])
+def test_a_peer_predicts_the_quantile_it_is_asked_for(name: str, level: float) -> None:
+    """The share of targets below it is its level, and not that of the mean."""
+    random = np.random.default_rng(0)
+    x = random.uniform(size=3000)
+    y = 2 * x + random.exponential(size=3000)
+    frame, schema = pd.DataFrame({"x": x}), Schema("regression", numbers=("x",))
+    given = frame[:2000], y[:2000], schema, [], frame[2000:], 0
+    found = fit_baseline(name, *given, quantile=level).test_prediction
+    assert found is not None
+    assert np.mean(y[2000:] < found) == pytest.approx(level, abs=0.06)
+
+
 PLAIN = {
     ("linear", "classification"): make_pipeline(
         StandardScaler(), LogisticRegression(max_iter=1000)

@@ -32,6 +32,7 @@ from shrinkage.losses.huber import Huber
 from shrinkage.losses.l1 import L1
 from shrinkage.losses.l2 import L2
 from shrinkage.losses.label_smoothing import LabelSmoothing
+from shrinkage.losses.pinball import Pinball
 from shrinkage.losses.squared_error import SquaredError
 from shrinkage.nets import initialize
 from shrinkage.nets.activation_noise import ActivationNoise
@@ -153,6 +154,11 @@ CASES = [
         Huber,
         task="regression",
         twin=lambda z, q, at: functional.huber_loss(z, q, "none", at.delta).sum(1),
+    ),
+    Case(
+        Pinball,
+        task="regression",
+        twin=lambda z, q, at: ((q - z) * (at.level - (q < z).double())).sum(1),
     ),
     Case(L1),
     Case(L2, twin=lambda own, at: torch.optim.Adam(_groups(own, at.weight), 1e-3)),

@@ -130,6 +130,7 @@ def fit_baseline(
     seed: int,
     *,
     balanced: bool = False,
+    quantile: float | None = None,
 ) -> BaselineResult:
     """Fit a peer on each fold and on all training rows, and predict.
 
@@ -141,6 +142,8 @@ def fit_baseline(
     seed: decides which rows gradient boosting stops early on.
     balanced: weigh classes by the inverse of their frequency, as the networks may where the
         metric is balanced; no effect on regression.
+    quantile: the level to predict, where it is not the mean: boosting is trained for it, the
+        linear model moved by that quantile of its residuals; no effect on classification.
 
     Returns probabilities of full class width: a class without a training row has 0.
     Raises BadInput when there is no such peer.
@@ -156,7 +159,9 @@ def fit_baseline(
     def predict(train: np.ndarray, other: pd.DataFrame) -> np.ndarray:
         model = PEERS[name](schema.task, numbers, categories, seed)
         rows = _without_empty_columns(table.iloc[train])
-        return _fit_predict(model, rows, y_train[train], other, width, balanced)
+        if not width:
+            return _numbers(model, rows, y_train[train], other, quantile)
+        return _probabilities(model, rows, y_train[train], other, width, balanced)
 
     validation = [
         predict(np.asarray(fold.train), table.iloc[np.asarray(fold.validation)]) for fold in folds
@@ -180,12 +185,23 @@ PEERS: dict[str, Callable[[str, Sequence[str], Sequence[str], int], Pipeline]] =
 }
 
 
-def _fit_predict(
+def _numbers(
+    model: Pipeline, rows: pd.DataFrame, y: np.ndarray, other: pd.DataFrame, level: float | None
+) -> np.ndarray:
+    """Predictions for `other`, [n]: of the mean, or of the quantile of that level."""
+    boosted = isinstance(model.named_steps["model"], HistGradientBoostingRegressor)
+    if level is not None and boosted:
+        model.set_params(model__loss="quantile", model__quantile=level)
+    found = np.asarray(model.fit(rows, y).predict(other), dtype=np.float64)
+    if level is None or boosted:
+        return found
+    return found + np.quantile(y - model.predict(rows), level)
+
+
+def _probabilities(
     model: Pipeline, rows: pd.DataFrame, y: np.ndarray, other: pd.DataFrame, width: int, even: bool
 ) -> np.ndarray:
-    """Predictions for `other`: [n, width] probabilities, or [n] numbers when width is 0."""
-    if not width:
-        return np.asarray(model.fit(rows, y).predict(other), dtype=np.float64)
+    """Probabilities for `other`, [n, width]."""
     probability = np.zeros((len(other), width))
     present, counts = np.unique(y, return_counts=True)
     if len(present) == 1:  # scikit-learn refuses to fit one class

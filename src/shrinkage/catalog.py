@@ -38,6 +38,7 @@ from shrinkage.losses.huber import Huber, huber
 from shrinkage.losses.l1 import L1, l1
 from shrinkage.losses.l2 import L2, l2
 from shrinkage.losses.label_smoothing import LabelSmoothing, smooth_labels
+from shrinkage.losses.pinball import Pinball, pinball
 from shrinkage.losses.squared_error import SquaredError, squared_error
 from shrinkage.nets import activation, initialize
 from shrinkage.nets.activation_noise import ActivationNoise, activation_noise
@@ -225,6 +226,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("squared_error", SquaredError, squared_error, "loss", "loss"),
     Entry("absolute_error", AbsoluteError, absolute_error, "loss", "loss"),
     Entry("huber", Huber, huber, "loss", "loss"),
+    Entry("pinball", Pinball, pinball, "loss", "loss"),
     Entry(
         "confidence_penalty",
         ConfidencePenalty,

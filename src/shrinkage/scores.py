@@ -149,6 +149,12 @@ def _quantile_loss(name: str) -> Metric | None:
     return Metric(f"pinball_{level:g}", "regression", False, function, pretty, rows)
 
 
+def quantile_of(metric: str | Metric) -> float | None:
+    """The level of a quantile loss; None for all other metrics."""
+    head, _, level = name_of(metric).partition("_")
+    return float(level) if head == "pinball" else None
+
+
 OWN = "function:"
 """How the name of a person's own metric begins."""
 

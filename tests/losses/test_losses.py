@@ -21,6 +21,7 @@ from shrinkage.losses.huber import huber
 from shrinkage.losses.l1 import l1
 from shrinkage.losses.l2 import l2
 from shrinkage.losses.label_smoothing import smooth_labels
+from shrinkage.losses.pinball import pinball
 from shrinkage.losses.squared_error import squared_error
 
 MEMBERS, ROWS, CLASSES = 3, 60, 4
@@ -168,6 +169,24 @@ def test_a_class_without_rows_weighs_one() -> None:
     share = _vector([0.5, 0.5, 0.0])[None]
     weights = class_weights(share, _vector([1.0]))
     torch.testing.assert_close(weights, _vector([2 / 3, 2 / 3, 1.0])[None])
+
+
+def test_pinball_is_least_at_the_quantile_and_half_the_absolute_error_in_the_middle() -> None:
+    target = _random(1, 999, 1, seed=5).sort(1).values
+    level = torch.tensor([0.1, 0.5, 0.93], dtype=torch.float64)
+    guesses = target[0, :, 0]
+    losses = torch.stack(
+        [
+            pinball(guess.expand(3, 999, 1), target.expand(3, 999, 1), level).mean(1)
+            for guess in guesses
+        ]
+    )
+    for member, at in enumerate(losses.argmin(0).tolist()):
+        below = float((target[0, :, 0] <= guesses[at]).double().mean())
+        assert below == pytest.approx(float(level[member]), abs=1.5 / 999)
+    output = _random(MEMBERS, ROWS, CLASSES, seed=6)
+    half = pinball(output, NUMBERS, _vector([0.5] * MEMBERS))
+    torch.testing.assert_close(half, absolute_error(output, NUMBERS) / 2)
 
 
 def test_huber_far_above_every_residual_is_half_the_squared_error() -> None:

@@ -18,8 +18,13 @@ from shrinkage.calibration import best_temperature, tempered, with_one_wrong
 from shrinkage.cutoff import best_cutoff
 from shrinkage.data.builtin import load
 from shrinkage.errors import BadInput
+from shrinkage.losses.huber import Huber
+from shrinkage.losses.pinball import Pinball
+from shrinkage.losses.squared_error import SquaredError
 from shrinkage.model import Model
+from shrinkage.recipe import Recipe
 from shrinkage.search import calibrate, rows
+from shrinkage.search.aim import aimed
 from shrinkage.search.contest import finalists
 from shrinkage.search.folder import Folder
 from shrinkage.search.rows import Rows
@@ -237,6 +242,14 @@ def test_a_quantile_is_a_goal(tiny: Path, tmp_path: Path, command) -> None:
     expected = np.maximum(0.9 * error, -0.1 * error).mean()
     assert result["scores"]["winner"]["test"]["pinball_0.9"] == pytest.approx(expected)
     assert "quantile loss 0.9" in command("show", folder).out
+    for trial in run.trials_of(folder):
+        assert Recipe.from_toml(trial.recipe).get("loss") == Pinball(level=0.9)
+
+
+def test_a_quantile_leaves_a_loss_that_was_asked_for() -> None:
+    asked = Recipe(Huber())
+    assert aimed(asked, "regression", "pinball_0.9") == asked
+    assert aimed(Recipe(), "regression", "mae") == Recipe(SquaredError())
 
 
 def test_a_temperature_is_told(study: Path) -> None:

@@ -1,12 +1,13 @@
 """The baselines of a study, as tasks for its workers: scikit-learn's linear model and boosting.
 
 They get the same rows, folds and test rows as the networks, and where the metric asks for it
-class weights, and cutoffs that are tuned as the networks' are.
+class weights, a quantile to predict, and cutoffs that are tuned as the networks' are.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,10 +26,12 @@ def run(name: str, work: Path, metric: Goal, seed: int) -> tuple[Scores, Scores,
     """Fit one baseline. Returns validation scores, test scores and seconds."""
     table = rows.load(work)
     target = table.target(table.train)
-    balanced = scores.name_of(metric) == "balanced_accuracy"
-    found = fit_baseline(
-        name, table.train, target, table.schema, table.folds, table.test, seed, balanced=balanced
-    )
+    aim: dict[str, Any] = {
+        "balanced": scores.name_of(metric) == "balanced_accuracy",
+        "quantile": scores.quantile_of(metric),
+    }
+    given = name, table.train, target, table.schema, table.folds, table.test, seed
+    found = fit_baseline(*given, **aim)
     assert found.test_prediction is not None
     ends = np.cumsum([len(fold.validation) for fold in table.folds])
     parts = np.split(found.validation_prediction, ends[:-1])

@@ -19,6 +19,7 @@ from shrinkage.engine import arrays, task
 from shrinkage.errors import Unwritable
 from shrinkage.recipe import Recipe
 from shrinkage.search import baseline, cost, memory, proposers, rows
+from shrinkage.search.aim import aimed
 from shrinkage.search.budget import Clock, cohort_size
 from shrinkage.search.cohort import Cohort, progress_of, verdicts
 from shrinkage.search.contest import DEFAULT, FRESH, FROM_RANDOM_WEIGHTS, PLAIN
@@ -156,7 +157,7 @@ class Study:
         return self._with_loss(recipe.set({"data.minibatch.epochs": epochs}))
 
     def _with_loss(self, recipe: Recipe) -> Recipe:
-        return recipe.for_task(self.rows.schema.task)
+        return aimed(recipe, self.rows.schema.task, self.problem.metric)
 
     def _rows(self) -> int:
         return min(len(fold.train) for fold in self.rows.folds)
