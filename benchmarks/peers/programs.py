@@ -105,10 +105,20 @@ def lightgbm(cell: Cell, seconds: float, seed: int) -> np.ndarray:
         kind = lgb.LGBMClassifier if cell.classes else lgb.LGBMRegressor
         same = {"n_jobs": CORES, "random_state": seed, "verbose": -1}
         model = kind(n_estimators=rounds or 3000, **settings, **same)
-        stop = [lgb.early_stopping(50, verbose=False)]
-        model.fit(x, y, **({"eval_set": [its], "callbacks": stop} if its else {}))
+        # A fit that would never end is cut: the time is one for all trials.
+        until = time.time() + max(1.0, seconds - (time.time() - began)) / 3
+
+        def in_time(training: Any) -> None:
+            if time.time() > until:
+                raise lgb.callback.EarlyStopException(
+                    training.iteration, training.evaluation_result_list
+                )
+
+        stop = [lgb.early_stopping(50, verbose=False)] if its else []
+        seen = {"eval_set": [its]} if its else {}
+        model.fit(x, y, callbacks=[in_time, *stop], **seen)
         predict = model.predict_proba if cell.classes else model.predict
-        return predict, model.best_iteration_ or rounds
+        return predict, model.best_iteration_ or model.n_estimators_
 
     return _searched(cell, seconds, seed, began, suggest, fit)
 
