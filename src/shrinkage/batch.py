@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 Inputs = dict[str, Tensor]
@@ -33,6 +34,11 @@ def one_network_each(output: Tensor, batch: Batch) -> tuple[Tensor, Batch]:
     k = output.shape[2]
     target, weight = (x.repeat_interleave(k, 1) for x in (batch.target, batch.weight))
     return output.flatten(1, 2), Batch(batch.inputs, target, weight)
+
+
+def one_hot(codes: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
+    """codes: whole numbers [...]. Returns [..., classes], 1 at the code; asks no device to wait."""
+    return (codes[..., None] == torch.arange(classes, device=codes.device)).to(dtype)
 
 
 def per_member(hyper: Tensor, like: Tensor) -> Tensor:

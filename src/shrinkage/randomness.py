@@ -27,6 +27,9 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
+from shrinkage.constants import constant
+from shrinkage.slots import Step
+
 _MASK64 = (1 << 64) - 1
 
 
@@ -43,9 +46,9 @@ def stream_key(seed: int, stream: str) -> int:
     return _splitmix64(_splitmix64(seed & _MASK64) ^ zlib.crc32(stream.encode()))
 
 
-def _signed(word: int) -> int:
-    """The same 32 bits read as a signed integer, the only kind torch multiplies quickly."""
-    return word - (1 << 32) if word >= 1 << 31 else word
+def _signed(word: int, bits: int = 32) -> int:
+    """The same bits read as a signed integer, the only kind torch multiplies quickly."""
+    return word - (1 << bits) if word >> (bits - 1) else word
 
 
 _MULTIPLIERS = (_signed(0x7FEB352D), _signed(0x846CA68B))
@@ -61,6 +64,14 @@ def _mix(x: Tensor) -> Tensor:
     return x
 
 
+def _splitmix64_on_device(x: Tensor) -> Tensor:
+    """`_splitmix64` of int64, bit for bit: products wrap, masks make shifts logical ones."""
+    x = x + _signed(0x9E3779B97F4A7C15, 64)
+    x = (x ^ ((x >> 30) & (_MASK64 >> 30))) * _signed(0xBF58476D1CE4E5B9, 64)
+    x = (x ^ ((x >> 27) & (_MASK64 >> 27))) * _signed(0x94D049BB133111EB, 64)
+    return x ^ ((x >> 31) & (_MASK64 >> 31))
+
+
 def derive(seed: int, stream: str, step: int = 0) -> int:
     """A 63-bit integer from (seed, stream, step), to seed anything outside tensors."""
     return _splitmix64(stream_key(seed, stream) ^ step) >> 1
@@ -68,10 +79,13 @@ def derive(seed: int, stream: str, step: int = 0) -> int:
 
 @dataclass(frozen=True)
 class Draws:
-    """The random numbers of one step: `seeds` holds one integer a member."""
+    """The random numbers of one step: `seeds` holds one integer a member.
+
+    step: a number; or a tensor without axes on the device, from which keys are made there.
+    """
 
     seeds: tuple[int, ...]
-    step: int = 0
+    step: Step = 0
     device: torch.device | str = "cpu"
 
     @cached_property
@@ -86,14 +100,25 @@ class Draws:
         return self._distinct[1]
 
     def keys(self, stream: str) -> list[tuple[int, int]]:
-        """The two 32-bit words of each distinct seed, for a stream at this step."""
+        """The two 32-bit words of each distinct seed, for a stream at this step, a number."""
+        assert not isinstance(self.step, Tensor)
         keys = [_splitmix64(stream_key(seed, stream) ^ self.step) for seed in self._distinct[0]]
         return [(key >> 32, key & 0xFFFFFFFF) for key in keys]
 
+    def _words(self, stream: str) -> Tensor:
+        """`keys` on the device, int32 [S, 2]."""
+        if not isinstance(self.step, Tensor):
+            words = [[_signed(word) for word in pair] for pair in self.keys(stream)]
+            return torch.tensor(words, dtype=torch.int32, device=self.device)
+        bases = (_signed(stream_key(seed, stream), 64) for seed in self._distinct[0])
+        key = _splitmix64_on_device(constant(tuple(bases), self.device) ^ self.step.long())
+        # The upper word keeps its sign in the shift; the lower one is given it.
+        low = ((key & 0xFFFFFFFF) ^ (1 << 31)) - (1 << 31)
+        return torch.stack([key >> 32, low], 1).to(torch.int32)
+
     def _bits(self, stream: str, count: int) -> Tensor:
         """int32 [S, count]."""
-        words = [[_signed(word) for word in pair] for pair in self.keys(stream)]
-        key = torch.tensor(words, dtype=torch.int32, device=self.device)
+        key = self._words(stream)
         index = torch.arange(count, dtype=torch.int32, device=self.device)
         return _mix(_mix(index ^ key[:, :1]).add_(key[:, 1:]))
 
@@ -101,7 +126,7 @@ class Draws:
         """[S, ...] -> [M, ...]; a view where all members share one seed."""
         if len(self._distinct[0]) == 1:
             return values.expand(len(self.seeds), *values.shape[1:])
-        return values[torch.tensor(self._distinct[1], device=values.device)]
+        return values[constant(self.sources, self.device)]
 
     def uniform(self, stream: str, shape: tuple[int, ...]) -> Tensor:
         """Uniforms in [0, 1), float32 [M, *shape]; equal for members with equal seeds."""

@@ -10,6 +10,9 @@ from torch import Tensor
 
 Slots = dict[str, Tensor]
 
+Step = int | Tensor
+"""The number of a step, from 0; in a captured step a float64 tensor without axes."""
+
 Remember = Callable[..., Slots]
 """(initial weights [M, P], the ingredient's numbers by name) to its slots before step 0."""
 

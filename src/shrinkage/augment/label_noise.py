@@ -23,9 +23,8 @@ from typing import Annotated
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from shrinkage.batch import Batch
+from shrinkage.batch import Batch, one_hot
 from shrinkage.ingredient import Member, ingredient
 from shrinkage.randomness import Draws
 
@@ -45,5 +44,5 @@ def label_noise(batch: Batch, draws: Draws, rate: Tensor) -> Batch:
     redrawn = draws.uniform("label_noise.rows", (rows,)) < rate[:, None]
     # A uniform is below 1 by 2^-24, which float32 keeps after the product: never class C.
     drawn = (draws.uniform("label_noise.class", (rows,)) * classes).long()
-    random = functional.one_hot(drawn, classes).to(batch.target.dtype)
+    random = one_hot(drawn, classes, batch.target.dtype)
     return replace(batch, target=torch.where(redrawn[..., None], random, batch.target))

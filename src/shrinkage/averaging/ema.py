@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
-from shrinkage.slots import Slots
+from shrinkage.slots import Slots, Step
 
 
 @ingredient
@@ -36,7 +36,7 @@ class Ema:
     decay: Annotated[float, Member("[0, 1)", 0.9, 0.9995, "complement", neutral=0.0)] = 0.0
 
 
-def ema(weights: Tensor, slots: Slots, step: int, decay: Tensor) -> tuple[Tensor, Slots]:
+def ema(weights: Tensor, slots: Slots, step: Step, decay: Tensor) -> tuple[Tensor, Slots]:
     """weights: [M, P]; slots: average [M, P], consumed; decay: [M]; step counts from 0.
 
     Returns the weights, as they were, and new slots.

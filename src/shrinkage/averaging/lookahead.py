@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
-from shrinkage.slots import Slots
+from shrinkage.slots import Slots, Step
 
 
 @ingredient
@@ -34,7 +34,7 @@ class Lookahead:
 
 
 def lookahead(
-    weights: Tensor, slots: Slots, step: int, k: Tensor, alpha: Tensor
+    weights: Tensor, slots: Slots, step: Step, k: Tensor, alpha: Tensor
 ) -> tuple[Tensor, Slots]:
     """weights: [M, P]; slots: slow [M, P], consumed; step counts from 0; k, alpha: [M].
 

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
-from shrinkage.slots import Slots
+from shrinkage.slots import Slots, Step
 
 
 @ingredient
@@ -42,7 +42,7 @@ def unbegun(weights: Tensor, **numbers: Any) -> Slots:
 
 
 def swa(
-    weights: Tensor, slots: Slots, step: int, total: int, start: Tensor
+    weights: Tensor, slots: Slots, step: Step, total: int, start: Tensor
 ) -> tuple[Tensor, Slots]:
     """weights: [M, P]; slots: mean [M, P], consumed, and count [M]; step counts from 0; start: [M].
 

@@ -10,12 +10,14 @@ Conflicts: rare values learn little; decay pulls them to zero, the average.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Annotated
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from shrinkage.constants import constant
 from shrinkage.ingredient import Structural, ingredient
 from shrinkage.nets.layout import Entry
 
@@ -37,7 +39,7 @@ def embedding_entries(cardinalities: tuple[int, ...], dim: int) -> list[Entry]:
 def embed_categories(codes: Tensor, table: Tensor, cardinalities: tuple[int, ...]) -> Tensor:
     """codes: int [M, B, D]; table: [M, sum(cardinalities), dim]. Returns [M, B, D * dim]."""
     members, rows, columns = codes.shape
-    starts = torch.tensor((0, *cardinalities[:-1]), device=codes.device).cumsum(0)
+    starts = constant((0, *accumulate(cardinalities[:-1])), codes.device)
     member = torch.arange(members, device=codes.device)[:, None, None] * table.shape[1]
     vectors = functional.embedding(codes + starts + member, table.flatten(0, 1))
     return vectors.reshape(members, rows, columns * table.shape[2])

@@ -21,7 +21,7 @@ from typing import Annotated
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
-from shrinkage.slots import Slots
+from shrinkage.slots import Slots, Step
 
 
 @ingredient
@@ -34,7 +34,7 @@ class Adadelta:
 
 
 def adadelta(
-    grad: Tensor, slots: Slots, step: int, rho: Tensor, eps: Tensor
+    grad: Tensor, slots: Slots, step: Step, rho: Tensor, eps: Tensor
 ) -> tuple[Tensor, Slots]:
     """grad: [M, P]; slots: square, change [M, P], consumed; rho, eps: [M].
 

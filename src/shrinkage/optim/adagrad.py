@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
-from shrinkage.slots import Slots
+from shrinkage.slots import Slots, Step
 
 
 @ingredient
@@ -40,7 +40,7 @@ def accumulators(weights: Tensor, initial_accumulator: Tensor, **numbers: Any) -
 
 
 def adagrad(
-    grad: Tensor, slots: Slots, step: int, eps: Tensor, initial_accumulator: Tensor
+    grad: Tensor, slots: Slots, step: Step, eps: Tensor, initial_accumulator: Tensor
 ) -> tuple[Tensor, Slots]:
     """grad: [M, P]; slots: sum [M, P], consumed; eps: [M].
 

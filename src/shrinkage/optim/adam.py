@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
-from shrinkage.slots import Slots
+from shrinkage.slots import Slots, Step
 
 
 @ingredient
@@ -36,7 +36,7 @@ class Adam:
 
 
 def adam(
-    grad: Tensor, slots: Slots, step: int, beta1: Tensor, beta2: Tensor, eps: Tensor
+    grad: Tensor, slots: Slots, step: Step, beta1: Tensor, beta2: Tensor, eps: Tensor
 ) -> tuple[Tensor, Slots]:
     """grad: [M, P]; slots: mean and square [M, P], consumed; step counts from 0; the rest [M].
 

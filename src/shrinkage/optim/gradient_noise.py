@@ -23,6 +23,7 @@ from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
 from shrinkage.randomness import Draws
+from shrinkage.slots import Step
 
 
 @ingredient
@@ -33,7 +34,7 @@ class GradientNoise:
     gamma: Annotated[float, Member("[0, inf)", 0.3, 1.0)] = 0.55
 
 
-def gradient_noise(grad: Tensor, draws: Draws, step: int, eta: Tensor, gamma: Tensor) -> Tensor:
+def gradient_noise(grad: Tensor, draws: Draws, step: Step, eta: Tensor, gamma: Tensor) -> Tensor:
     """grad: [M, P]; step counts from 0; eta, gamma: [M]."""
     std = (eta / (1 + step) ** gamma).sqrt()
     z = draws.normal("gradient_noise", (grad.shape[1],)).to(grad.dtype)

@@ -31,6 +31,7 @@ from torch import Tensor
 
 from shrinkage.ingredient import Member, MemberChoice, ingredient
 from shrinkage.nets.layout import Layout
+from shrinkage.slots import Step
 
 
 @ingredient
@@ -52,7 +53,7 @@ def layer_rates(
     weights: Tensor,
     before: Tensor,
     layout: Layout,
-    step: int,
+    step: Step,
     total: int,
     gentler: Tensor,
     frozen: Tensor,

@@ -20,7 +20,7 @@ from typing import Annotated
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
-from shrinkage.slots import Slots
+from shrinkage.slots import Slots, Step
 
 
 @ingredient
@@ -35,7 +35,7 @@ class Lion:
 
 
 def lion(
-    grad: Tensor, slots: Slots, step: int, beta1: Tensor, beta2: Tensor
+    grad: Tensor, slots: Slots, step: Step, beta1: Tensor, beta2: Tensor
 ) -> tuple[Tensor, Slots]:
     """grad: [M, P]; slots: momentum [M, P], consumed; beta1, beta2: [M].
 

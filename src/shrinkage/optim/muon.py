@@ -30,7 +30,7 @@ from torch import Tensor
 from shrinkage.ingredient import Member, Structural, ingredient
 from shrinkage.nets.layout import Layout
 from shrinkage.optim.adam import adam
-from shrinkage.slots import Slots
+from shrinkage.slots import Slots, Step
 
 _FACTORS = 3.4445, -4.7750, 2.0315
 """They lift small singular values fast and leave all between about 0.7 and 1.2, not at 1."""
@@ -72,7 +72,7 @@ def hidden(layout: Layout) -> list[str]:
 def muon(
     grad: Tensor,
     slots: Slots,
-    step: int,
+    step: Step,
     layout: Layout,
     momentum: Tensor,
     beta1: Tensor,

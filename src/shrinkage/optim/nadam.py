@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
-from shrinkage.slots import Slots, zeros
+from shrinkage.slots import Slots, Step, zeros
 
 
 @ingredient
@@ -44,7 +44,7 @@ def nadam_means(weights: Tensor, **numbers: Any) -> Slots:
 def nadam(
     grad: Tensor,
     slots: Slots,
-    step: int,
+    step: Step,
     beta1: Tensor,
     beta2: Tensor,
     eps: Tensor,

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
-from shrinkage.slots import Slots
+from shrinkage.slots import Slots, Step
 
 
 @ingredient
@@ -37,7 +37,7 @@ class Radam:
     eps: Annotated[float, Member("(0, inf)", 1e-10, 1e-4, "log")] = 1e-8
 
 
-def rectification(beta2: Tensor, step: int) -> tuple[Tensor, Tensor]:
+def rectification(beta2: Tensor, step: Step) -> tuple[Tensor, Tensor]:
     """beta2: [M]; step counts from 0. Returns r_t [M], and whether it counts yet, bool [M].
 
     rho_t is a small difference of large numbers: in float32 it would be off by several.
@@ -50,7 +50,7 @@ def rectification(beta2: Tensor, step: int) -> tuple[Tensor, Tensor]:
 
 
 def radam(
-    grad: Tensor, slots: Slots, step: int, beta1: Tensor, beta2: Tensor, eps: Tensor
+    grad: Tensor, slots: Slots, step: Step, beta1: Tensor, beta2: Tensor, eps: Tensor
 ) -> tuple[Tensor, Slots]:
     """grad: [M, P]; slots: mean and square [M, P], consumed; step counts from 0; the rest [M].
 

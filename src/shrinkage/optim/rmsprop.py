@@ -25,7 +25,7 @@ from typing import Annotated, Any
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
-from shrinkage.slots import Slots, zeros
+from shrinkage.slots import Slots, Step, zeros
 
 
 @ingredient
@@ -49,7 +49,7 @@ def rmsprop_means(weights: Tensor, centered: bool, **numbers: Any) -> Slots:
 def rmsprop(
     grad: Tensor,
     slots: Slots,
-    step: int,
+    step: Step,
     alpha: Tensor,
     eps: Tensor,
     momentum: Tensor,

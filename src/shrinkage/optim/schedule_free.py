@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
-from shrinkage.slots import Slots, copies, zeros
+from shrinkage.slots import Slots, Step, copies, zeros
 
 
 @ingredient
@@ -56,7 +56,7 @@ def points(weights: Tensor, **numbers: Any) -> Slots:
 def schedule_free(
     grad: Tensor,
     slots: Slots,
-    step: int,
+    step: Step,
     weights: Tensor,
     mask: Tensor,
     rate: Tensor,

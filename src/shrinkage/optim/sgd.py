@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
-from shrinkage.slots import Slots
+from shrinkage.slots import Slots, Step
 
 
 @ingredient
@@ -33,7 +33,7 @@ class Sgd:
 
 
 def sgd(
-    grad: Tensor, slots: Slots, step: int, momentum: Tensor, nesterov: bool
+    grad: Tensor, slots: Slots, step: Step, momentum: Tensor, nesterov: bool
 ) -> tuple[Tensor, Slots]:
     """grad: [M, P]; slots: momentum [M, P], consumed; momentum: [M].
 

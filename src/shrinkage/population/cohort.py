@@ -26,6 +26,7 @@ from shrinkage.recipe import Recipe
 from shrinkage.rows.minibatch import total_steps
 
 if TYPE_CHECKING:
+    from shrinkage.population.captured import Captured
     from shrinkage.population.compiled import Compiled
 
 Build = Callable[[Recipe], Network]
@@ -221,6 +222,13 @@ class Cohort:
         from shrinkage.population.compiled import Compiled
 
         return Compiled.of(self)
+
+    @cached_property
+    def captured(self) -> Captured | None:
+        """The steps of these members as one graph, where the device replays graphs."""
+        from shrinkage.population.captured import Captured
+
+        return Captured.of(self)
 
     def select(self, keep: list[int]) -> Cohort:
         """The cohort of these members only; each trains on exactly as before."""

@@ -12,9 +12,8 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from shrinkage.batch import Batch, Inputs
+from shrinkage.batch import Batch, Inputs, one_hot
 
 
 @dataclass(frozen=True)
@@ -83,13 +82,15 @@ class Dataset:
         """Training rows of all folds, one after the other, and where each fold starts."""
         folds = self.folds
         if len(folds) == 1:
-            return self._encoded(folds[0]), torch.zeros(1, dtype=torch.int64)
+            only = self._encoded(folds[0])
+            return only, only.target.new_zeros(1, dtype=torch.int64)  # pyright: ignore
         parts = [self._encoded(fold) for fold in folds]
         inputs = {
             name: torch.cat([part.inputs[name] for part in parts]) for name in parts[0].inputs
         }
+        target = torch.cat([part.target for part in parts])  # pyright: ignore
         starts = torch.tensor([0] + [part.rows for part in parts[:-1]]).cumsum(0)
-        return Sample(inputs, torch.cat([part.target for part in parts])), starts  # pyright: ignore
+        return Sample(inputs, target), starts.to(target.device)
 
     def _encoded(self, fold: Fold) -> Sample:
         target = fold.train.target
@@ -106,7 +107,7 @@ class Dataset:
         index = positions + starts.to(device)[folds][:, None]
         target = gather(sample.target, index)  # pyright: ignore
         if self.task == "classification":
-            target = functional.one_hot(target, self.outputs).to(self.dtype)
+            target = one_hot(target, self.outputs, self.dtype)
         else:
             target = target[..., None]
         weight = torch.ones(index.shape, dtype=self.dtype, device=device)

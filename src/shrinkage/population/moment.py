@@ -6,7 +6,7 @@ by these names:
 | name | meaning | shape |
 |---|---|---|
 | draws | the step's randomness | |
-| step, total | this step, from 0, and all steps of the training | |
+| step, total | this step, from 0, and all steps of the training; `slots.Step` | |
 | weights | before the step | [M, P] |
 | mask | 1 where penalties and decay act | [P] |
 | layout | where each weight lies in the flat buffer | |
@@ -29,14 +29,14 @@ from shrinkage.catalog import Entry
 from shrinkage.nets.layout import Layout
 from shrinkage.population.cohort import Cohort
 from shrinkage.randomness import Draws
-from shrinkage.slots import Slots
+from shrinkage.slots import Slots, Step
 
 
 @dataclass(frozen=True)
 class Moment:
     cohort: Cohort
     weights: Tensor
-    step: int
+    step: Step
     slots: dict[str, Slots]
     input_gradient: Callable[[Batch], Inputs]
 
@@ -58,11 +58,17 @@ class Moment:
 
     @property
     def rate(self) -> Tensor:
-        return self._lowered(self.cohort.rates[self.step])
+        return self._lowered(self._now(self.cohort.rates))
 
     @property
     def factor(self) -> Tensor:
-        return self._lowered(self.cohort.factors[self.step])
+        return self._lowered(self._now(self.cohort.factors))
+
+    def _now(self, table: Tensor) -> Tensor:
+        """What a table [T, M] says of this step, [M]."""
+        if isinstance(self.step, Tensor):  # an index without axes would be read by the CPU
+            return table[self.step.long()[None]][0]
+        return table[self.step]
 
     def _lowered(self, numbers: Tensor) -> Tensor:
         """Times the share of the rate that plateaus have left, [M]."""

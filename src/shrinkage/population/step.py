@@ -22,7 +22,7 @@ from shrinkage.population.cohort import Cohort
 from shrinkage.population.moment import Moment
 from shrinkage.population.state import State
 from shrinkage.schedules.plateau import observed
-from shrinkage.slots import Slots
+from shrinkage.slots import Slots, Step
 
 LOSS_PARTS = {
     "class_weight": ("weight", ("weight", "target", "class_share")),
@@ -49,8 +49,21 @@ TRANSFORMS = tuple(e.role for e in ENTRIES if e.place == "gradient" and e.role n
 def step(cohort: Cohort, state: State, batch: Batch) -> tuple[State, Tensor]:
     """Train every member by one batch. Returns the new state and each member's loss [M]."""
     moment = moment_of(cohort, state)
+    new, loss = learned(cohort, state, augmented(cohort, batch, moment), moment)
+    first_loss = loss if state.step == 0 else state.first_loss
+    return replace(new, step=state.step + 1, first_loss=first_loss), loss
+
+
+def augmented(cohort: Cohort, batch: Batch, moment: Moment) -> Batch:
+    """The batch as the step sees it."""
     for entry, numbers in cohort.active("augment"):
         batch = moment.call(entry, batch, **numbers)
+    return batch
+
+
+def learned(cohort: Cohort, state: State, batch: Batch, moment: Moment) -> tuple[State, Tensor]:
+    """All that a step changes but `step` and `first_loss`, and the loss [M]; asks `moment` alone
+    which step it is."""
     loss, grad, statistics = objective(cohort, state, batch, moment)
     if ascents := cohort.active("gradient", *ASCENTS):
         near = state.weights
@@ -64,22 +77,20 @@ def step(cohort: Cohort, state: State, batch: Batch) -> tuple[State, Tensor]:
         slots[entry.name] = observed(state.slots[entry.name], loss)
     new = replace(
         state,
-        step=state.step + 1,
         weights=weights,
         statistics=statistics,
         slots=slots,
-        first_loss=loss if state.step == 0 else state.first_loss,
         worst_loss=torch.maximum(state.worst_loss, loss),
     )
     return new, loss
 
 
-def moment_of(cohort: Cohort, state: State) -> Moment:
-    """What this step offers to its ingredients."""
+def moment_of(cohort: Cohort, state: State, now: Step | None = None) -> Moment:
+    """What this step offers to its ingredients; now: its number, None for the state's own."""
     moment = Moment(
         cohort,
         state.weights,
-        state.step,
+        state.step if now is None else now,
         state.slots,
         lambda batch: input_gradient(cohort, state, batch, moment),
     )
@@ -180,7 +191,7 @@ def changed(
     weights, slots = update(cohort, state, grad, moment)
     for entry, numbers in cohort.active("average"):
         weights, slots[entry.name] = moment.call(
-            entry, weights, state.slots[entry.name], state.step, **numbers
+            entry, weights, state.slots[entry.name], moment.step, **numbers
         )
     return weights, slots
 
@@ -191,7 +202,7 @@ def update(
     """Decay, a step along the optimizer's direction, limits on the new weights; or a part of it."""
     entry, numbers = cohort.optimizer
     slots = state.slots.get(entry.name, {})
-    direction, slots = moment.call(entry, grad, slots, state.step, **numbers)
+    direction, slots = moment.call(entry, grad, slots, moment.step, **numbers)
     weights, scales = state.weights, cohort.active("update", *SCALES)
     before = weights.clone() if scales else weights
     for constraint, its in cohort.active("update", *BEFORE_STEP):

@@ -175,7 +175,10 @@ def _steps(
         for positions in served(cohort, state.step, count):
             if halt():
                 return state, True
-            state, _ = step(cohort, state, cohort.dataset.batch(cohort.folds, positions))
+            if cohort.captured is not None:
+                state = cohort.captured.step(state, positions)
+            else:
+                state, _ = step(cohort, state, cohort.dataset.batch(cohort.folds, positions))
             _keep(cohort, state)
     return state, False
 
