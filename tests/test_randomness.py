@@ -136,6 +136,26 @@ def test_the_numbers_equal_the_equation_in_whole_numbers(seed: int, stream: str,
     assert drawn == [word // 256 / 2**24 for word in words]
 
 
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=4),
+    st.text(max_size=12),
+    st.integers(0, 2**40),
+    st.sampled_from([torch.float64, torch.int64]),
+)
+def test_a_step_in_a_tensor_draws_the_same_bits(
+    seeds: list[int], stream: str, step: int, dtype: torch.dtype
+) -> None:
+    known, tensor = Draws(tuple(seeds), step), Draws(tuple(seeds), torch.tensor(step, dtype=dtype))
+    assert (tensor._words(stream).long() & 0xFFFFFFFF).tolist() == [
+        list(words) for words in known.keys(stream)
+    ]
+    for kind in ("uniform", "normal"):
+        ours, theirs = (getattr(draws, kind)(stream, (5,)) for draws in (tensor, known))
+        assert torch.equal(ours, theirs)
+    assert torch.equal(tensor.permutation(stream, 9), known.permutation(stream, 9))
+
+
 def test_these_numbers_never_change() -> None:
     """Written down once: a change here changes every result that was ever reproduced."""
     u = Draws((42,), 7).uniform("dropout.0", (4,))[0]

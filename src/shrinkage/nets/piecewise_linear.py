@@ -59,7 +59,8 @@ def embed_piecewise_linear(x: Tensor, edges: Tensor, weight: Tensor, bias: Tenso
     # ramp the step that it is in the limit.
     ramp = (x.transpose(1, 2)[..., None] - low) / (high - low).clamp(min=1e-6)
     below, above = torch.zeros_like(edges[0, 0, :-1]), torch.ones_like(edges[0, 0, :-1])
-    below[0], above[-1] = -1, 2
+    below[0].fill_(-1)
+    above[-1].fill_(2)
     ramp = torch.minimum(torch.maximum(ramp, below), above).flatten(0, 1)
     vectors = torch.baddbmm(bias.flatten(0, 1)[:, None], ramp, weight.flatten(0, 1))
     return vectors.view(members, columns, rows, -1).transpose(1, 2).reshape(members, rows, -1)

@@ -75,48 +75,49 @@ class Tape:
 
 @dataclass
 class Captured:
-    """The steps of one cohort: readable ones, and from the tape when there is one.
+    """The steps of one cohort, which owns it: readable ones, and by the tape where there is one.
 
-    waited: readable steps taken. tried: whether a capture has been tried; it is tried once.
+    waited: readable steps taken. trouble: why there is no tape and will be none; "": nothing.
     """
 
-    cohort: Cohort
     capture: Capture
     waited: int = 0
-    tried: bool = False
     tape: Tape | None = None
+    trouble: str = ""
 
     @classmethod
-    def of(cls, cohort: Cohort) -> Captured | None:
-        capture = ON.get(torch.device(cohort.device).type)
-        return None if capture is None else cls(cohort, capture)
+    def on(cls, device: torch.device | str) -> Captured | None:
+        capture = ON.get(torch.device(device).type)
+        return None if capture is None else cls(capture)
 
-    def step(self, state: State, positions: Tensor) -> State:
+    def step(self, cohort: Cohort, state: State, positions: Tensor) -> State:
         """The state after the step on these rows [M, B] of each member's fold."""
         if self.tape is not None and state.weights is not self.tape.buffers["weights"]:
             # Another training of this cohort: the buffers remain the first one's.
-            self.tape, self.tried, self.waited = None, False, 0
+            self.tape, self.waited = None, 0
         if self.tape is not None:
-            return self.tape.play(state, _given(self.cohort, state, positions))
-        if not self.tried and state.step > 0 and self.waited >= WARM:
-            self.tried = True
+            return self.tape.play(state, _given(cohort, state, positions))
+        if state.step > 0 and self.waited >= WARM and not self.trouble:
             try:
-                return self._captured(state, positions)
-            except Exception as error:  # whatever it is, there is another way to train
-                _say(f"{type(error).__name__}: {error}".splitlines()[0])
+                return self._first(cohort, state, _given(cohort, state, positions))
+            except Exception as error:
+                self._give_up(error)
         self.waited += 1
-        batch = self.cohort.dataset.batch(self.cohort.folds, positions)
-        return step(self.cohort, state, batch)[0]
+        return step(cohort, state, cohort.dataset.batch(cohort.folds, positions))[0]
 
-    def _captured(self, state: State, positions: Tensor) -> State:
+    def let_go(self) -> None:
+        """Free the graph and its memory; those who stay are another cohort."""
+        self.tape = None
+
+    def _first(self, cohort: Cohort, state: State, given: Buffers) -> State:
         """The state after this step, taken twice: in a rehearsal, and by the new tape if it can.
 
         The rehearsal also makes all that is made only once, which a graph must not hold.
         """
-        given = {n: x.clone() for n, x in _given(self.cohort, state, positions).items()}
+        given = {name: x.clone() for name, x in given.items()}
         now = torch.full((), state.step, dtype=torch.float64, device=state.weights.device)
         # What would read the number of the step here, and not in `now`, is found out by -1.
-        function = partial(_one_step, self.cohort, replace(state, step=-1))
+        function = partial(_one_step, cohort, replace(state, step=-1))
         rehearsed = {name: x.clone() for name, x in _buffers(state).items()}
         function(rehearsed, now, given)
         try:
@@ -126,10 +127,15 @@ class Captured:
             if strange := [n for n, x in rehearsed.items() if not _alike(buffers[n], x)]:
                 raise RuntimeError(f"the graph changes {', '.join(strange)} as no step does")
         except Exception as error:
-            _say(f"{type(error).__name__}: {error}".splitlines()[0])
+            self._give_up(error)
             return _after(state, rehearsed)
         self.tape = tape
         return new
+
+    def _give_up(self, error: Exception) -> None:
+        """Whatever it is: there is another way to train."""
+        self.trouble = f"{type(error).__name__}: {error}".splitlines()[0]
+        _say(self.trouble)
 
 
 def _one_step(cohort: Cohort, like: State, buffers: Buffers, now: Tensor, given: Buffers) -> None:

@@ -225,10 +225,10 @@ class Cohort:
 
     @cached_property
     def captured(self) -> Captured | None:
-        """The steps of these members as one graph, where the device replays graphs."""
+        """Their steps as one graph, where the device replays graphs."""
         from shrinkage.population.captured import Captured
 
-        return Captured.of(self)
+        return Captured.on(self.device)
 
     def select(self, keep: list[int]) -> Cohort:
         """The cohort of these members only; each trains on exactly as before."""

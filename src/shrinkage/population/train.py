@@ -145,6 +145,8 @@ def advance(
     cohort = training.living
     while training.alive and training.state.step < until:
         if len(cohort.members) != len(training.alive):
+            if cohort.captured is not None:
+                cohort.captured.let_go()
             cohort = training.living
         state, rows = training.state, cohort.dataset.rows
         epoch = state.step * cohort.batch_size // rows
@@ -176,7 +178,7 @@ def _steps(
             if halt():
                 return state, True
             if cohort.captured is not None:
-                state = cohort.captured.step(state, positions)
+                state = cohort.captured.step(cohort, state, positions)
             else:
                 state, _ = step(cohort, state, cohort.dataset.batch(cohort.folds, positions))
             _keep(cohort, state)

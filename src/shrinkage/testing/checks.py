@@ -16,7 +16,7 @@ from torch import Tensor
 from shrinkage.catalog import DEFAULTS
 from shrinkage.ingredient import fields_of, neutral, switchable
 from shrinkage.nets.table import TableShape
-from shrinkage.population import checkpoint
+from shrinkage.population import captured, checkpoint
 from shrinkage.population.cohort import Cohort, Member
 from shrinkage.population.predict import forward
 from shrinkage.population.state import State, start
@@ -34,6 +34,7 @@ from shrinkage.testing.case import (
     small_table,
     trained,
 )
+from shrinkage.testing.recording import recorded
 
 COUNT = 4
 ALONE = 1e-10
@@ -116,6 +117,17 @@ def neutral_is_the_identity(case: Case) -> None:
     beside = ended(trained(_cohort(case, members)))[0]
     among_its_like = ended(trained(_cohort(case, [plain] * COUNT)))[0]
     torch.testing.assert_close(beside, among_its_like, rtol=0, atol=0)
+
+
+def can_be_captured(case: Case) -> None:
+    """Its steps, recorded once and run again, are the readable ones; a GPU could capture them."""
+    cohort = _cohort(case, case.recipes(COUNT))
+    steps = captured.Captured(recorded, waited=captured.WARM)
+    vars(cohort)["captured"] = steps
+    found = ended(trained(cohort))
+    assert steps.tape is not None, steps.trouble
+    expected = ended(trained(_cohort(case, case.recipes(COUNT))))
+    torch.testing.assert_close(found, expected, rtol=0, atol=ALONE)
 
 
 def goes_on_from_a_checkpoint(case: Case) -> None:

@@ -16,6 +16,7 @@ ALWAYS: tuple[Check, ...] = (
     checks.permuting_members_permutes_results,
     checks.the_same_twice,
     checks.it_acts,
+    checks.can_be_captured,
     checks.goes_on_from_a_checkpoint,
     checks.keeps_the_dtype,
     checks.says_where_it_has_no_effect,
