@@ -98,44 +98,42 @@ class Captured:
         if self.tape is not None:
             return self.tape.play(state, _given(cohort, state, positions))
         if state.step > 0 and self.waited >= WARM and not self.trouble:
-            try:
-                return self._first(cohort, state, _given(cohort, state, positions))
-            except Exception as error:
-                self._give_up(error)
+            return self._first(cohort, state, positions)
         self.waited += 1
-        return step(cohort, state, cohort.dataset.batch(cohort.folds, positions))[0]
+        return _readable(cohort, state, positions)
 
     def let_go(self) -> None:
         """Free the graph and its memory; those who stay are another cohort."""
         self.tape = None
 
-    def _first(self, cohort: Cohort, state: State, given: Buffers) -> State:
-        """The state after this step, taken twice: in a rehearsal, and by the new tape if it can.
+    def _first(self, cohort: Cohort, state: State, positions: Tensor) -> State:
+        """The state after this step, taken twice: readable, and by a new tape if that does it too.
 
-        The rehearsal also makes all that is made only once, which a graph must not hold.
+        A rehearsal makes what is made only once, which a graph must not hold.
         """
-        given = {name: x.clone() for name, x in given.items()}
-        now = torch.full((), state.step, dtype=torch.float64, device=state.weights.device)
-        # What would read the number of the step here, and not in `now`, is found out by -1.
-        function = partial(_one_step, cohort, replace(state, step=-1))
-        rehearsed = {name: x.clone() for name, x in _buffers(state).items()}
-        function(rehearsed, now, given)
+        expected = _readable(cohort, _around(state, _copies(_buffers(state))), positions)
         try:
+            given = _copies(_given(cohort, state, positions))
+            now = torch.full((), state.step, dtype=torch.float64, device=positions.device)
+            # What reads the number of the step here, and not in `now`, gets nowhere with -1.
+            function = partial(_one_step, cohort, replace(state, step=-1))
+            function(_copies(_buffers(state)), now, given)
             buffers = _buffers(state)
             tape = Tape(buffers, now, given, self.capture(function, buffers, now, given))
             new = tape.play(state, given)
-            if strange := [n for n, x in rehearsed.items() if not _alike(buffers[n], x)]:
+            right = _buffers(expected)
+            if strange := [name for name, x in buffers.items() if not _alike(x, right[name])]:
                 raise RuntimeError(f"the graph changes {', '.join(strange)} as no step does")
-        except Exception as error:
-            self._give_up(error)
-            return _after(state, rehearsed)
+        except Exception as error:  # whatever it is, there is another way to train
+            self.trouble = f"{type(error).__name__}: {error}".splitlines()[0]
+            _say(self.trouble)
+            return expected
         self.tape = tape
         return new
 
-    def _give_up(self, error: Exception) -> None:
-        """Whatever it is: there is another way to train."""
-        self.trouble = f"{type(error).__name__}: {error}".splitlines()[0]
-        _say(self.trouble)
+
+def _readable(cohort: Cohort, state: State, positions: Tensor) -> State:
+    return step(cohort, state, cohort.dataset.batch(cohort.folds, positions))[0]
 
 
 def _one_step(cohort: Cohort, like: State, buffers: Buffers, now: Tensor, given: Buffers) -> None:
@@ -180,6 +178,10 @@ def _around(state: State, buffers: Buffers) -> State:
 
 def _after(state: State, buffers: Buffers) -> State:
     return replace(_around(state, buffers), step=state.step + 1)
+
+
+def _copies(buffers: Buffers) -> Buffers:
+    return {name: x.clone() for name, x in buffers.items()}
 
 
 def _write(into: Buffers, new: Buffers) -> None:

@@ -142,12 +142,10 @@ def advance(
     """
     keep_freed_memory()
     until = min(until, training.cohort.total_steps)
-    cohort = training.living
+    cohort = _living(training)
     while training.alive and training.state.step < until:
         if len(cohort.members) != len(training.alive):
-            if cohort.captured is not None:
-                cohort.captured.let_go()
-            cohort = training.living
+            cohort = _living(training)
         state, rows = training.state, cohort.dataset.rows
         epoch = state.step * cohort.batch_size // rows
         # The first step at which this epoch's rows are all seen.
@@ -161,6 +159,14 @@ def advance(
         if halted:
             break
     return training
+
+
+def _living(training: Training) -> Cohort:
+    """The members still in training; where they are not all, the graph of all is freed."""
+    living, whole = training.living, training.cohort
+    if living is not whole and whole.captured is not None:
+        whole.captured.let_go()
+    return living
 
 
 def _steps(
