@@ -2,7 +2,10 @@
 
     python benchmarks/gpu.py [--widths 32 64 128 256 512] [--members 1024] [--pairs 5] [--json FILE]
 
-ours     a cohort of --members members at once, in float32, in tf32 and with wide layers in bfloat16
+float32  a cohort of --members members at once, each step replayed as a captured graph
+tf32     the same with products in tf32; bfloat16: with those of wide layers in bfloat16
+readable in float32 without a graph: every operation is launched from Python
+fused    in float32, a graph of what Inductor makes of the step; it takes minutes to compile
 eager    one network after the other: torch's layers, fused AdamW, rows gathered by index on the GPU
 
 Sides take turns; printed are medians over pairs of one run. --device cpu runs the same code where
@@ -12,21 +15,56 @@ there is no GPU, to see that it runs: its numbers are not those of docs/speed.md
 from __future__ import annotations
 
 import argparse
+import copy
 import json
+import logging
 import statistics
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from throughput import eager, ours
 
-SIDES = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}
-"""What is asked of the network, by what is asked of the products that it leaves alone."""
+from shrinkage.population import captured
+from shrinkage.testing.recording import recording
 
 
-def ours_in(precision: str, width: int, members: int, seconds: float, device: str) -> float:
-    torch.set_float32_matmul_precision("highest" if precision == "float32" else "high")
-    return ours(width, members, seconds, SIDES[precision], device)
+def fused(function: Callable[..., None], *arguments: Any) -> Callable[[], object]:
+    """A graph of what Inductor makes of the recorded step."""
+    step = torch.compile(recording(function, *arguments), fullgraph=True, dynamic=False)
+    # Compiled on copies: nothing may be compiled while the graph is captured.
+    copies = [copy.deepcopy(each) for each in arguments]
+    step(*copies)
+    return captured.cuda_graph(step, *arguments)
+
+
+@dataclass(frozen=True)
+class Side:
+    """network: precision of its wide layers. products: of all others, as torch names it."""
+
+    network: str = "float32"
+    products: str = "highest"
+    capture: captured.Capture | None = captured.cuda_graph
+
+
+SIDES = {
+    "float32": Side(),
+    "tf32": Side(products="high"),
+    "bfloat16": Side(network="bfloat16", products="high"),
+    "readable": Side(capture=None),
+    "fused": Side(capture=fused),
+}
+
+
+def ours_in(side: Side, width: int, members: int, seconds: float, device: str) -> float:
+    torch.set_float32_matmul_precision(side.products)
+    captured.ON.clear()
+    if side.capture is not None:
+        captured.ON["cuda"] = side.capture
+    return ours(width, members, seconds, side.network, device)
 
 
 def main() -> None:
@@ -40,15 +78,16 @@ def main() -> None:
     given = parser.parse_args()
     if given.device != "cpu" and not torch.cuda.is_available():
         sys.exit("no GPU that torch can use; --device cpu runs the same code")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # says where a capture fails
     found = {}
     print("steps a second on", given.device, "with", given.members, "members")
     print("| width |", " | ".join(SIDES), "| eager | best / eager |")
-    print("|---|---|---|---|---|---|")
+    print("|---" * (len(SIDES) + 3) + "|")
     for width in given.widths:
         turns = []
         for _ in range(given.pairs):
             asked = width, given.members, given.seconds, given.device
-            turn = {name: ours_in(name, *asked) for name in SIDES}
+            turn = {name: ours_in(side, *asked) for name, side in SIDES.items()}
             turn["eager"] = eager(width, 1, given.seconds, given.device)
             turns.append(turn)
         found[width] = turns

@@ -40,6 +40,7 @@ from shrinkage.nets.precision import WIDE, lowered
 from shrinkage.nets.table import TableShape
 from shrinkage.optim.adam import Adam
 from shrinkage.optim.decay import Decay
+from shrinkage.population import captured
 from shrinkage.population.cohort import Cohort, Member, network_of
 from shrinkage.population.dataset import Dataset, Fold, Sample
 from shrinkage.population.train import Training, advance
@@ -47,7 +48,7 @@ from shrinkage.recipe import Recipe
 from shrinkage.rows.minibatch import Minibatch
 
 ROWS, COLUMNS, CLASSES, BATCH, DEPTH = 12_800, 54, 7, 128, 3
-WARM = 20
+WARM = captured.WARM + 8
 
 
 def rows() -> tuple[torch.Tensor, torch.Tensor]:
