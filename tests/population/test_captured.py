@@ -277,11 +277,12 @@ def test_the_graph_of_those_who_have_gone_is_freed(on_cpu) -> None:
     assert its.captured.tape is None
 
 
-def test_two_trainings_of_a_cohort_do_not_disturb_each_other(on_cpu) -> None:
-    readable = [trained(cohort(DEFAULT), steps) for steps in (9, 12, STEPS)]
+@pytest.mark.parametrize("ahead", [WARM, 9], ids=["about to be captured", "captured"])
+def test_two_trainings_of_a_cohort_do_not_disturb_each_other(ahead: int, on_cpu) -> None:
+    readable = [trained(cohort(DEFAULT), steps) for steps in (ahead, 12, STEPS)]
     on_cpu(recorded)
     its = cohort(DEFAULT)
-    first = trained(its, 9)
+    first = trained(its, ahead)
     second = trained(its, 12)
     equal(first, readable[0], 1e-12)
     equal(second, readable[1], 1e-12)
