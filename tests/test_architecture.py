@@ -30,15 +30,16 @@ class Rule:
 
 
 # Lowest first.
-BASE = "errors ingredient randomness batch slots"
+BASE = "errors ingredient constants randomness batch slots"
 ELEMENTS = "rows augment nets losses optim schedules averaging stopping"
 RULES = [
     Rule("errors", never="torch numpy pandas"),
     Rule("files", "errors", never="torch"),
     Rule("ingredient", "errors"),
-    Rule("randomness", "errors"),
-    Rule("batch", "errors"),
+    Rule("constants"),
     Rule("slots"),
+    Rule("randomness", "errors constants slots"),
+    Rule("batch", "errors"),
     Rule("data", "errors", never="torch"),
     Rule("measures", "errors"),
     Rule("scores", "errors measures"),
