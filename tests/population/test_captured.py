@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch._dynamo.utils import counters
 
+from shrinkage import kernels
 from shrinkage.augment.adversarial import Adversarial
 from shrinkage.augment.cutmix import Cutmix
 from shrinkage.augment.input_noise import InputNoise
@@ -154,6 +155,19 @@ def test_captured_steps_are_the_readable_ones(name: str, on_cpu) -> None:
     weights = readable.state.weights
     assert not torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize("name", ["default", "everything", "nadam"])
+def test_in_float32_too(name: str, on_cpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a GPU trains in; without kernels, which a graph knows nothing of."""
+    monkeypatch.setattr(kernels, "available", lambda: False)
+    readable = trained(cohort(RECIPES[name], torch.float32))
+    counted = on_cpu(recorded)
+    ours = trained(cohort(RECIPES[name], torch.float32))
+    assert (counted.captures, counted.replays) == (1, STEPS - WARM)
+    found, expected = buffers(ours), buffers(readable)
+    assert {n: x.dtype for n, x in found.items()} == {n: x.dtype for n, x in expected.items()}
+    equal(ours, readable, 1e-4)
 
 
 @pytest.mark.parametrize("name", ["plateau", pytest.param("everything", marks=pytest.mark.slow)])
