@@ -32,8 +32,8 @@ Capture = Callable[..., Callable[[], object]]
 """(function, arguments): what does the same to the same arguments, again at every call."""
 
 WARM = 32
-"""Readable steps of a cohort ahead of its capture, which takes about as long as they do. So what a
-capture costs is at most as much as was trained, however soon members leave."""
+"""Readable steps of a cohort ahead of its capture: a guess, not measured, at what a capture costs.
+Where it is right, capturing at most doubles what was spent, however soon members leave."""
 
 ON_HOST = {"mixup", "cutmix"}
 """Augmentations that ask the CPU for a number: a cohort that has one augments outside the graph."""
