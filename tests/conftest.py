@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
+import postgres
 from shrinkage.model import Model
 
 # Kernels are compiled when a test first needs them, and not beside it.
@@ -119,3 +120,19 @@ def one_by_one(model: Model, frame: pd.DataFrame) -> list[np.ndarray]:
         ).outputs(frame)
         for i, part in enumerate(model.parts)
     ]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The folder of a PostgreSQL server's socket."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    if postgres.programs() is None:
+        pytest.skip("there is no PostgreSQL server: apt-get install postgresql")
+    with postgres.serving() as folder:
+        yield folder
+
+
+@pytest.fixture
+def url(server: str) -> str:
+    """An empty database of the test's own."""
+    return postgres.database(server)

@@ -21,7 +21,7 @@ from shrinkage.evidence import optimism
 from shrinkage.model import Model
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import Function
-from shrinkage.search import proposers, session
+from shrinkage.search import proposers, session, shared
 from shrinkage.search.events import Watch, nobody
 from shrinkage.search.folder import Folder
 from shrinkage.search.plan import Plan, planned
@@ -35,7 +35,7 @@ from shrinkage.search.settings import (
     workers_for,
 )
 from shrinkage.space import load_space
-from shrinkage.store.tables import Store, Trial
+from shrinkage.store.tables import Trial
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ def fit(
     trials: int | None = None,
     search: str = "auto",
     keep_all: bool = False,
+    store: str | None = None,
+    study: str | None = None,
     started: float | None = None,
     watch: Watch = nobody,
 ) -> Run:
@@ -95,10 +97,13 @@ def fit(
     layers: float32, bfloat16, tf32 (on a GPU), or auto, what is faster here.
     single: networks of one recipe alone, where else those of several may predict together.
     keep_all: use every column, also those that look like identifiers, and accept few rows.
+    store, study: URL of a PostgreSQL database and a name there: the study is begun, or joined by
+    this machine where it has been; `out`, budget, workers and device are each machine's own.
 
     Raises BadInput for anything that cannot be used; nothing is written then.
     """
     started = started or time.time()
+    place = shared.place(store, study)
     table, settings = _asked(
         data,
         target,
@@ -121,7 +126,7 @@ def fit(
     )
     folder = Path(out) if out is not None else _fresh_folder()
     given = table, settings, folder, optimism.of_study
-    result = session.begin(*given, started=started, watch=watch)
+    result = session.begin(*given, place=place, started=started, watch=watch)
     for sentence in result["without_effect"]:
         warnings.warn(sentence, NoEffectWarning, stacklevel=2)
     return Run(folder, result)
@@ -204,17 +209,18 @@ def resume(
     budget: str | float | None = None,
     *,
     metric: Function | None = None,
+    store: str | None = None,
     started: float | None = None,
     watch: Watch = nobody,
 ) -> Run:
     """Go on with a study that was killed or interrupted, or give a finished one more time.
 
     metric: the function it is judged by, where `fit` was given one: its name is all that is kept.
+    store: the URL again, of a study on a server whose password is not in PGPASSWORD or ~/.pgpass.
     """
-    budget_s, given = None if budget is None else seconds(budget), (Path(folder), optimism.of_study)
-    return Run(
-        Path(folder), session.resume(*given, budget_s, metric=metric, started=started, watch=watch)
-    )
+    given = Path(folder), optimism.of_study, None if budget is None else seconds(budget)
+    result = session.resume(*given, metric=metric, store=store, started=started, watch=watch)
+    return Run(Path(folder), result)
 
 
 def opened(folder: str | Path) -> Run:
@@ -225,7 +231,7 @@ def opened(folder: str | Path) -> Run:
     except FileNotFoundError:
         hint = (
             f"its run did not end; go on with `shrinkage resume {folder}`"
-            if (Path(folder) / "study.db").is_file()
+            if Folder(Path(folder)).begun
             else "it is not a study's folder"
         )
         raise BadInput(f"{folder} holds no result.json: {hint}") from None
@@ -241,7 +247,7 @@ _NEEDED = {"task", "metric", "rows", "winner", "recipe", "scores", "notes"}
 
 def trials_of(folder: str | Path) -> list[Trial]:
     """Every trial of a study, finished or not, from its database."""
-    store = Store(Folder(Path(folder)).database)
+    store = shared.opened(Folder(Path(folder)))
     try:
         return store.trials()
     finally:

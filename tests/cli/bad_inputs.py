@@ -365,7 +365,7 @@ DAMAGED = [
     damaged("study.db overwritten, shown", overwritten("study.db"), "show", "study.db"),
     damaged("study.db of another program", other_database, "resume", "study.db"),
     damaged("study.db without a study", sql("delete from study"), "resume", "study.db"),
-    damaged("newer study.db", sql("update study set format=2, version='9.1'"), "resume",
+    damaged("newer study.db", sql("update study set format=99, version='9.1'"), "resume",
             "9.1", "newer format", "upgrade"),
     damaged("settings of no sense", sql("update study set settings='[1]'"), "resume", "study.db"),
     damaged("settings cut off", sql("update study set settings='{'"), "resume", "study.db"),

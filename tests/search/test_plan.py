@@ -110,10 +110,10 @@ def test_time_is_kept_for_what_the_leading_trial_took(tmp_path: Path) -> None:
     asked = Settings("t", "y", budget_s=100.0, recipe=TINY, space=VARIED, cv="holdout")
     with session.prepared(table, asked, Folder(tmp_path / "run"), Clock(0.0, 100.0)) as study:
         study.trial_seconds = 1.0
-        study.seconds.update({2: 2.0, 3: 0.1, 4: 0.2, 5: 0.5})
+        study.known.seconds.update({2: 2.0, 3: 0.1, 4: 0.2, 5: 0.5})
         ends = [study.search_deadline]
         for score, number in ((0.5, 2), (0.4, 3), (0.6, 4), (0.7, 5)):
-            study._improve(score, number)
+            study.known.hear(number, 2, (study.space.base, 1.0, score), last=True)
             ends.append(study.search_deadline)
     at_first, dear, worse, cheap, middling = ends
     assert dear < at_first < middling < cheap

@@ -49,6 +49,13 @@ def fit(
     search: Annotated[
         str, typer.Option(help="What proposes recipes: random, gp (needs shrinkage[gp]), or auto.")
     ] = "auto",
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="PostgreSQL URL of a study that several machines work on.", metavar="URL"
+        ),
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="Its name there; joined if it exists.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done, with its cost; no more.")
@@ -89,7 +96,7 @@ def fit(
             terminal.print_json(plan.to_json()) if as_json else terminal.print_plan(plan)
             return
         with terminal.live(as_json) as watch:
-            run = program.fit(data, target, out=out, watch=watch, **asked)
+            run = program.fit(data, target, out=out, store=store, study=study, watch=watch, **asked)
     if as_json:
         terminal.print_json(run.result)
     else:

@@ -12,6 +12,10 @@ def resume(
     budget: Annotated[
         str | None, typer.Option(help="More time; default: what was left of the first budget.")
     ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help="URL of the study's server, with its password.", metavar="URL"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json.")] = False,
 ) -> None:
     """Go on with a run that was killed, or give a finished one more time.
@@ -26,7 +30,7 @@ def resume(
         from shrinkage.run import resume as run_resume
 
         with terminal.live(as_json) as watch:
-            run = run_resume(folder, budget, started=main.STARTED, watch=watch)
+            run = run_resume(folder, budget, store=store, started=main.STARTED, watch=watch)
     if as_json:
         terminal.print_json(run.result)
     else:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from shrinkage.engine.task import Result
 from shrinkage.recipe import Recipe
 from shrinkage.search.budget import Clock
 from shrinkage.search.contest import REFERENCES
 from shrinkage.search.events import Progress
 from shrinkage.search.halving import RUNGS, passing
+from shrinkage.store.tables import Finished
 
 
 @dataclass
@@ -56,6 +58,28 @@ def verdicts(
         return ended
     kept = passing(scores, seen)
     return ended | {number: ("dropped", None) for number in scores if number not in kept}
+
+
+def ended(
+    cohort: Cohort, found: Result, seen: Sequence[float], files: Mapping[int, bytes]
+) -> Finished:
+    """What a finished rung says of its trials. seen: the scores of this rung before it.
+
+    files: what trials that are trained to the end leave.
+    """
+    # The default and the plain network set the bar, too.
+    changes = verdicts(cohort, found.scores, found.reasons, [*seen, *found.scores.values()])
+    everyone = dict.fromkeys([*found.scores, *changes])
+    return Finished(
+        cohort.rung,
+        found.step,
+        RUNGS[cohort.rung],
+        found.seconds / max(1, len(everyone)),
+        {number: found.scores.get(number) for number in everyone},
+        changes,
+        {number: count for number, (_, count) in found.reasons.items()},
+        files,
+    )
 
 
 def progress_of(

@@ -23,7 +23,7 @@ from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
 from shrinkage.population.dataset import Dataset
 from shrinkage.recipe import load
-from shrinkage.search import baseline, ensemble, refit
+from shrinkage.search import baseline, ensemble, refit, shared
 from shrinkage.search.calibrate import calibrated, report
 from shrinkage.search.choose import Difference, difference
 from shrinkage.search.contest import (
@@ -233,6 +233,7 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
         "budget_s": round(study.clock.spent + study.clock.budget_s, 2),
         "wall_s": 0.0,
         "interrupted": study.interrupted,
+        "shared": shared.described(study.store),
         "n_trials": len(trials),
         "n_trials_finished": sum(trial.status == "finished" for trial in trials),
         "n_members_diverged": sum(trial.diverged for trial in trials),

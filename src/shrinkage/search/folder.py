@@ -1,7 +1,8 @@
 """The folder of a study, by name.
 
 model/       the winner: weights, preparation, recipe.toml, manifest.json
-study.db     every trial and rung, written as they end
+study.db     every trial and rung, written as they end; or
+store.json   where they are, for a study that several machines work on
 result.json  the scores
 run.log      what happened, with times
 work/        the table, prepared arrays, checkpoints, finished trials, the model to start from
@@ -41,6 +42,15 @@ class Folder:
     @property
     def database(self) -> Path:
         return self.root / "study.db"
+
+    @property
+    def link(self) -> Path:
+        return self.root / "store.json"
+
+    @property
+    def begun(self) -> bool:
+        """Whether a study was begun here."""
+        return self.database.is_file() or self.link.is_file()
 
     @property
     def result(self) -> Path:
@@ -89,7 +99,7 @@ class Folder:
             self.discard()
         elif existed and (not self.root.is_dir() or any(self.root.iterdir())):
             way_out = f"resume it with `shrinkage resume {self.root}`, or choose another --out"
-            if not self.database.is_file():
+            if not self.begun:
                 way_out = "choose another --out"
             raise BadInput(f"{self.root} exists and is not an empty folder; {way_out}")
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from shrinkage.errors import BadInput
 from shrinkage.search.folder import Folder
-from shrinkage.store.tables import Store
+from shrinkage.search.shared import opened
 
 DEEPEST = 3
 """Folders below the one asked for that are looked into."""
@@ -53,12 +53,11 @@ def studies(root: Path) -> list[Summary]:
 
 def summary(folder: Folder) -> Summary:
     try:
-        store = Store(folder.database)
+        store = opened(folder)
         try:
-            row, trials = store.study(), store.trials()
+            row, trials, asked = store.me(), store.trials(), store.study().settings
         finally:
             store.close()
-        asked = row.settings
         status = "finished" if row.finished else "running" if _held(folder.log) else "stopped"
         return Summary(
             folder.root,

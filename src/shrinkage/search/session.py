@@ -21,7 +21,7 @@ from shrinkage.files import unwritable, write_text
 from shrinkage.nets.table import TableShape
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import OWN, Function, name_of
-from shrinkage.search import baseline, finish, origin, refit, rows
+from shrinkage.search import baseline, finish, origin, refit, rows, shared
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch, nobody
 from shrinkage.search.folder import Folder
@@ -40,18 +40,20 @@ def begin(
     root: Path,
     optimism: finish.Optimism,
     *,
+    place: shared.Place | None = None,
     started: float | None = None,
     watch: Watch = nobody,
 ) -> dict[str, Any]:
     """Search, choose and write into a new folder; returns what its result.json holds.
 
     optimism: what is said of the winner's validation score, see `evidence.optimism`.
+    place: of a study that several machines work on; it is begun there, or joined.
     started: time.time() at which the budget began. Raises BadInput.
     """
     clock = Clock(started or time.time(), settings.budget_s)
     watch(Progress("reading", name_of(settings.metric), left_s=clock.left, budget_s=clock.budget_s))
     folder = Folder(root)
-    return _go(folder, *_founded(table, settings, folder), clock, watch, optimism)
+    return _go(folder, *_founded(table, settings, folder, place), clock, watch, optimism)
 
 
 @contextmanager
@@ -65,7 +67,9 @@ def prepared(table: Table, settings: Settings, folder: Folder, clock: Clock) -> 
         store.close()
 
 
-def _founded(table: Table, settings: Settings, folder: Folder) -> tuple[Store, Settings, rows.Rows]:
+def _founded(
+    table: Table, settings: Settings, folder: Folder, place: shared.Place | None = None
+) -> tuple[Store, Settings, rows.Rows]:
     """A new folder with a table cut, what is asked of it, and the model it starts from."""
     # The data is read before a folder exists: bad input leaves nothing behind.
     model = origin.load(settings.start_from) if settings.start_from else None
@@ -73,7 +77,7 @@ def _founded(table: Table, settings: Settings, folder: Folder) -> tuple[Store, S
     task = cut.schema.task
     metric = metric_for(settings.metric, task)
     baseline.tried(metric, cut)
-    settings = replace(settings, metric=metric)
+    settings = replace(settings, metric=metric, task=task)
     if model is not None and not settings.recipe:
         settings = replace(settings, recipe=origin.recipe_for(model, task).to_toml())
     recipe = Recipe.from_toml(settings.recipe)
@@ -87,6 +91,8 @@ def _founded(table: Table, settings: Settings, folder: Folder) -> tuple[Store, S
         rows.save(cut, folder.work)
         if model is not None:
             origin.save(model, folder)
+        if place is not None:
+            return shared.joined(place, folder, settings, cut), settings, cut
         store = Store.begun(folder.database, versions()["shrinkage"], settings.to_json())
     except BaseException:
         folder.discard(root=made)
@@ -100,20 +106,22 @@ def resume(
     budget_s: float | None = None,
     *,
     metric: Function | None = None,
+    store: str | None = None,
     started: float | None = None,
     watch: Watch = nobody,
 ) -> dict[str, Any]:
     """Go on with a study: for its remaining time, or for `budget_s` more seconds.
 
     metric: the function that the study is judged by, where it is one.
+    store: the URL of its server, where the password is to be found nowhere else.
     Raises BadInput where the folder holds no study, and without its function.
     """
     folder = Folder(root)
-    store = Store(folder.database)
+    known = shared.opened(folder, store)
     try:
-        return _resume(folder, store, budget_s, metric, started, watch, optimism)
+        return _resume(folder, known, budget_s, metric, started, watch, optimism)
     finally:
-        store.close()
+        known.close()
 
 
 def _resume(
@@ -125,11 +133,7 @@ def _resume(
     watch: Watch,
     optimism: finish.Optimism,
 ) -> dict[str, Any]:
-    row = store.study()
-    try:
-        settings = Settings(**row.settings)
-    except TypeError as error:
-        raise BadInput(f"{folder.database} is damaged: its settings: {error}") from None
+    settings, row = shared.settings_of(store), store.me()
     left = budget_s if budget_s is not None else max(0.0, settings.budget_s - row.spent_s)
     if row.finished and budget_s is None:
         if folder.result.is_file():
@@ -177,16 +181,18 @@ def _go(
 ) -> dict[str, Any]:
     pool = local.executor(settings.workers)
     kernels.available()  # where they are not compiled yet, that begins now, beside the run
-    with _resumable(folder), _logged(folder.log):
+    with _resumable(folder), _logged(folder.log), store.claims.held():
         try:
             folder.sweep()
             study = _study(folder, store, settings, cut, clock, watch)
             try:
                 study.run(pool)
+                shared.fetch(store, folder)
                 refit.train(study, pool)
             except KeyboardInterrupt:
                 study.interrupted = True
                 log.warning("interrupted: keeping the best so far")
+                shared.fetch(store, folder)
             local.stop(pool)
             folder.sweep()  # a worker that was stopped while it wrote leaves a piece
             watch(Progress("scoring", name_of(settings.metric), budget_s=clock.budget_s))

@@ -1,18 +1,19 @@
 """A study: asks for recipes, runs their cohorts rung by rung, and keeps all of it.
 
 Everything that decides how a study goes on is in its database and its work folder, so a study
-that was killed goes on from its last finished rung: `Study.open` reads, `run` continues.
+that was killed goes on from its last finished rung. Several may work on one study: each claims
+what it does, and hears from the database what the others did.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from pathlib import Path
 
 from shrinkage import scores
 from shrinkage.engine import arrays, task
@@ -21,16 +22,17 @@ from shrinkage.recipe import Recipe
 from shrinkage.search import baseline, cost, memory, proposers, rows
 from shrinkage.search.aim import aimed
 from shrinkage.search.budget import Clock, cohort_size
-from shrinkage.search.cohort import Cohort, progress_of, verdicts
-from shrinkage.search.contest import DEFAULT, FRESH, FROM_RANDOM_WEIGHTS, PLAIN
+from shrinkage.search.cohort import Cohort, ended, progress_of
+from shrinkage.search.contest import DEFAULT, FROM_RANDOM_WEIGHTS
 from shrinkage.search.events import Watch, nobody
 from shrinkage.search.folder import Folder
 from shrinkage.search.halving import RUNGS, rung_steps
-from shrinkage.search.outset import decided
+from shrinkage.search.known import Known
+from shrinkage.search.outset import agreed
 from shrinkage.search.random import Search
 from shrinkage.search.settings import Settings
 from shrinkage.space import Space
-from shrinkage.store.tables import RungRow, Store, Trial, TrialRow
+from shrinkage.store.tables import Store, claim_of
 
 log = logging.getLogger("shrinkage")
 
@@ -56,17 +58,15 @@ class Study:
     space: Space
     clock: Clock
     watch: Watch = nobody
-    cohorts: dict[int, Cohort] = field(default_factory=dict)
-    seen: list[list[float]] = field(default_factory=lambda: [[] for _ in RUNGS])
-    best: float | None = None
-    leader: int | None = None
-    seconds: dict[int, float] = field(default_factory=lambda: defaultdict(float))
+    known: Known = field(init=False)
+    baselines: list[str] = field(default_factory=lambda: list(baseline.NAMES))
     interrupted: bool = False
-    share: float = 1.0
     trial_seconds: float = 0.0
     step_seconds: float = 0.0
-    asked: int = 0
     most: int | None = None
+
+    def __post_init__(self) -> None:
+        self.known = Known(self.store)
 
     @cached_property
     def searching(self) -> Search:
@@ -81,7 +81,8 @@ class Study:
         What follows is one recipe's training on all rows: that of the one that leads by now.
         """
         most = max(len(self.rows.train) / len(fold.train) for fold in self.rows.folds)
-        seconds = self.trial_seconds if self.leader is None else self.seconds[self.leader]
+        known = self.known
+        seconds = self.trial_seconds if known.leader is None else known.seconds[known.leader]
         return self.clock.search_deadline(seconds / self.problem.folds * most)
 
     @property
@@ -95,116 +96,93 @@ class Study:
 
     def run(self, pool: Executor) -> None:
         """Search until the time for it is used up or the trials are all done."""
-        self._restore(self.store.trials())
         self.plan(pool)
-        self._tell_again(self.store.trials())
         self._loop(pool)
 
     # -- before the search ---------------------------------------------------------------
 
-    def _restore(self, trials: Iterable[Trial]) -> None:
-        """Take up what the database knows; cohorts stand where their last finished rung is."""
-        for trial in trials:
-            name = f"{self.store.path}: the recipe of trial {trial.number}"
-            recipe = Recipe.from_toml(trial.recipe, name)
-            fresh = Cohort(trial.cohort, trial.source, {}, set())
-            cohort = self.cohorts.setdefault(trial.cohort, fresh)
-            cohort.trials[trial.number] = recipe
-            self.seconds[trial.number] = trial.seconds
-            if trial.status == "running":
-                cohort.alive.add(trial.number)
-                cohort.rung = len(trial.rungs)
-            for rung, _, _, score, _ in trial.rungs:
-                if score is not None:
-                    self.seen[rung].append(score)
-            if trial.status == "finished" and trial.score is not None:
-                self._improve(trial.score, trial.number)
-
-        self.asked = max(self.cohorts, default=1) + 1
-
-    def _tell_again(self, trials: Iterable[Trial]) -> None:
-        """What earlier sessions learned; the search exists only once the plan is made."""
-        for trial in trials:
-            for _, _, share, score, _ in trial.rungs:
-                recipe = self.cohorts[trial.cohort].trials[trial.number]
-                self.searching.tell(recipe, share, score)
-
     def plan(self, pool: Executor) -> None:
-        """Decide once how many epochs fit; write the first trials."""
-        plan = self.store.study().plan
-        if plan is None:
-            self.show("timing a few steps")
-            default = self._with_loss(self.recipes[0])
-            self._prepared(task.scaling_of(default))
-            total = rung_steps(self._rows(), default.batch_size, default.epochs)[-1]
-            asked = self.problem, default, self.settings.seed, total
-            plan = decided(pool, *asked, self.clock, self.folder.root)
-            self.store.set_plan(plan)
-        self.share, self.trial_seconds = plan["epochs_share"], plan["trial_seconds"]
-        self.step_seconds = plan.get("step_seconds", 0.0)
+        """Take over what is decided once for all clients."""
+        plan = agreed(self, pool)
+        self.trial_seconds, self.step_seconds = plan["trial_seconds"], plan.get("step_seconds", 0.0)
         self.problem = replace(self.problem, precision=plan.get("precision", "float32"))
-        self.space = Space(self._shortened(self.space.base), self.space.dimensions)
-        if not self.cohorts:
-            default, plain = (self._shortened(recipe) for recipe in self.recipes)
-            self._begin(DEFAULT, "default", [default])
-            self._begin(PLAIN, "plain", [plain])
-            most = self.settings.trials
-            if self.problem.start is not None and (most is None or most > PLAIN + 1):
-                self._begin(PLAIN + 1, FRESH, [default.without("layer_rates")])
+        base = self.shortened(self.space.base, plan["epochs_share"])
+        self.space = Space(base, self.space.dimensions)
 
-    def _shortened(self, recipe: Recipe) -> Recipe:
-        epochs = max(1, round(recipe.epochs * self.share))
+    def shortened(self, recipe: Recipe, share: float) -> Recipe:
+        """The recipe with this share of its epochs, and a loss for the task."""
+        epochs = max(1, round(recipe.epochs * share))
         return self._with_loss(recipe.set({"data.minibatch.epochs": epochs}))
 
     def _with_loss(self, recipe: Recipe) -> Recipe:
         return aimed(recipe, self.rows.schema.task, self.problem.metric)
 
-    def _rows(self) -> int:
-        return min(len(fold.train) for fold in self.rows.folds)
+    def rung_steps(self, recipe: Recipe) -> tuple[int, ...]:
+        """The step at which each of the recipe's rungs ends."""
+        smallest = min(len(fold.train) for fold in self.rows.folds)
+        return rung_steps(smallest, recipe.batch_size, recipe.epochs)
 
     # -- the search ----------------------------------------------------------------------
 
     def _loop(self, pool: Executor) -> None:
         slots = max(1, self.settings.workers)
         running: dict[Future, Cohort | str] = {}
-        baselines = [name for name in baseline.NAMES if name not in self.store.baselines()]
         while self.clock.left > 0:
-            while len(running) < slots and (job := self._next_job(baselines)):
+            self.known.news()
+            while len(running) < slots and (job := self._next_job()):
                 future, what = self._submit(pool, job)
                 running[future] = what
                 if future.done():
                     break
             self.show("searching")
-            if not running:
+            if not running and not self._others_at_work():
                 break
             self._collect(running)
         while running and self.clock.left > -self.grace:
             self._collect(running)
 
     def _collect(self, running: dict[Future, Cohort | str]) -> None:
+        if not running:
+            time.sleep(_TICK_S)
+            return
         done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
         for future in done:
             self._finish(running.pop(future), future)
 
-    def _next_job(self, baselines: list[str]) -> Cohort | str | None:
+    def _others_at_work(self) -> bool:
+        """Whether there is nothing to do but to wait for what must be there at the end."""
+        if not self.store.shared:
+            return False
+        # A study of so many trials ends when all of them have.
+        counted = self.settings.trials is not None and time.time() < self.search_deadline
+        awaited = [each for each in self.known.open_elsewhere() if each.reference or counted]
+        return bool(awaited) or not self.known.scored.issuperset(self.baselines)
+
+    def _next_job(self) -> Cohort | str | None:
         """The default and the plain network first, then baselines, rungs that wait, new cohorts."""
-        waiting = [c for c in self.cohorts.values() if not c.done and not c.busy]
-        references = [cohort for cohort in waiting if cohort.reference]
-        if references:
-            return references[0]
-        if baselines:
-            return baselines.pop(0)
+        waiting = self.known.waiting()
+        for cohort in waiting:
+            if cohort.reference and self.known.claim_rung(cohort):
+                return cohort
+        for name in [each for each in self.baselines if each not in self.known.scored]:
+            if self.known.claim(_claim_of(name)) and name not in self.known.scored:
+                self.baselines.remove(name)
+                return name
         if time.time() > self.search_deadline:
             return None
         # What would not end in time is not begun; the refit's processes are free the earlier.
-        if fitting := [cohort for cohort in waiting if self._fits(cohort)]:
-            return max(fitting, key=lambda cohort: cohort.rung)
+        fitting = [each for each in waiting if not each.reference and self._fits(each)]
+        for cohort in sorted(fitting, key=lambda each: -each.rung):
+            if self.known.claim_rung(cohort):
+                return cohort
         # A new recipe is worth a first rung where it could still come to its last.
         return self._ask() if self._in_time(self.trial_seconds) else None
 
     def _fits(self, cohort: Cohort) -> bool:
         """Whether a cohort's next rung should end before the search does."""
-        leg = RUNGS[cohort.rung] - (RUNGS[cohort.rung - 1] if cohort.rung else 0)
+        leg = RUNGS[cohort.rung]
+        if self._checkpoint(cohort) is not None:
+            leg -= RUNGS[cohort.rung - 1]
         shape = self.problem.shape
         work = sum(cost.whole(cohort.trials[number], shape) for number in cohort.alive)
         times = work / cost.whole(self.space.base, shape)
@@ -217,38 +195,51 @@ class Study:
 
     def _ask(self) -> Cohort | None:
         """A new cohort of recipes that were not tried yet; None where there are none."""
-        known = {recipe for cohort in self.cohorts.values() for recipe in cohort.trials.values()}
-        first = max(max(cohort.trials) for cohort in self.cohorts.values()) + 1
+        self.known.news(at_once=True)
         left = self.search_deadline - time.time()
         first_rung = RUNGS[0] * self.trial_seconds
         count = cohort_size(self.problem.folds, self.problem.device, first_rung, left)
         each = cost.held(self.space.base, self.problem.shape)
         room = memory.room(self.problem.device, each) or count * self.problem.folds
         count = min(count, self.most or count, max(1, room // self.problem.folds))
-        if self.settings.trials is not None:
-            count = min(count, self.settings.trials - first)
-        if count <= 0 or not self.space.dimensions:
-            return None
-        new = [cohort for cohort in self.cohorts.values() if not cohort.rung]
-        pending = [cohort.trials[number] for cohort in new for number in cohort.alive]
-        share = 0.0 if self.settings.trials is not None else self.clock.share_until(left)
+        most = self.settings.trials
+        share = 0.0 if most is not None else self.clock.share_until(left)
         for _ in range(_TRIES):
-            asked = self.searching.ask(self.asked, count, pending, share)
-            self.asked += 1
-            fresh = dict.fromkeys(self._with_loss(recipe) for recipe in asked)
-            if recipes := [recipe for recipe in fresh if recipe not in known]:
-                return self._begin(first, self.searching.name, recipes)
+            count = count if most is None else min(count, most - self.known.trials)
+            if count <= 0 or not self.space.dimensions:
+                return None
+            self._tell()
+            cohorts = self.known.cohorts.values()
+            known = {recipe for cohort in cohorts for recipe in cohort.trials.values()}
+            new = [cohort for cohort in cohorts if not cohort.rung]
+            pending = [cohort.trials[number] for cohort in new for number in cohort.alive]
+            asked = self.searching.ask(self.store.asked(), count, pending, share)
+            fresh = {r.hash: r for r in map(self._with_loss, asked) if r not in known}
+            if fresh and (cohort := self._begin(fresh)):
+                return cohort
         return None
 
-    def _begin(self, first: int, source: str, recipes: list[Recipe]) -> Cohort:
-        number = max(self.cohorts, default=-1) + 1
-        trials = dict(enumerate(recipes, first))
-        self.store.add_trials(
-            TrialRow(number=n, cohort=number, source=source, recipe=r.to_toml(), hash=r.hash)
-            for n, r in trials.items()
-        )
-        self.cohorts[number] = Cohort(number, source, trials, set(trials))
-        return self.cohorts[number]
+    def _begin(self, recipes: dict[str, Recipe]) -> Cohort | None:
+        """A cohort of these, by hash; None where other clients were faster with all of them."""
+        source = self.searching.name
+        texts = {hash_: recipe.to_toml() for hash_, recipe in recipes.items()}
+        cohort, numbers = self.store.add_cohort(source, texts, self.settings.trials)
+        if numbers:
+            trials = {number: recipes[hash_] for hash_, number in numbers.items()}
+            return self.known.add(cohort, source, trials)
+        self.known.news(at_once=True)
+        return None
+
+    def _tell(self) -> None:
+        """The search hears what was heard since, whoever trained it."""
+        while self.known.untold:
+            self.searching.tell(*self.known.untold.pop(0))
+
+    def _checkpoint(self, cohort: Cohort) -> Path | None:
+        """Where the cohort stands. None: at the start; so do halves of one that was too large, and
+        cohorts that another client began."""
+        path = self.folder.checkpoint(cohort.number, cohort.rung - 1)
+        return path if cohort.rung and path.exists() else None
 
     def _submit(self, pool: Executor, job: Cohort | str) -> tuple[Future, Cohort | str]:
         if isinstance(job, str):
@@ -257,22 +248,19 @@ class Study:
             return pool.submit(baseline.run, *arguments), job
         job.busy = True
         recipe = next(iter(job.trials.values()))
-        steps = rung_steps(self._rows(), recipe.batch_size, recipe.epochs)
-        before = self.folder.checkpoint(job.number, job.rung - 1) if job.rung else None
-        if before is not None and not before.exists():
-            before = None  # a half of a cohort that was too large: it begins anew
+        steps = self.rung_steps(recipe)
         last = job.rung == len(RUNGS) - 1
         after = None if last else self.folder.checkpoint(job.number, job.rung)
         deadline = self.clock.deadline if job.reference else self.search_deadline
         for each in job.trials.values():
-            self._prepared(task.scaling_of(each))
+            self.prepared(task.scaling_of(each))
         work = task.Task(
             self.problem_of(job.source),
             tuple(job.trials.items()),
             frozenset(job.alive),
             self.settings.seed,
             steps[job.rung],
-            before,
+            self._checkpoint(job),
             after,
             self.folder.trials,
             deadline,
@@ -283,7 +271,7 @@ class Study:
         """What trials of this source start from."""
         return replace(self.problem, start=None) if source in FROM_RANDOM_WEIGHTS else self.problem
 
-    def _prepared(self, scaling: str) -> None:
+    def prepared(self, scaling: str) -> None:
         """Write the arrays of a scaling when it is first asked for."""
         path = self.folder.work / f"{scaling}.safetensors"
         if not path.exists():
@@ -310,6 +298,8 @@ class Study:
         if isinstance(what, str):
             validation, test, seconds = found
             self.store.add_baseline(what, {"validation": validation, "test": test}, seconds)
+            self.known.scored.add(what)
+            self.store.claims.give_up(_claim_of(what))
             log.info("baseline %s ended after %.1f s", what, seconds)
         else:
             self._commit(what, found)
@@ -328,12 +318,17 @@ class Study:
                 raise memory.too_little(self.folder.root)
             self._fail(cohort, "no memory for it")
             return
-        parts = memory.halves(cohort, max(self.cohorts) + 1)
+        parts = memory.halves(cohort, 0)
         self.most = max(1, count // 2)
-        self.store.move({n: part.number for part in parts for n in part.trials})
+        numbers = self.store.split(cohort.number, [part.alive for part in parts])
+        cohort.busy = False
+        if numbers is None:
+            self.known.news(at_once=True)
+            return
+        for part, number in zip(parts, numbers, strict=True):
+            part.number = number
         self.store.note(f"Memory did not hold {count} recipes at once: smaller cohorts went on.")
-        self.cohorts |= {part.number: part for part in parts}
-        cohort.alive.clear()
+        self.known.replace(cohort, parts)
 
     def _commit(self, cohort: Cohort, found: task.Result) -> None:
         """Write a finished rung, whole, and decide who goes on."""
@@ -341,42 +336,34 @@ class Study:
         rung, last = cohort.rung, cohort.rung == len(RUNGS) - 1
         if found.halted:
             # The database says nothing of an unfinished rung: a resumed study trains it again.
+            self.known.halted.add(cohort.number)
             cohort.alive.clear()
+            self.store.claims.give_up(claim_of(cohort.number))
             log.info("cohort %d rung %d: time was up, %.1f s", cohort.number, rung, found.seconds)
             return
-        # The default and the plain network set the bar, too.
-        self.seen[rung] += found.scores.values()
-        changes = verdicts(cohort, found.scores, found.reasons, self.seen[rung])
-        everyone = dict.fromkeys([*found.scores, *changes])
-        seconds = found.seconds / max(1, len(everyone))
-        share = RUNGS[rung]
-        for number in everyone:
-            self.seconds[number] += seconds
-        same = {"rung": rung, "step": found.step, "share": share, "seconds": seconds}
-        self.store.finish_rung(
-            [RungRow(trial=n, score=found.scores.get(n), **same) for n in everyone],
-            changes,
-            self.clock.used,
-            {number: count for number, (_, count) in found.reasons.items()},
-        )
-        for number, recipe in cohort.trials.items():
-            if number in everyone:
-                self.searching.tell(recipe, share, found.scores.get(number))
-        if last:
-            for number, score in found.scores.items():
-                self._improve(score, number)
+        files = self._left(found.scores) if last else {}
+        written = ended(cohort, found, self.known.seen[rung], files)
+        if not self.store.finish_rung(cohort.number, written, self.clock.used):
+            log.info("cohort %d was taken over by another machine", cohort.number)
+            self.known.news(at_once=True)
+            return
+        for number, score in written.scores.items():
+            self.known.seconds[number] += written.seconds
+            told = cohort.trials[number], RUNGS[rung], score
+            self.known.hear(number, rung, told, last=last)
+        self._tell()
         log.info(
             "cohort %d rung %d: %d trials, %d go on, %.1f s",
             cohort.number,
             rung,
-            len(everyone),
-            len(cohort.alive) - len(changes),
+            len(written.scores),
+            len(cohort.alive) - len(written.changes),
             found.seconds,
         )
-        for number, (status, reason) in changes.items():
+        for number, (status, reason) in written.changes.items():
             if reason is not None:
                 log.info("trial %d %s: %s", number, status, reason)
-        cohort.alive -= set(changes)
+        cohort.alive -= set(written.changes)
         cohort.rung += 1
         cohort.seconds += found.seconds
         if last and DEFAULT in found.scores:
@@ -385,14 +372,23 @@ class Study:
             self.folder.checkpoint(cohort.number, rung - 1).unlink(missing_ok=True)
         if cohort.done:
             self.folder.checkpoint(cohort.number, rung).unlink(missing_ok=True)
+            self.store.claims.give_up(claim_of(cohort.number))
 
-    def _improve(self, score: float, number: int) -> None:
-        if self.best is None or score > self.best:
-            self.best, self.leader = score, number
+    def _left(self, trials: Iterable[int]) -> dict[int, bytes]:
+        """The files of finished trials, for those who cannot read this folder."""
+        if not self.store.shared:
+            return {}
+        return {number: self.folder.trial(number).read_bytes() for number in trials}
 
     def show(self, phase: str, alive: int | None = None) -> None:
         """Tell whoever watches."""
-        best = None if self.best is None else scores.goodness(self.problem.metric, self.best)
-        contest = self.cohorts.values(), self.problem.folds
+        found = self.known.best
+        best = None if found is None else scores.goodness(self.problem.metric, found)
+        contest = self.known.cohorts.values(), self.problem.folds
         name = scores.name_of(self.problem.metric)
         self.watch(progress_of(phase, name, *contest, best, self.clock, alive))
+
+
+def _claim_of(name: str) -> str:
+    """What a baseline is called among claims."""
+    return f"baseline {name}"

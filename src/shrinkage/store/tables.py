@@ -1,281 +1,386 @@
-"""The study's database: one row a study, a trial, a finished rung, a baseline.
+"""One study in a database, as one of its clients sees and changes it.
 
-SQLite by default. What belongs together is written in one transaction, so a process killed at
-any moment leaves either a whole finished rung or none of it.
+What belongs together is written in one transaction, so a process killed at any moment leaves
+either a whole finished rung or none of it. Other clients may write at the same time: what
+changes trials first counts itself among the study's changes, which holds the others off, and
+then looks at what is there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Engine, Float, ForeignKey, String, create_engine, event, select
-from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
 
-from shrinkage.errors import BadInput, Unwritable
+from shrinkage.errors import BadInput
 from shrinkage.files import replacing
+from shrinkage.store.claims import LEASE_S, Claims, given_up, taken
+from shrinkage.store.database import Database, at_file
+from shrinkage.store.migration import ONLY, migrate
+from shrinkage.store.schema import (
+    Base,
+    BaselineRow,
+    ClientRow,
+    FileRow,
+    RungRow,
+    StudyRow,
+    Trial,
+    TrialRow,
+    now,
+)
 
-FORMAT = 1
+_TABLES_LOCK = 0x5368726E
+"""Two clients that come to an empty server at once make its tables one after the other."""
 
-
-class Base(DeclarativeBase):
-    pass
-
-
-class StudyRow(Base):
-    """The study's one row. settings: what was asked; plan: what was decided from it."""
-
-    __tablename__ = "study"
-    id: Mapped[int] = mapped_column(primary_key=True, default=1)
-    format: Mapped[int] = mapped_column(default=FORMAT)
-    version: Mapped[str]
-    settings: Mapped[dict] = mapped_column(JSON)
-    plan: Mapped[dict | None] = mapped_column(JSON, default=None)
-    spent_s: Mapped[float] = mapped_column(Float, default=0.0)
-    finished: Mapped[bool] = mapped_column(default=False)
-
-
-class TrialRow(Base):
-    """A recipe that was tried. status: running, dropped, finished, diverged or failed.
-
-    diverged: how many of its members did.
-    """
-
-    __tablename__ = "trial"
-    number: Mapped[int] = mapped_column(primary_key=True)
-    cohort: Mapped[int] = mapped_column(index=True)
-    source: Mapped[str] = mapped_column(String(20))
-    recipe: Mapped[str]
-    hash: Mapped[str] = mapped_column(String(12))
-    status: Mapped[str] = mapped_column(String(10), default="running")
-    reason: Mapped[str | None] = mapped_column(default=None)
-    diverged: Mapped[int] = mapped_column(default=0)
+FIRST_ASKED = 2
+"""Cohorts of a search count from here: the first two of a study are its references."""
 
 
-class RungRow(Base):
-    """A rung that a trial finished. score: the metric, averaged over folds, larger is better."""
-
-    __tablename__ = "rung"
-    trial: Mapped[int] = mapped_column(ForeignKey("trial.number"), primary_key=True)
-    rung: Mapped[int] = mapped_column(primary_key=True)
-    step: Mapped[int]
-    share: Mapped[float]
-    score: Mapped[float | None]
-    seconds: Mapped[float]
-
-
-class BaselineRow(Base):
-    """Another program's scores on the same rows. scores: {validation, test: {metric: value}}."""
-
-    __tablename__ = "baseline"
-    name: Mapped[str] = mapped_column(primary_key=True)
-    scores: Mapped[dict] = mapped_column(JSON)
-    seconds: Mapped[float]
+def claim_of(cohort: int) -> str:
+    """What a cohort is called among claims."""
+    return f"cohort {cohort}"
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A trial and its rungs, as plain values."""
+class Finished:
+    """A rung that a cohort's trials came to the end of. scores: by trial; None: diverged.
 
-    number: int
-    cohort: int
-    source: str
-    recipe: str
-    status: str
-    reason: str | None
-    diverged: int
-    rungs: tuple[tuple[int, int, float, float | None, float], ...]
+    changes: (status, reason) of those that it ends. diverged: how many members of a trial did.
+    files: what trials that are finished leave for the other clients.
+    """
 
-    @property
-    def score(self) -> float | None:
-        """At its last finished rung."""
-        return self.rungs[-1][3] if self.rungs else None
+    rung: int
+    step: int
+    share: float
+    seconds: float
+    scores: Mapping[int, float | None]
+    changes: Mapping[int, tuple[str, str | None]]
+    diverged: Mapping[int, int]
+    files: Mapping[int, bytes]
 
-    @property
-    def share(self) -> float:
-        """Share of its epochs that were trained and scored."""
-        return self.rungs[-1][2] if self.rungs else 0.0
 
-    @property
-    def seconds(self) -> float:
-        return sum(rung[4] for rung in self.rungs)
+@dataclass(frozen=True)
+class Client:
+    """seen: when it last gave a sign, on the database's clock. alive: lately, and not gone."""
+
+    name: str
+    alive: bool
+    seen: float
+    spent_s: float
+    finished: bool
 
 
 class Store:
-    """The database of one study.
+    """A study, and who this client of it is. place: a study's file, or a database.
 
-    Raises BadInput for a damaged or foreign file, a newer format, or one that cannot be written.
+    Raises BadInput for a damaged or foreign file, a newer format, one that cannot be written, and
+    for a study or a client that is not there.
     """
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
-        self.path = path
-        if not create and not path.is_file():
-            raise BadInput(f"{path} does not exist: {path.parent} does not hold a study")
-        self.engine: Engine = create_engine(f"sqlite:///{path}")
-        event.listen(self.engine, "connect", _patient)
+    def __init__(self, place: Path | Database, study: str = ONLY, client: str = ONLY) -> None:
+        if isinstance(place, Path) and not place.is_file():
+            raise BadInput(f"{place} does not exist: {place.parent} does not hold a study")
+        database = at_file(place) if isinstance(place, Path) else place
+        self.name = database.name
         try:
-            if create:
-                self._make()
-            else:
-                self._check()
+            checked(database)
+            self.id = _found(database, study)
         except BadInput:
-            self.close()
+            database.close()
             raise
+        self.database = database.patient
+        self.client = client
+        self.claims = Claims(self.database, self.id, client)
 
     @classmethod
     def begun(cls, path: Path, version: str, settings: dict[str, Any]) -> Store:
         """A new study's database; the file appears with the study in it, or not at all."""
         with replacing(path) as temporary:
-            store = cls(temporary, create=True)
+            database = at_file(temporary)
             try:
-                store.begin(version, settings)
+                founded(database, ONLY, version, settings)
+                cls(database).enter({})
             finally:
-                store.close()
+                database.close()
         return cls(path)
 
-    def _make(self) -> None:
-        """Write-ahead logging: commits survive a kill and do not wait for readers."""
-        with self._errors(), self.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-            connection.rollback()
-            Base.metadata.create_all(connection)
-            connection.commit()
+    @property
+    def shared(self) -> bool:
+        """Whether other clients may work on the study."""
+        return self.database.shared
 
-    def _check(self) -> None:
-        with self._errors(), Session(self.engine) as session:
-            if session.connection().exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
-                raise BadInput(f"{self.path} is damaged; restore it from a copy, or fit again")
-            row = session.get(StudyRow, 1)
-        if row is None:
-            raise BadInput(f"{self.path} holds no study: its run ended before it began; fit again")
-        if row.format > FORMAT:
-            raise BadInput(
-                f"{self.path} was written by shrinkage {row.version}, a newer format "
-                f"({row.format}); upgrade shrinkage to read it"
-            )
+    def enter(self, settings: dict[str, Any]) -> None:
+        """Be one of the study's clients. settings: its own; others are the study's."""
+        self._merge(ClientRow(study=self.id, name=self.client, settings=settings))
 
-    @contextmanager
-    def _errors(self):
-        try:
-            yield
-        except OperationalError as error:
-            text = str(error.orig)
-            if "full" in text or "disk I/O" in text:
-                raise Unwritable(
-                    f"{self.path}: the disk is full or failing ({text}); free some space and resume"
-                ) from None
-            if "readonly" in text or "unable to open" in text:
-                text = "it cannot be written; check the folder's permissions"
-            raise BadInput(f"{self.path}: {text}") from None
-        except DatabaseError as error:
-            raise BadInput(f"{self.path} is not a study's database: {error.orig}") from None
-        except JSONDecodeError as error:
-            raise BadInput(f"{self.path} is damaged: {error}; fit again") from None
-
-    @contextmanager
-    def session(self):
-        """A transaction: all of it is committed at the end, or none on an error."""
-        with self._errors(), Session(self.engine) as session, session.begin():
-            yield session
-
-    def begin(self, version: str, settings: dict[str, Any]) -> None:
-        with self.session() as session:
-            session.add(StudyRow(version=version, settings=settings))
+    # -- what is known -------------------------------------------------------------------
 
     def study(self) -> StudyRow:
-        with self._errors(), Session(self.engine, expire_on_commit=False) as session:
-            return session.get_one(StudyRow, 1)
+        return self.database.run(lambda session: session.get_one(StudyRow, self.id))
 
-    def set_plan(self, plan: dict[str, Any]) -> None:
-        with self.session() as session:
-            session.get_one(StudyRow, 1).plan = plan
+    def me(self) -> ClientRow:
+        """Raises BadInput where the database does not know this client."""
+        row = self.database.run(lambda session: session.get(ClientRow, (self.id, self.client)))
+        if row is None:
+            raise BadInput(f"{self.name} does not know this folder's client; fit again")
+        return row
+
+    def changes(self) -> int:
+        """Differs from what it was where trials or their rungs do."""
+        asked = select(StudyRow.changes).where(StudyRow.id == self.id)
+        return self.database.run(lambda session: session.scalars(asked).one())
+
+    def trials(self) -> list[Trial]:
+        """All trials by number, each with its rungs in order."""
+        return self.database.run(lambda session: _trials(session, self.id))
+
+    def baselines(self) -> dict[str, dict[str, Any]]:
+        asked = select(BaselineRow).where(BaselineRow.study == self.id)
+
+        def work(session: Session) -> dict[str, dict[str, Any]]:
+            rows = session.scalars(asked)
+            return {row.name: {**row.scores, "seconds": row.seconds} for row in rows}
+
+        return self.database.run(work)
+
+    def clients(self) -> list[Client]:
+        """All that ever worked on the study."""
+        return self.database.run(lambda session: _clients(session, self.id))
+
+    def file(self, trial: int) -> bytes | None:
+        """What a trial left, where it is finished."""
+        asked = select(FileRow.content).where(FileRow.study == self.id, FileRow.trial == trial)
+        return self.database.run(lambda session: session.scalars(asked).one_or_none())
+
+    # -- what happens --------------------------------------------------------------------
+
+    def begin(self, plan: dict[str, Any], references: Sequence[tuple[str, str, str]]) -> None:
+        """The plan, and a cohort for each (source, hash, recipe) where there are no trials yet."""
+
+        def work(session: Session) -> None:
+            self._hold(session)
+            session.get_one(StudyRow, self.id).plan = plan
+            if not _trials(session, self.id):
+                for source, hash_, recipe in references:
+                    self._add(session, source, {hash_: recipe})
+
+        self.database.run(work)
+
+    def asked(self) -> int:
+        """A number that no other cohort has been asked of the search by."""
+        one_more = update(StudyRow).where(StudyRow.id == self.id)
+        one_more = one_more.values(asked=StudyRow.asked + 1).returning(StudyRow.asked)
+        return self.database.run(lambda session: session.scalars(one_more).one()) - 1
+
+    def add_cohort(
+        self, source: str, recipes: Mapping[str, str], most: int | None = None
+    ) -> tuple[int, dict[str, int]]:
+        """A new cohort of those recipes, by hash, that are new; no more than `most` trials in all.
+
+        It is this client's to train. Returns its number and the trials' by hash, {} for none.
+        """
+
+        def work(session: Session) -> tuple[int, dict[str, int]]:
+            self._hold(session)
+            known = set(session.scalars(select(TrialRow.hash).where(TrialRow.study == self.id)))
+            fresh = {hash_: text for hash_, text in recipes.items() if hash_ not in known}
+            if most is not None:
+                count = select(func.count()).where(TrialRow.study == self.id)
+                room = max(0, most - session.scalars(count).one())
+                fresh = dict(list(fresh.items())[:room])
+            cohort, numbers = self._add(session, source, fresh)
+            if numbers:
+                taken(session, self.id, claim_of(cohort), self.client)
+            return cohort, numbers
+
+        return self.database.run(work)
+
+    def split(self, cohort: int, parts: Sequence[Collection[int]]) -> list[int] | None:
+        """New cohorts for parts of a cohort's trials; their numbers, None where it was taken away.
+
+        They are this client's to train.
+        """
+
+        def work(session: Session) -> list[int] | None:
+            self._hold(session)
+            if not taken(session, self.id, claim_of(cohort), self.client):
+                return None
+            first = _next(session, TrialRow.cohort, self.id)
+            numbers = list(range(first, first + len(parts)))
+            for number, part in zip(numbers, parts, strict=True):
+                taken(session, self.id, claim_of(number), self.client)
+                for trial in part:
+                    session.get_one(TrialRow, (self.id, trial)).cohort = number
+            given_up(session, self.id, claim_of(cohort), self.client)
+            return numbers
+
+        return self.database.run(work)
+
+    def finish_rung(self, cohort: int, found: Finished, spent_s: float) -> bool:
+        """One transaction: a cohort's rung, what its trials became, and their files.
+
+        Returns whether it was written: not where the cohort was taken away meanwhile. Nothing
+        that was recorded is changed.
+        """
+
+        def work(session: Session) -> bool:
+            self._hold(session)
+            if not taken(session, self.id, claim_of(cohort), self.client):
+                return False
+            rows = {n: session.get_one(TrialRow, (self.id, n)) for n in found.scores}
+            counted = select(RungRow.trial, func.count()).where(RungRow.study == self.id)
+            counted = counted.where(RungRow.trial.in_(rows)).group_by(RungRow.trial)
+            rungs = {row[0]: row[1] for row in session.execute(counted)}
+            for number, row in rows.items():
+                stands = row.status == "running" and row.cohort == cohort
+                if not stands or rungs.get(number, 0) != found.rung:
+                    return False
+            at = {"rung": found.rung, "step": found.step, "share": found.share}
+            for number, score in found.scores.items():
+                one = {"study": self.id, "trial": number, "score": score, "seconds": found.seconds}
+                session.add(RungRow(**at, **one))
+                rows[number].client = self.client
+            for number, (status, reason) in found.changes.items():
+                rows[number].status, rows[number].reason = status, reason
+                rows[number].diverged = found.diverged.get(number, 0)
+            for number, content in found.files.items():
+                session.add(FileRow(study=self.id, trial=number, content=content))
+            session.get_one(ClientRow, (self.id, self.client)).spent_s = spent_s
+            return True
+
+        return self.database.run(work)
+
+    def add_baseline(self, name: str, scores: dict[str, Any], seconds: float) -> None:
+        self._merge(BaselineRow(study=self.id, name=name, scores=scores, seconds=seconds))
+
+    def note(self, sentence: str) -> None:
+        """Keep what the user should read at the end, once."""
+
+        def work(session: Session) -> None:
+            self._hold(session)
+            row = session.get_one(StudyRow, self.id)
+            plan = dict(row.plan or {})
+            row.plan = {**plan, "notes": [*dict.fromkeys([*plan.get("notes", []), sentence])]}
+
+        self.database.run(work)
 
     def spend(self, seconds: float, *, finished: bool | None = None) -> None:
-        """Record the total wall-clock seconds used so far."""
-        with self.session() as session:
-            row = session.get_one(StudyRow, 1)
+        """Record the wall-clock seconds that this client has used so far in all."""
+
+        def work(session: Session) -> None:
+            row = session.get_one(ClientRow, (self.id, self.client))
             row.spent_s = seconds
             if finished is not None:
                 row.finished = finished
 
-    def add_trials(self, rows: Iterable[TrialRow]) -> None:
-        with self.session() as session:
-            session.add_all(rows)
-
-    def move(self, cohorts: Mapping[int, int]) -> None:
-        """Put trials into other cohorts."""
-        with self.session() as session:
-            for number, cohort in cohorts.items():
-                session.get_one(TrialRow, number).cohort = cohort
-
-    def note(self, sentence: str) -> None:
-        """Keep what the user should read at the end, once."""
-        with self.session() as session:
-            row = session.get_one(StudyRow, 1)
-            plan = dict(row.plan or {})
-            row.plan = {**plan, "notes": [*dict.fromkeys([*plan.get("notes", []), sentence])]}
-
-    def finish_rung(
-        self,
-        rungs: Iterable[RungRow],
-        changes: Mapping[int, tuple[str, str | None]],
-        spent_s: float,
-        diverged: Mapping[int, int] | None = None,
-    ) -> None:
-        """One transaction: scores of a cohort's rung, and each trial's new (status, reason).
-
-        diverged: how many members of a trial did.
-        """
-        with self.session() as session:
-            for rung in rungs:
-                session.merge(rung)
-            for number, (status, reason) in changes.items():
-                trial = session.get_one(TrialRow, number)
-                trial.status, trial.reason = status, reason
-                trial.diverged = (diverged or {}).get(number, 0)
-            session.get_one(StudyRow, 1).spent_s = spent_s
-
-    def add_baseline(self, name: str, scores: dict[str, Any], seconds: float) -> None:
-        with self.session() as session:
-            session.merge(BaselineRow(name=name, scores=scores, seconds=seconds))
-
-    def baselines(self) -> dict[str, dict[str, Any]]:
-        with self._errors(), Session(self.engine) as session:
-            rows = session.scalars(select(BaselineRow))
-            return {row.name: {**row.scores, "seconds": row.seconds} for row in rows}
-
-    def trials(self) -> list[Trial]:
-        """All trials by number, each with its rungs in order."""
-        with self._errors(), Session(self.engine) as session:
-            rungs: dict[int, list] = {}
-            for r in session.scalars(select(RungRow).order_by(RungRow.trial, RungRow.rung)):
-                rungs.setdefault(r.trial, []).append((r.rung, r.step, r.share, r.score, r.seconds))
-            return [
-                Trial(
-                    t.number,
-                    t.cohort,
-                    t.source,
-                    t.recipe,
-                    t.status,
-                    t.reason,
-                    t.diverged,
-                    tuple(rungs.get(t.number, ())),
-                )
-                for t in session.scalars(select(TrialRow).order_by(TrialRow.number))
-            ]
+        self.database.run(work)
 
     def close(self) -> None:
-        self.engine.dispose()
+        self.database.close()
+
+    def _hold(self, session: Session) -> None:
+        """Count a change: no other client changes the study before this transaction ends."""
+        mine = update(StudyRow).where(StudyRow.id == self.id)
+        session.execute(mine.values(changes=StudyRow.changes + 1))
+
+    def _add(
+        self, session: Session, source: str, recipes: Mapping[str, str]
+    ) -> tuple[int, dict[str, int]]:
+        cohort = _next(session, TrialRow.cohort, self.id)
+        first = _next(session, TrialRow.number, self.id)
+        numbers = {hash_: first + i for i, hash_ in enumerate(recipes)}
+        for hash_, number in numbers.items():
+            row = TrialRow(study=self.id, number=number, cohort=cohort, source=source)
+            row.recipe, row.hash, row.client = recipes[hash_], hash_, self.client
+            session.add(row)
+        session.flush()
+        return cohort, numbers
+
+    def _merge(self, row: Base) -> None:
+        self.database.run(lambda session: session.merge(row))
 
 
-def _patient(connection, _record) -> None:
-    """Wait for another's commit; leave the flushing of each to the log's checkpoints."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA busy_timeout=10000")
-    cursor.close()
+def founded(
+    database: Database, name: str, version: str, settings: dict[str, Any], rows: str = ""
+) -> None:
+    """A study of this name, where there is none; the tables, where there are none."""
+    insert = sqlite.insert if not database.shared else postgresql.insert
+    new = insert(StudyRow).values(
+        name=name, version=version, settings=settings, rows=rows, asked=FIRST_ASKED
+    )
+    new = new.on_conflict_do_nothing(index_elements=[StudyRow.name])
+
+    def tables(session: Session) -> None:
+        if database.shared:
+            session.execute(text(f"select pg_advisory_xact_lock({_TABLES_LOCK})"))
+        Base.metadata.create_all(session.connection())
+
+    if not database.shared:
+        # Write-ahead logging: commits survive a kill and do not wait for readers.
+        with database.errors(), database.engine.connect() as connection:
+            connection.exec_driver_sql("pragma journal_mode=wal")
+    database.run(tables)
+    checked(database)
+    database.run(lambda session: session.execute(new))
+
+
+def checked(database: Database) -> None:
+    """A whole database of this format, after a migration where it takes one. Raises BadInput."""
+    with database.errors(), database.engine.connect() as connection:
+        look = "select 'ok'" if database.shared else "pragma quick_check(1)"
+        if connection.exec_driver_sql(look).scalar() != "ok":
+            raise BadInput(f"{database.name} is damaged; restore it from a copy, or fit again")
+        migrate(connection, database.name)
+
+
+def _found(database: Database, study: str) -> int:
+    """The study's key."""
+    named = select(StudyRow.id).where(StudyRow.name == study)
+    found = database.run(lambda session: session.scalars(named).one_or_none())
+    if found is None and database.shared:
+        raise BadInput(f"{database.name} holds no study '{study}': see `shrinkage studies URL`")
+    if found is None:
+        raise BadInput(f"{database.name} holds no study: its run ended before it began; fit again")
+    return found
+
+
+def _next(session: Session, column: Any, study: int) -> int:
+    largest = session.scalar(select(func.max(column)).where(TrialRow.study == study))
+    return 0 if largest is None else largest + 1
+
+
+def _trials(session: Session, study: int) -> list[Trial]:
+    rungs: dict[int, list] = {}
+    every = select(RungRow).where(RungRow.study == study).order_by(RungRow.trial, RungRow.rung)
+    for r in session.scalars(every):
+        rungs.setdefault(r.trial, []).append((r.rung, r.step, r.share, r.score, r.seconds))
+    return [
+        Trial(
+            t.number,
+            t.cohort,
+            t.source,
+            t.recipe,
+            t.status,
+            t.reason,
+            t.diverged,
+            tuple(rungs.get(t.number, ())),
+            t.client,
+        )
+        for t in session.scalars(
+            select(TrialRow).where(TrialRow.study == study).order_by(TrialRow.number)
+        )
+    ]
+
+
+def _clients(session: Session, study: int) -> list[Client]:
+    alive = ClientRow.seen > now() - LEASE_S
+    asked = select(ClientRow, alive).where(ClientRow.study == study).order_by(ClientRow.name)
+    return [
+        Client(row.name, bool(near) and not row.finished, row.seen, row.spent_s, row.finished)
+        for row, near in session.execute(asked)
+    ]
