@@ -1,16 +1,23 @@
-"""The studies below a folder, as their databases and results tell: `shrinkage studies`."""
+"""The studies below a folder, or on a server, as their databases tell: `shrinkage studies`."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from shrinkage import scores
 from shrinkage.errors import BadInput
 from shrinkage.search.folder import Folder
 from shrinkage.search.shared import opened
+from shrinkage.store.database import at_url
+from shrinkage.store.overview import Overview, overviews
+
+NAMES = ("study.db", "store.json")
+"""A folder with one of these is a study's."""
 
 DEEPEST = 3
 """Folders below the one asked for that are looked into."""
@@ -39,6 +46,62 @@ class Summary:
         return {**asdict(self), "folder": str(self.folder)}
 
 
+@dataclass(frozen=True)
+class Shared:
+    """A study on a server. score: the best of a trial trained to its end, in the metric's unit.
+
+    clients, alive: machines that worked on it, and those that do now. seen: when one last gave a
+    sign, in ISO 8601; ago_s: how many seconds that is past.
+    """
+
+    study: str
+    task: str
+    source: str
+    target: str
+    metric: str
+    trials: int
+    finished: int
+    score: float | None
+    clients: int
+    alive: int
+    seen: str
+    ago_s: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def on_server(url: str) -> list[Shared]:
+    """Every study on the server, by name. Raises BadInput where it cannot be read."""
+    database = at_url(url)
+    try:
+        found = overviews(database)
+    finally:
+        database.close()
+    return [_shared(each) for each in found]
+
+
+def _shared(found: Overview) -> Shared:
+    asked = found.settings
+    name, score = str(asked.get("metric")), found.score
+    if score is not None and not name.startswith(scores.OWN):
+        score = scores.goodness(scores.find(name), score)
+    return Shared(
+        found.name,
+        str(asked.get("task")),
+        str(asked.get("source")),
+        str(asked.get("target")),
+        name,
+        found.trials,
+        found.finished,
+        score,
+        found.clients,
+        found.alive,
+        datetime.fromtimestamp(found.seen, UTC).isoformat(timespec="seconds"),
+        round(found.ago, 1),
+    )
+
+
 def studies(root: Path) -> list[Summary]:
     """Every study in the folder or below it, by path.
 
@@ -46,9 +109,9 @@ def studies(root: Path) -> list[Summary]:
     """
     if not root.is_dir():
         raise BadInput(f"{root} is not a folder: give the one that holds your runs")
-    places = (root.glob("/".join(["*"] * depth) + "/study.db") for depth in range(1, DEEPEST + 1))
-    found = [*root.glob("study.db"), *(path for each in places for path in each)]
-    return [summary(Folder(path.parent)) for path in sorted(found)]
+    deep = ["/".join([*["*"] * depth, ""]) for depth in range(DEEPEST + 1)]
+    found = {path.parent for each in deep for name in NAMES for path in root.glob(each + name)}
+    return [summary(Folder(folder)) for folder in sorted(found)]
 
 
 def summary(folder: Folder) -> Summary:

@@ -1,6 +1,7 @@
 """What a study decides once, at its outset, by timing a few steps of trial 0.
 
-Where several machines begin it, the first decides and the others wait.
+Where several machines begin it, the first decides; the others wait, and time the steps for
+themselves: how long a training takes is each machine's own.
 """
 
 from __future__ import annotations
@@ -8,16 +9,15 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import Executor
+from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shrinkage.engine.task import Problem, scaling_of
-from shrinkage.engine.timing import timed
+from shrinkage.engine.timing import Timing, timed
 from shrinkage.errors import BadInput
-from shrinkage.recipe import Recipe
 from shrinkage.search import memory
-from shrinkage.search.budget import Clock, affordable_epochs
+from shrinkage.search.budget import affordable_epochs
 from shrinkage.search.contest import FRESH, PLAIN
 
 if TYPE_CHECKING:
@@ -30,9 +30,11 @@ _TICK_S = 0.25
 
 
 def agreed(study: Study, pool: Executor) -> dict[str, Any]:
-    """The study's plan, which is there as soon as its first trials are.
+    """The plan: the share of its epochs that trial 0 can have, the seconds that they and one step
+    will take here, and the precision of its products. Its first trials are written with it.
 
-    Raises BadInput where the client that should have decided has not, and time is up.
+    Raises BadInput where memory does not hold trial 0, and where another machine should have
+    decided and has not by the end of this one's time.
     """
     claims = study.store.claims
     while (plan := _written(study)) is None:
@@ -46,23 +48,22 @@ def agreed(study: Study, pool: Executor) -> dict[str, Any]:
             way_out = f"give it more time: `shrinkage resume {study.folder.root} --budget 5m`"
             raise BadInput(f"no machine has begun the study within this one's time; {way_out}")
         time.sleep(_TICK_S)
-    return plan
+    if plan.get("client", study.store.client) == study.store.client:
+        return plan
+    found, steps = _timed(study, pool, replace(study.problem, precision=plan["precision"]))
+    seconds = found.step_s * steps * plan["epochs_share"]
+    return {**plan, "trial_seconds": seconds, "step_seconds": found.step_s}
 
 
 def _written(study: Study) -> dict[str, Any] | None:
+    """The plan, once it is there with the first trials."""
     study.known.look()
     return study.store.study().plan if study.known.cohorts else None
 
 
 def _decide(study: Study, pool: Executor) -> None:
     """Write the plan and the first trials."""
-    plan = study.store.study().plan
-    if plan is None:
-        study.show("timing a few steps")
-        recipe = study.recipes[0].for_task(study.rows.schema.task)
-        study.prepared(scaling_of(recipe))
-        asked = study.problem, recipe, study.settings.seed, study.rung_steps(recipe)[-1]
-        plan = decided(pool, *asked, study.clock, study.folder.root)
+    plan = study.store.study().plan or _measured(study, pool)
     default, plain = (study.shortened(each, plan["epochs_share"]) for each in study.recipes)
     references = [("default", default), ("plain", plain)]
     most = study.settings.trials
@@ -71,31 +72,11 @@ def _decide(study: Study, pool: Executor) -> None:
     study.store.begin(plan, [(source, r.hash, r.to_toml()) for source, r in references])
 
 
-def decided(
-    pool: Executor,
-    problem: Problem,
-    recipe: Recipe,
-    seed: int,
-    steps: int,
-    clock: Clock,
-    folder: Path,
-) -> dict[str, Any]:
-    """The study's plan: the share of its epochs that trial 0 can have of `steps` steps, the seconds
-    that they and one step will take, and the precision of its products.
-
-    Raises BadInput where memory does not hold trial 0.
-    """
-    timing = pool.submit(timed, problem, recipe, seed, _TIMED_STEPS, clock.deadline)
-    # What only the end needs is imported while the first worker starts: a second saved.
-    import_module("skops.io")
-    try:
-        found = timing.result()
-    except Exception as error:
-        raise memory.too_little(folder) if memory.ran_out(error) else error from None
-    log.info("first steps done %.1f s after the start", found.ready - clock.started)
-    seconds = found.step_s * steps
-    share = affordable_epochs(recipe.epochs, seconds, clock.left) / recipe.epochs
-    log.info("trial 0 would take %.1f s at %d epochs", seconds, recipe.epochs)
+def _measured(study: Study, pool: Executor) -> dict[str, Any]:
+    """The plan, by what this machine can do in the time that is left."""
+    found, steps = _timed(study, pool, study.problem)
+    seconds, epochs = found.step_s * steps, study.recipes[0].epochs
+    share = affordable_epochs(epochs, seconds, study.clock.left) / epochs
     if share < 1:
         log.info("epochs are cut to %.0f %% to fit the budget", 100 * share)
     if found.precision == "bfloat16":
@@ -105,4 +86,24 @@ def decided(
         "trial_seconds": seconds * share,
         "step_seconds": found.step_s,
         "precision": found.precision,
+        "client": study.store.client,
     }
+
+
+def _timed(study: Study, pool: Executor, problem: Problem) -> tuple[Timing, int]:
+    """A few steps of trial 0, and how many its whole training has."""
+    study.show("timing a few steps")
+    recipe = study.recipes[0].for_task(study.rows.schema.task)
+    study.prepared(scaling_of(recipe))
+    asked = problem, recipe, study.settings.seed, _TIMED_STEPS, study.clock.deadline
+    timing = pool.submit(timed, *asked)
+    # What only the end needs is imported while the first worker starts: a second saved.
+    import_module("skops.io")
+    try:
+        found = timing.result()
+    except Exception as error:
+        raise (memory.too_little(study.folder.root) if memory.ran_out(error) else error) from None
+    steps = study.rung_steps(recipe)[-1]
+    log.info("first steps done %.1f s after the start", found.ready - study.clock.started)
+    log.info("trial 0 would take %.1f s at %d epochs", found.step_s * steps, recipe.epochs)
+    return found, steps
