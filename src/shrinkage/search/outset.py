@@ -93,7 +93,7 @@ def _measured(study: Study, pool: Executor) -> dict[str, Any]:
 def _timed(study: Study, pool: Executor, problem: Problem) -> tuple[Timing, int]:
     """A few steps of trial 0, and how many its whole training has."""
     study.show("timing a few steps")
-    recipe = study.recipes[0].for_task(study.rows.schema.task)
+    recipe = study.shortened(study.recipes[0], 1.0)
     study.prepared(scaling_of(recipe))
     asked = problem, recipe, study.settings.seed, _TIMED_STEPS, study.clock.deadline
     timing = pool.submit(timed, *asked)

@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -181,7 +181,7 @@ def _go(
 ) -> dict[str, Any]:
     pool = local.executor(settings.workers)
     kernels.available()  # where they are not compiled yet, that begins now, beside the run
-    with _resumable(folder), _logged(folder.log), store.claims.held():
+    with closing(store), _resumable(folder), _logged(folder.log), store.claims.held():
         try:
             folder.sweep()
             study = _study(folder, store, settings, cut, clock, watch)
@@ -203,7 +203,6 @@ def _go(
             return result
         finally:
             local.stop(pool)
-            store.close()
 
 
 def _study(

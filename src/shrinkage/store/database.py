@@ -182,8 +182,10 @@ def parsed(text: str) -> URL:
 def shown(text: str) -> str:
     """The URL without its password: fit for messages and files, and to connect where PGPASSWORD
     or ~/.pgpass has the password."""
-    url = parsed(text).set(drivername="postgresql", password=None)
-    return url.difference_update_query(_SECRETS).render_as_string(hide_password=False)
+    url = parsed(text).difference_update_query(_SECRETS)
+    # `URL.set` takes None for "as it was".
+    where = url.username, None, url.host, url.port, url.database, url.query
+    return URL.create("postgresql", *where).render_as_string(hide_password=False)
 
 
 def _patient(connection, _record) -> None:

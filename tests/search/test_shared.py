@@ -1,0 +1,249 @@
+"""Several machines on one study: none repeats, loses or doubles what another did."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from conftest import mixed, tiny_fit
+from search.kills import killed_after
+from search.test_resume import rungs_of, scores_of
+from shrinkage import run
+from shrinkage.data.source import Table
+from shrinkage.engine import task
+from shrinkage.errors import BadInput
+from shrinkage.search import baseline, rows, shared
+from shrinkage.search.contest import finalists
+from shrinkage.search.folder import Folder
+from shrinkage.search.settings import Settings
+from shrinkage.store.claims import Claims
+from shrinkage.store.database import at_url
+from shrinkage.store.tables import Store
+
+
+def execute(url: str, statement: str) -> None:
+    database = at_url(url)
+    database.run(lambda session: session.execute(text(statement)))
+    database.close()
+
+
+def table(study: Path) -> str:
+    return str(study.parent / "table.csv")
+
+
+def begun_and_killed(url: str, study: Path, tiny: Path, out: Path, commits: int, patch) -> None:
+    """The fixture's study, by a machine that vanishes: its claims stay until they run out."""
+    patch.setattr(Claims, "held", lambda self: nullcontext())
+    with killed_after(commits, patch):
+        tiny_fit(table(study), "y", out, tiny, store=url, study="s")
+    patch.undo()
+    execute(url, "update claim set until = until - 1000")
+
+
+@pytest.mark.parametrize("commits", [0, 1, 4, 7])
+def test_what_a_killed_machine_left_is_brought_to_its_end(
+    commits: int, url: str, study: Path, tiny: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """The other trains again what has no checkpoint here, and comes to what one alone finds."""
+    begun_and_killed(url, study, tiny, tmp_path / "a", commits, monkeypatch)
+    before = rungs_of(tmp_path / "a")
+    folder = tiny_fit(table(study), "y", tmp_path / "b", tiny, store=url, study="s")
+    result, after = run.opened(folder).result, rungs_of(folder)
+    for number, (_, _, rungs) in before.items():
+        assert after[number][2][: len(rungs)] == rungs
+    assert after == rungs_of(study)
+    assert scores_of(result) == scores_of(run.opened(study).result)
+    own = sum(trial.client == result["shared"]["client"] for trial in run.trials_of(folder))
+    assert result["shared"]["clients"] == 2
+    assert result["shared"]["n_trials_own"] == own
+    assert (own == 6) == (commits < 3), "trial 0 is finished by three commits"
+
+
+def test_who_comes_last_trains_nothing_and_finds_the_same(
+    url: str, study: Path, tiny: Path, tmp_path: Path, monkeypatch
+) -> None:
+    first = tiny_fit(table(study), "y", tmp_path / "a", tiny, store=url, study="s")
+    trained, refitted = [], []
+    monkeypatch.setattr(task, "run", trained.append)
+    monkeypatch.setattr(baseline, "run", refitted.append)
+    last = tiny_fit(Table(mixed(), "a frame"), "y", tmp_path / "b", tiny, store=url, study="s")
+    assert trained == refitted == []
+    theirs, ours = run.opened(first).result, run.opened(last).result
+    assert theirs["scores"] == ours["scores"]
+    assert theirs["winner"] == ours["winner"]
+    assert (theirs["shared"]["n_trials_own"], ours["shared"]["n_trials_own"]) == (6, 0)
+    np.testing.assert_array_equal(
+        run.opened(first).model.predict_proba(mixed(20)),
+        run.opened(last).model.predict_proba(mixed(20)),
+    )
+
+
+def test_a_folder_goes_on_with_its_study_and_its_checkpoints(
+    url: str, study: Path, tiny: Path, tmp_path: Path, monkeypatch
+) -> None:
+    begun_and_killed(url, study, tiny, tmp_path / "a", 4, monkeypatch)
+    assert run.trials_of(tmp_path / "a")
+    result = run.resume(tmp_path / "a").result
+    assert rungs_of(tmp_path / "a") == rungs_of(study)
+    assert scores_of(result) == scores_of(run.opened(study).result)
+    assert result["shared"]["clients"] == 1
+    again = run.resume(tmp_path / "a").result
+    assert again == result
+
+
+def test_files_of_other_machines_are_what_the_database_says(
+    url: str, study: Path, tiny: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """A trial's score is that of its predictions, wherever it was trained."""
+    begun_and_killed(url, study, tiny, tmp_path / "a", 4, monkeypatch)
+    folder = Folder(tiny_fit(table(study), "y", tmp_path / "b", tiny, store=url, study="s"))
+    cut = rows.load(folder.work)
+    store = shared.opened(folder)
+    found = finalists(store, folder, 3)
+    store.close()
+    finished = [t for t in run.trials_of(folder.root) if t.status == "finished"]
+    assert {trial.client for trial in finished} == {t.trial.client for t in found.values()}
+    assert len({trial.client for trial in finished}) == 2
+    target = cut.target(cut.train)
+    for trial in finished:
+        hits = [
+            np.mean(part.argmax(1) == target[fold.validation])
+            for fold, part in zip(cut.folds, found[trial.number].parts, strict=True)
+        ]
+        assert np.mean(hits) == pytest.approx(trial.score, abs=1e-6)
+
+
+def test_a_machine_that_was_too_slow_writes_nothing(
+    url: str, study: Path, tiny: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """Its claim ran out while it trained, and another took the cohort and finished the rung."""
+    real, taken = task.run, []
+
+    def slowly(work: task.Task) -> task.Result:
+        found = real(work)
+        if 0 in work.alive and not taken:
+            taken.append(work)
+            execute(url, "update claim set owner = 'quick' where what = 'cohort 0'")
+        elif taken and len(taken) < 2 and 1 in work.alive:
+            taken.append(work)
+            execute(url, "delete from claim where owner = 'quick'")
+        return found
+
+    monkeypatch.setattr(task, "run", slowly)
+    folder = tiny_fit(table(study), "y", tmp_path / "a", tiny, store=url, study="s")
+    assert "cohort 0 was taken over by another machine" in (folder / "run.log").read_text()
+    assert rungs_of(folder)[0][2] == rungs_of(study)[0][2]
+    assert {status for _, status, _ in rungs_of(folder).values()} <= {"finished", "dropped"}
+
+
+# -- joining -------------------------------------------------------------------------------
+
+
+ASKED = Settings("t.csv", "y", "classification", "accuracy", 300.0, recipe="a\nb", space="c\nd")
+DIFFERENT = [
+    ("target", "z", "--target y there, z here"),
+    ("task", "regression", "--task classification there"),
+    ("metric", "f1", "--metric accuracy there, f1 here"),
+    ("test", 0.3, "--test 0.2 there, 0.3 here"),
+    ("test", "test.csv", "--test 0.2 there, a file here"),
+    ("cv", "5", "--cv auto there, 5 here"),
+    ("recipe", "a\nB", "--recipe (text"),
+    ("space", "c\nD", "--space (text"),
+    ("seed", 1, "--seed 0 there, 1 here"),
+    ("trials", 9, "--trials None there, 9 here"),
+    ("search", "gp", "--search auto there, gp here"),
+    ("precision", "bfloat16", "--precision auto there"),
+    ("keep_all", True, "keep_all False there"),
+    ("start_from", "run", "--start-from random weights there, a model here"),
+]
+
+
+def founded(settings: Settings, digest: str = "0"):
+    from shrinkage.store.schema import StudyRow
+
+    return StudyRow(name="s", settings=settings.to_json(), rows=digest)
+
+
+@pytest.mark.parametrize(("setting", "value", "words"), DIFFERENT)
+def test_what_differs_is_named(setting: str, value: object, words: str) -> None:
+    other = replace(ASKED, **{setting: value})  # pyright: ignore
+    with pytest.raises(BadInput) as caught:
+        shared.check_same(founded(ASKED), other.to_json(), "0")
+    assert words in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 3
+
+
+def test_what_is_each_machines_own_may_differ() -> None:
+    own = {"source": "u.csv", "budget_s": 9.0, "workers": 7, "device": "cuda"}
+    other = replace(ASKED, **own, refit=False, ensemble=False)  # pyright: ignore
+    shared.check_same(founded(ASKED), other.to_json(), "0")
+    elsewhere = replace(ASKED, test="a/t.csv"), replace(ASKED, test="b/t.csv")
+    shared.check_same(founded(elsewhere[0]), elsewhere[1].to_json(), "0")
+    fields = set(ASKED.to_json())
+    assert fields == set(shared.OPTIONS) | {*own, "refit", "ensemble"}, "a new setting: whose?"
+
+
+def test_the_hash_is_of_the_rows_and_not_of_the_file(tmp_path: Path) -> None:
+    frame = mixed(80)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame["when"] = frame["when"].dt.strftime("%Y-%m-%d")
+
+    def digest(data: object, **more: object) -> str:
+        found = run.read(data) if isinstance(data, Path) else Table(data, "t")  # pyright: ignore
+        return shared.digest_of(rows.cut(found, replace(ASKED, **more)))  # pyright: ignore
+
+    same = digest(tmp_path / "t.csv")
+    assert digest(frame) == same
+    changed = frame.copy()
+    changed.loc[3, "a"] += 1
+    others = [changed, frame[::-1], frame.iloc[:-1], frame.rename(columns={"a": "A"})]
+    found = [digest(other) for other in others] + [digest(frame, seed=1), digest(frame, cv="5")]
+    assert len({same, *found}) == 7
+
+
+def test_another_table_is_refused_and_leaves_nothing(
+    url: str, study: Path, tiny: Path, tmp_path: Path
+) -> None:
+    tiny_fit(table(study), "y", tmp_path / "a", tiny, store=url, study="s", trials=2)
+    for data, more in ((mixed(119), {}), (mixed(), {"seed": 3})):
+        with pytest.raises(BadInput, match="'s' was begun with"):
+            tiny_fit(data, "y", tmp_path / "b", tiny, store=url, study="s", trials=2, **more)
+        assert not (tmp_path / "b").exists()
+    store = Store(at_url(url), "s")
+    assert len(store.clients()) == 1
+    store.close()
+    other = tiny_fit(mixed(119), "y", tmp_path / "b", tiny, store=url, study="t", trials=2)
+    assert run.opened(other).result["shared"]["clients"] == 1
+
+
+def test_a_folder_keeps_where_its_study_is_and_no_password(
+    server: str, study: Path, tiny: Path, tmp_path: Path, monkeypatch
+) -> None:
+    import postgres
+
+    secret = "open-sesame"
+    name = postgres.database(server).partition("/@")[0].rpartition("@/")[2].partition("?")[0]
+    postgres.execute(
+        server,
+        "drop role if exists guarded",
+        f"create role guarded login superuser password '{secret}'",
+    )
+    given = postgres.url(server, name, "guarded", secret)
+    folder = tiny_fit(table(study), "y", tmp_path / "a", tiny, store=given, study="s", trials=2)
+    link = json.loads((folder / "store.json").read_text())
+    assert link["store"] == postgres.url(server, name, "guarded").replace("/pg", "%2Fpg").replace(
+        "host=/tmp", "host=%2Ftmp")  # fmt: skip
+    for path in [*folder.rglob("*"), *tmp_path.rglob("*")]:
+        assert not path.is_file() or secret.encode() not in path.read_bytes(), path
+    with pytest.raises(BadInput, match="PGPASSWORD") as caught:
+        run.resume(folder, "10s")
+    assert secret not in str(caught.value)
+    assert run.resume(folder, "10s", store=given).result["n_trials"] == 2
+    monkeypatch.setenv("PGPASSWORD", secret)
+    assert len(run.trials_of(folder)) == 2
