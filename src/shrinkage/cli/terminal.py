@@ -137,6 +137,11 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
         + (f", {_count(diverged, 'network')} diverged" if diverged else "")
         + f"; {result['wall_s']:.1f} s of {result['budget_s']:.0f} s."
     )
+    if shared := result.get("shared"):
+        lines.append(
+            f"Study '{shared['study']}' of {_count(shared['clients'], 'machine')}: "
+            f"{_count(shared['n_trials_own'], 'trial')} trained by this one."
+        )
     lines.append(f"Saved in {folder}; predict with: shrinkage predict {folder} DATA")
     return lines
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Integer, and_, cast, func, select
+from sqlalchemy import Integer, and_, cast, func, inspect, select
 from sqlalchemy.orm import Session
 
 from shrinkage.store.claims import LEASE_S
@@ -34,6 +34,8 @@ class Overview:
 
 def overviews(database: Database) -> list[Overview]:
     """Every study there, by name. Raises BadInput where it is no database of studies."""
+    if not database.run(lambda session: inspect(session.connection()).has_table("study")):
+        return []
     checked(database)
     return database.run(_read)
 
