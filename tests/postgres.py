@@ -83,6 +83,20 @@ def database(folder: str) -> str:
     return url(folder, name)
 
 
+def ask(url: str, question: str) -> list[tuple]:
+    """What a statement answers, on any database of studies."""
+    from sqlalchemy import text
+
+    from shrinkage.store.database import at_url
+
+    database = at_url(url)
+    try:
+        answer = database.run(lambda session: session.execute(text(question)))
+        return [tuple(row) for row in answer] if answer.returns_rows else []
+    finally:
+        database.close()
+
+
 def _log(folder: Path) -> str:
     path = folder / "log"
     return path.read_text()[-2000:] if path.is_file() else ""

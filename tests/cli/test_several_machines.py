@@ -9,26 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import text
 
 import postgres
 from conftest import mixed, tiny_fit
+from postgres import ask
 from shrinkage.search.halving import RUNGS
-from shrinkage.store.database import at_url
 
 from .processes import group, kill, leftovers, start, wait_for
 from .test_interrupts import recomputed
 
 TRIALS = 14
-
-
-def ask(url: str, question: str) -> list[tuple]:
-    database = at_url(url)
-    try:
-        answer = database.run(lambda session: session.execute(text(question)))
-        return [tuple(row) for row in answer] if answer.returns_rows else []
-    finally:
-        database.close()
 
 
 def client_of(out: Path) -> str:

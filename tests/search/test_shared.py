@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import text
 
+import postgres
 from conftest import mixed, tiny_fit
+from postgres import ask
 from search.kills import killed_after
 from search.test_resume import rungs_of, scores_of
 from shrinkage import run
@@ -27,12 +28,6 @@ from shrinkage.store.database import at_url
 from shrinkage.store.tables import Store
 
 
-def execute(url: str, statement: str) -> None:
-    database = at_url(url)
-    database.run(lambda session: session.execute(text(statement)))
-    database.close()
-
-
 def table(study: Path) -> str:
     return str(study.parent / "table.csv")
 
@@ -43,7 +38,7 @@ def begun_and_killed(url: str, study: Path, tiny: Path, out: Path, commits: int,
     with killed_after(commits, patch):
         tiny_fit(table(study), "y", out, tiny, store=url, study="s")
     patch.undo()
-    execute(url, "update claim set until = until - 1000")
+    ask(url, "update claim set until = until - 1000")
 
 
 @pytest.mark.parametrize("commits", [0, 1, 4, 7])
@@ -129,10 +124,10 @@ def test_a_machine_that_was_too_slow_writes_nothing(
         found = real(work)
         if 0 in work.alive and not taken:
             taken.append(work)
-            execute(url, "update claim set owner = 'quick' where what = 'cohort 0'")
+            ask(url, "update claim set owner = 'quick' where what = 'cohort 0'")
         elif taken and len(taken) < 2 and 1 in work.alive:
             taken.append(work)
-            execute(url, "delete from claim where owner = 'quick'")
+            ask(url, "delete from claim where owner = 'quick'")
         return found
 
     monkeypatch.setattr(task, "run", slowly)
@@ -225,8 +220,6 @@ def test_another_table_is_refused_and_leaves_nothing(
 def test_a_folder_keeps_where_its_study_is_and_no_password(
     server: str, study: Path, tiny: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    import postgres
-
     secret = "open-sesame"
     name = postgres.database(server).partition("/@")[0].rpartition("@/")[2].partition("?")[0]
     postgres.execute(
@@ -247,3 +240,25 @@ def test_a_folder_keeps_where_its_study_is_and_no_password(
     assert run.resume(folder, "10s", store=given).result["n_trials"] == 2
     monkeypatch.setenv("PGPASSWORD", secret)
     assert len(run.trials_of(folder)) == 2
+
+
+def test_a_machine_waits_for_what_another_works_on_until_its_claim_runs_out(
+    url: str, study: Path, tiny: Path, tmp_path: Path, monkeypatch
+) -> None:
+    begun_and_killed(url, study, tiny, tmp_path / "a", 1, monkeypatch)
+    ask(url, "update claim set until = until + 5000")
+    waits: list[float] = []
+
+    def waited(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            ask(url, "update claim set until = 0 where what = 'cohort 0'")
+
+    monkeypatch.setattr("shrinkage.search.known._EVERY_S", 0.0)
+    monkeypatch.setattr("shrinkage.search.study.time.sleep", waited)
+    folder = tiny_fit(table(study), "y", tmp_path / "b", tiny, store=url, study="s")
+    assert len(waits) == 3
+    # What one alone tries after trial 0 it has tried before.
+    found = rungs_of(folder)
+    assert set(found) == set(rungs_of(study))
+    assert found[0] == rungs_of(study)[0]
