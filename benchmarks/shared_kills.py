@@ -4,11 +4,12 @@
 
 For each run: two commands begin one study of breast_cancer at once, through a PostgreSQL server
 started here; one is killed with SIGKILL, with its workers, at a uniformly random moment of the
-first `--until` seconds. Nothing helps the other: it waits until the claims run out. A run passes
-where the other exits with 0, every rung and baseline that was in the database at the kill is there
-unchanged, trials are numbered without gaps and no recipe is tried twice, every trial came to its
-end with all of its rungs, no claim is left, and the winner's test scores are recomputed from the
-saved model. `taken`: trials that the killed machine had claimed and the other brought to their end.
+first `--until` seconds after the first trials are there. Nothing helps the other: it waits until
+the claims run out. A run passes where the other exits with 0, every rung and baseline that was in
+the database at the kill is there unchanged, trials are numbered without gaps and no recipe is tried
+twice, every trial came to its end with all of its rungs, no claim is left, and the winner's test
+scores are recomputed from the saved model. `taken`: trials that the killed machine had claimed and
+the other brought to their end.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from kill_resume import TABLE, recomputed
 
 import postgres
-from cli.processes import kill, leftovers, start
+from cli.processes import kill, leftovers, start, wait_for
 from postgres import ask
 from shrinkage.search.halving import RUNGS
 
@@ -65,16 +66,16 @@ def one(server: str, place: Path, moment: float, asked: argparse.Namespace) -> d
     fit = ["fit", TABLE, "--budget", f"{asked.budget}s", "--workers", 1, "--trials", asked.trials]
     fit += ["--recipe", asked.recipe, "--store", url, "--study", "s", "--out"]
     unlucky, other = start(*fit, place / "one"), start(*fit, place / "other")
-    time.sleep(moment)
+    links = [place / name / "store.json" for name in ("one", "other")]
+    begun = wait_for(
+        lambda: all(path.is_file() for path in links) and ask(url, "select 1 from trial"),
+        asked.budget,
+    )
+    time.sleep(moment if begun else 0)
     ended = unlucky.poll() is not None
     kill(unlucky, whole_group=True)
-    begun = bool(ask(url, "select 1 from pg_tables where tablename = 'file'"))
-    before, scored, held = set(), set(), []
-    if begun:
-        before, scored = set(ask(url, _SCORES)), set(ask(url, _BASELINES))
-        link = place / "one" / "store.json"
-        name = json.loads(link.read_text())["client"] if link.is_file() else ""
-        held = ask(url, _HELD.format(name))
+    before, scored = set(ask(url, _SCORES)), set(ask(url, _BASELINES))
+    held = ask(url, _HELD.format(json.loads(links[0].read_text())["client"]))
     began = time.time()
     _, error = other.communicate(timeout=asked.budget + 120)
     if other.returncode:

@@ -52,7 +52,8 @@ def fit(
     store: Annotated[
         str | None,
         typer.Option(
-            help="PostgreSQL URL of a study that several machines work on.", metavar="URL"
+            help="PostgreSQL URL of a study on several machines; password: PGPASSWORD.",
+            metavar="URL",
         ),
     ] = None,
     study: Annotated[str | None, typer.Option(help="Its name there; joined if it exists.")] = None,

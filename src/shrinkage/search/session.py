@@ -184,6 +184,8 @@ def _go(
     with closing(store), _resumable(folder), _logged(folder.log), store.claims.held():
         try:
             folder.sweep()
+            if store.shared:
+                log.info("study '%s' on %s, as %s", store.study().name, store.name, store.client)
             study = _study(folder, store, settings, cut, clock, watch)
             try:
                 study.run(pool)

@@ -332,6 +332,7 @@ class Study:
 
     def _commit(self, cohort: Cohort, found: task.Result) -> None:
         """Write a finished rung, whole, and decide who goes on."""
+        self.known.news(at_once=True)
         cohort.busy = False
         rung, last = cohort.rung, cohort.rung == len(RUNGS) - 1
         if found.halted:

@@ -6,6 +6,7 @@ Whether it has is asked of the database's clock alone: those of the clients may 
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -95,6 +96,8 @@ class Claims:
                 self.database.impatient.run(lambda session: session.execute(every))
 
     def _beat(self, stop: Event) -> None:
+        # Ctrl-C is the main thread's, which may not want to hear it while it starts a process.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         while not stop.wait(BEAT_S):
             # Who works will find out, and say so.
             with suppress(BadInput):
