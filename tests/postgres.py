@@ -57,6 +57,7 @@ def serving() -> Iterator[str]:
         (data / "pg_hba.conf").write_text(f"local all guarded scram-sha-256\n{rules}")
         log = str(folder / "log")
         call("pg_ctl", "-D", str(data), "-l", log, "-o", options, "-w", "-t", "60", "start")
+        execute(str(folder), "create role guarded login superuser")
         yield str(folder)
         call("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
     finally:
@@ -74,6 +75,11 @@ def execute(folder: str, *statements: str, database: str = "postgres") -> None:
     with psycopg.connect(url(folder, database), autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement)  # pyright: ignore
+
+
+def guard(folder: str, password: str) -> None:
+    """The user `guarded`, who may do all, has to give this password."""
+    execute(folder, f"alter role guarded password '{password}'")
 
 
 def database(folder: str) -> str:

@@ -102,8 +102,7 @@ WRONG = [
 
 @pytest.fixture
 def guarded(server: str) -> str:
-    role = "create role guarded login password 'another'"
-    postgres.execute(server, "drop role if exists guarded", role)
+    postgres.guard(server, "another")
     return server
 
 

@@ -222,11 +222,7 @@ def test_a_folder_keeps_where_its_study_is_and_no_password(
 ) -> None:
     secret = "open-sesame"
     name = postgres.database(server).partition("/@")[0].rpartition("@/")[2].partition("?")[0]
-    postgres.execute(
-        server,
-        "drop role if exists guarded",
-        f"create role guarded login superuser password '{secret}'",
-    )
+    postgres.guard(server, secret)
     given = postgres.url(server, name, "guarded", secret)
     folder = tiny_fit(table(study), "y", tmp_path / "a", tiny, store=given, study="s", trials=2)
     link = json.loads((folder / "store.json").read_text())
