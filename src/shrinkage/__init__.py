@@ -1,6 +1,6 @@
 """shrinkage: find the training recipe under which a neural network generalizes, and prove it.
 
-from shrinkage import Classifier, Regressor, fit, Recipe, Space
+from shrinkage import Classifier, Regressor, fit, ablate, Recipe, Space
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from shrinkage.estimator import Classifier, Regressor
     from shrinkage.model import Model
     from shrinkage.recipe import Recipe
-    from shrinkage.run import Run, fit, resume
+    from shrinkage.run import Run, ablate, fit, resume
     from shrinkage.space import Space
 
 __version__ = "0.1.0"
@@ -26,6 +26,7 @@ _HOMES = {
     "Model": "model",
     "Recipe": "recipe",
     "Run": "run",
+    "ablate": "run",
     "fit": "run",
     "resume": "run",
     "Space": "space",
@@ -41,6 +42,7 @@ __all__ = [
     "Run",
     "Space",
     "__version__",
+    "ablate",
     "fit",
     "resume",
 ]

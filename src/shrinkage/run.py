@@ -7,6 +7,7 @@ run.model.predict(frame);  run.recipe;  run.result["scores"]
 from __future__ import annotations
 
 import json
+import math
 import time
 import warnings
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 
 from shrinkage.data.source import Table, read
 from shrinkage.errors import BadInput, NoEffectWarning
-from shrinkage.evidence import optimism
+from shrinkage.evidence import ablation, optimism
 from shrinkage.model import Model
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import Function
@@ -221,6 +222,34 @@ def resume(
     given = Path(folder), optimism.of_study, None if budget is None else seconds(budget)
     result = session.resume(*given, metric=metric, store=store, started=started, watch=watch)
     return Run(Path(folder), result)
+
+
+def ablate(
+    folder: str | Path,
+    *,
+    seeds: int = 10,
+    budget: str | float = "5m",
+    margin: float | None = None,
+    metric: Function | None = None,
+    workers: int | None = None,
+    started: float | None = None,
+    watch: Watch = nobody,
+) -> dict[str, Any]:
+    """What each ingredient of a study's winner bought: what ablation.json and ablation.md hold.
+
+    seeds: trainings of every arm, fewer where the budget ends. budget: seconds or "5m".
+    margin: a difference that does not matter, in the metric's unit; None: see `evidence.ablate`.
+    metric: the function that the study is judged by, where `fit` was given one.
+    Raises BadInput where the folder holds no finished study, or there is no time for two seeds.
+    """
+    if seeds < 2 or not (margin is None or 0 <= margin < math.inf):
+        raise BadInput(
+            f"seeds={seeds}, margin={margin}: expected two seeds or more, and no less "
+            "than 0 for the margin"
+        )
+    given = Path(folder), opened(folder).result, metric
+    asked = ablation.Asked(seeds, seconds(budget), margin, workers, started or time.time())
+    return ablation.ablated(*given, asked, watch)
 
 
 def opened(folder: str | Path) -> Run:

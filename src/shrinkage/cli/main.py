@@ -16,7 +16,16 @@ STARTED = time.time()
 
 import typer  # noqa: E402
 
-from shrinkage.cli import fit, ingredients, predict, recipe, resume, show, studies  # noqa: E402
+from shrinkage.cli import (  # noqa: E402
+    ablate,
+    fit,
+    ingredients,
+    predict,
+    recipe,
+    resume,
+    show,
+    studies,
+)
 from shrinkage.errors import BadInput, Interrupted, NoEffectWarning  # noqa: E402
 
 _INTERRUPTED = 130
@@ -28,7 +37,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (fit.fit, resume.resume, predict.predict, show.show, studies.studies, recipe.recipe):
+for command in (
+    fit.fit,
+    resume.resume,
+    predict.predict,
+    show.show,
+    ablate.ablate,
+    studies.studies,
+    recipe.recipe,
+):
     app.command()(command)
 app.command()(ingredients.ingredients)
 

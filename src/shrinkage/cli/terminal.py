@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
 from shrinkage.search.events import Progress, Watch, nobody
 
@@ -226,6 +227,31 @@ def print_result(result: dict[str, Any], folder: str) -> None:
         console.print(line, markup=False, soft_wrap=True)  # commands are copied whole
 
 
+def print_ablation(result: dict[str, Any], folder: str) -> None:
+    """Verdicts, what may be concluded, and where the rest is."""
+    from shrinkage.evidence import words
+
+    style = {"helps": "bold green", "hurts": "bold red"}
+    found = plain_table("ingredient", "setting")
+    found.columns[1].no_wrap, found.columns[1].overflow = False, "fold"
+    found.add_column(words.title(result).replace(" in ", "\nin "), justify="right", no_wrap=True)
+    found.add_column("95 % interval", justify="right", no_wrap=True)
+    found.add_column("verdict", no_wrap=True)
+    for row in words.table(result):
+        found.add_row(*map(Text, row), style="dim" if row[0] == "placebo" else style.get(row[-1]))
+    console.print()
+    console.print(found)
+    console.print()
+    for line in (*words.conclusions(result, folder), words.provenance(result)):
+        console.print(line, markup=False, soft_wrap=True)
+    console.print(
+        f"Saved in {folder}: ablation.json, and ablation.md with each ingredient alone, pairs and "
+        "the way from the plain network.",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
 def print_plan(plan: Plan) -> None:
     """What `fit --dry-run` says."""
     workers = f"{plan.workers} processes" if plan.workers else "one process"
@@ -270,6 +296,7 @@ def _line(progress: Progress) -> str:
     parts = [f"{_clock(progress.left_s)} left"]
     if progress.tried:
         parts.append(f"{progress.tried} trials")
+    if progress.tried or progress.alive:
         parts.append(f"{progress.alive} networks in training")
     if progress.best is not None:
         parts.append(f"best {pretty(progress.metric)} {number(progress.best)}")

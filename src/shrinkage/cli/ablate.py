@@ -1,0 +1,43 @@
+"""`shrinkage ablate`: what each ingredient of the winner bought."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def ablate(
+    folder: Annotated[str, typer.Argument(help="The folder of a run.", metavar="DIR")],
+    seeds: Annotated[int, typer.Option(help="Trainings of every arm, at most.", min=2)] = 10,
+    budget: Annotated[str, typer.Option(help="Time for everything: 90s, 5m, 1h.")] = "5m",
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            help="A difference that does not matter; default: 0.005 of a score, 1 % of a loss.",
+            min=0.0,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; default: one a core. 0: none but this one.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print ablation.json.")] = False,
+) -> None:
+    """Train the winner without each of its ingredients, and say what each one bought.
+
+    Example: shrinkage ablate run --seeds 10 --budget 5m
+    """
+    from shrinkage.cli import main
+    from shrinkage.engine import local
+
+    with local.warming(workers):
+        from shrinkage import run as program
+        from shrinkage.cli import terminal
+
+        asked = {"seeds": seeds, "budget": budget, "margin": margin, "workers": workers}
+        with terminal.live(as_json) as watch:
+            result = program.ablate(folder, **asked, started=main.STARTED, watch=watch)
+    if as_json:
+        terminal.print_json(result)
+    else:
+        terminal.print_ablation(result, folder)

@@ -1,0 +1,124 @@
+"""One piece of an ablation: train some recipes with one seed on every fold, and score them.
+
+The scores are on rows that neither trained nor stopped these networks. They are taken on each part
+of those rows, and on what is left of the part without each group of rows, so that a jackknife can
+tell what the rows' chance is (`evidence.stats`). Each recipe leaves one small file; a recipe and
+seed whose file is there is not trained again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shrinkage import scores
+from shrinkage.engine import arrays
+from shrinkage.engine.task import Problem, cohort_of, scaling_of, score_of
+from shrinkage.files import replacing
+from shrinkage.population.predict import predict
+from shrinkage.population.train import Training, advance
+from shrinkage.recipe import Recipe
+
+JUDGED = "judged"
+"""Beside the arrays of a scaling lie those of the rows to be scored, one fold each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Rows that are scored together: which of their fold's, and the group of each."""
+
+    fold: int
+    rows: np.ndarray
+    groups: np.ndarray
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """recipes: of one signature. parts: of the rows to be scored; groups: how many, J.
+
+    Files lie in problem.folder: arrays, and what this leaves.
+    deadline: when to halt, in seconds of time.time().
+    """
+
+    problem: Problem
+    recipes: tuple[Recipe, ...]
+    seed: int
+    parts: tuple[Part, ...]
+    groups: int
+    deadline: float
+
+
+def path_of(folder: Path, recipe: Recipe, seed: int) -> Path:
+    """Where the scores of a recipe and a seed lie: [P, 1 + J]."""
+    return folder / f"{recipe.hash}-{seed:016x}.npy"
+
+
+def judged_of(folder: Path, scaling: str) -> Path:
+    return folder / f"{scaling}.{JUDGED}.safetensors"
+
+
+def run(work: Scoring) -> float | None:
+    """Do it; returns the seconds it took, None where the time was up first."""
+    began, problem = time.perf_counter(), work.problem
+    folds = problem.folds
+    cohort = cohort_of(problem, tuple(enumerate(work.recipes)), work.seed)
+    path = judged_of(problem.folder, scaling_of(work.recipes[0]))
+    judged = arrays.read(path, folds, problem.shape.outputs, problem.task, problem.device).folds
+    training, total = Training.begin(cohort), cohort.total_steps
+    score = score_of(problem.metric)
+    training = advance(training, total, score, lambda: time.time() > work.deadline)
+    if training.alive and training.state.step < total:
+        return None
+    predictions: list[list[Tensor]] = []
+    for number in range(len(work.recipes)):
+        members = list(range(number * folds, (number + 1) * folds))
+        outcomes = [training.outcome(member) for member in members]
+        weights = torch.cat([outcome.weights for outcome in outcomes])
+        statistics = torch.cat([outcome.statistics for outcome in outcomes])
+        samples = [fold.validation for fold in judged]
+        found = predict(cohort.select(members), weights, statistics, samples)
+        broken = [outcome.reason is not None for outcome in outcomes]
+        predictions.append(
+            [torch.full_like(p, torch.nan) if b else p for p, b in zip(found, broken, strict=True)]
+        )
+    table = np.stack([_of_part(work, part, predictions, judged) for part in work.parts], 1)
+    for recipe, values in zip(work.recipes, table, strict=True):
+        path = path_of(problem.folder, recipe, work.seed)
+        with replacing(path, sync=False) as temporary, open(temporary, "wb") as file:
+            np.save(file, values)
+    return time.perf_counter() - began
+
+
+def _of_part(work: Scoring, part: Part, predictions: list[list[Tensor]], judged) -> np.ndarray:
+    """Scores of each recipe on a part, and without each group of its rows, [R, 1 + J]."""
+    rows = torch.from_numpy(part.rows)
+    output = torch.stack([each[part.fold].cpu()[rows] for each in predictions])
+    target = judged[part.fold].validation.target.cpu()[rows]
+    whole = leaving_out(scores.find(work.problem.metric), output, target, part.groups, work.groups)
+    return whole.numpy()
+
+
+def leaving_out(
+    metric: scores.Metric, output: Tensor, target: Tensor, group: np.ndarray, groups: int
+) -> Tensor:
+    """The score on all rows, and without each group of them, larger is better, float64 [M, 1 + J].
+
+    output: [M, n, C] or [M, n].   target: [n].   group: [n], in 0..J-1.
+    Where nothing can be said without a group (all rows are in it, or all of a class), it is taken
+    to be as the others.
+    """
+    whole = scores.goodness(metric, metric.function(output, target))
+    found = [whole]
+    for number in range(groups):
+        kept = torch.from_numpy(group != number)
+        if kept.all() or not kept.any():
+            found.append(whole)
+            continue
+        without = scores.goodness(metric, metric.function(output[:, kept], target[kept]))
+        found.append(torch.where(torch.isnan(without), whole, without))
+    return torch.stack(found, 1).double().cpu()

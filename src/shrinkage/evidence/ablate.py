@@ -1,0 +1,293 @@
+"""Ablation: what each ingredient of the winner bought, with an interval and a verdict.
+
+    effect of X = score of the winner's recipe - score of the recipe without X,   each at its rate
+
+All arms are trained with the same seeds on the same rows, in the same order and with the same
+masks, each at three learning rates of which it is judged by one that other rows chose
+(`stats.tuned`). Seeds are new ones: the luck of the search's seed is not counted as the recipe's.
+The placebo is the winner's recipe with other seeds, judged by the same rule as everything else.
+
+Then, as time allows: each ingredient alone on the plain network; the strongest pairs, two by two;
+and the way from the plain network to the winner, at each step by what gains most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from shrinkage import scores
+from shrinkage.engine import scoring
+from shrinkage.errors import BadInput
+from shrinkage.evidence import arms, stats
+from shrinkage.evidence.arms import Arm, Grid, Switch
+from shrinkage.evidence.design import Design, designed
+from shrinkage.evidence.rounds import Rounds, Wanted
+from shrinkage.evidence.studied import Studied
+from shrinkage.randomness import derive
+from shrinkage.recipe import Recipe
+
+FEWEST_SEEDS = 2
+PAIRED = 3
+"""So many of the strongest ingredients are looked at two by two."""
+
+WINNER, PLACEBO, PLAIN = "winner", "placebo", "plain"
+
+MARGIN = 0.005
+"""Of scores between 0 and 1; of losses the margin is twice this share of the winner's own."""
+
+
+@dataclass
+class Ablation:
+    """What is known so far. seeds: of the ablation; other: of the placebo.
+
+    values: [S, J] by arm, pseudo-values at the rates that cross-fitting picked.
+    picked: those rates, by arm, one a part of the rows.
+    """
+
+    study: Studied
+    design: Design
+    switches: list[Switch]
+    idle: list[str]
+    rounds: Rounds
+    seeds: tuple[int, ...]
+    other: tuple[int, ...]
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+    picked: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        return [switch.name for switch in self.switches]
+
+    def read(self, arm: Arm, seeds: Sequence[int]) -> None:
+        """Take up an arm's scores, and pick its rates."""
+        folder = self.design.problem.folder
+        table = np.array(
+            [[np.load(scoring.path_of(folder, r, s)) for s in seeds] for r in arm.recipes]
+        )
+        # A part on which the metric is not defined, such as the AUC of one class, has no say.
+        defined = np.isfinite(table[..., 0]).any((0, 1))
+        table = table[:, :, defined] if defined.any() else table
+        picks = stats.tuned(table[..., 0])
+        chosen = np.stack([table[rate, :, part] for part, rate in enumerate(picks)], 1)
+        self.values[arm.name] = stats.pseudo_values(chosen.mean(1))
+        self.picked[arm.name] = [arm.recipes[rate].get("optimizer").lr for rate in picks]
+
+    def contrast(self, plus: Sequence[str], minus: Sequence[str]) -> stats.Estimate | None:
+        """Some arms less others; None where one of them diverged at every rate."""
+        sums = (np.sum([self.values[name] for name in names], 0) for names in (plus, minus))
+        y = np.subtract(*sums)
+        return stats.estimate(y) if np.isfinite(y).all() else None
+
+    def between(self, better: str, worse: str) -> stats.Estimate | None:
+        return self.contrast([better], [worse])
+
+    def train(self, asked: Sequence[Arm], phase: str) -> bool:
+        """Whether there was time for all of these arms at all seeds; then they are read."""
+        wanted: list[list[Wanted]] = [
+            [(recipe, seed) for arm in asked for recipe in arm.recipes] for seed in self.seeds
+        ]
+        whole = self.rounds.run(wanted, phase) == len(wanted)
+        if whole:
+            for arm in asked:
+                self.read(arm, self.seeds)
+        return whole
+
+
+def ablate(
+    study: Studied, rounds_of: Callable[[Design], Rounds], seeds: int, margin: float | None
+) -> dict[str, Any]:
+    """Everything that ablation.json holds, but for the time it took.
+
+    rounds_of: a design to what trains on it. seeds: at most so many, fewer where time ends.
+    margin: a difference that does not matter; None: `MARGIN`.
+    Raises BadInput where there is nothing to take out, or no time for two seeds.
+    """
+    problem = study.problem
+    switches, idle = arms.switches(study.winner, study.plain, problem.task, problem.shape)
+    plain = arms.as_long(study.plain, study.winner)
+    near = arms.around(study.winner, plain)
+    whole = near.arm(WINNER, study.winner)
+    removed = [near.arm(f"without {s.name}", s.turned_off(study.winner)) for s in switches]
+    design = designed(study.rows, problem, [study.winner, plain], study.folder, study.seed)
+    found = Ablation(
+        study,
+        design,
+        switches,
+        idle,
+        rounds_of(design),
+        tuple(derive(study.seed, "ablation", i) for i in range(seeds)),
+        tuple(derive(study.seed, "ablation.placebo", i) for i in range(seeds)),
+    )
+    _leave_out(found, whole, removed)
+    given = _margin(found) if margin is None else margin
+    result = _first_table(found, given)
+    result["alone"] = _alone(found, plain, given)
+    result["pairs"] = _pairs(found, near, result["ingredients"])
+    result["path"] = _path(found, plain)
+    return result
+
+
+def _leave_out(found: Ablation, whole: Arm, removed: Sequence[Arm]) -> None:
+    """Train the winner, the winner without each ingredient, and the placebo."""
+    wanted: list[list[Wanted]] = []
+    for seed, other in zip(found.seeds, found.other, strict=True):
+        same = [(recipe, seed) for arm in (whole, *removed) for recipe in arm.recipes]
+        wanted.append([*same, *((recipe, other) for recipe in whole.recipes)])
+    done = found.rounds.run(wanted, "seed")
+    if done < FEWEST_SEEDS:
+        one = found.rounds.spent / max(1, found.rounds.slots)
+        raise BadInput(
+            f"time for {done} of at least {FEWEST_SEEDS} seeds ({one:.0f} s went into "
+            f"{found.rounds.networks} networks);\nwhat was trained is kept: the same command "
+            "goes on from there, or give it more time with --budget"
+        )
+    found.seeds, found.other = found.seeds[:done], found.other[:done]
+    for arm in (whole, *removed):
+        found.read(arm, found.seeds)
+    found.read(Arm(PLACEBO, whole.recipes), found.other)
+
+
+def _margin(found: Ablation) -> float:
+    """Of a metric between 0 and 1: 0.005. Of a loss: 1 % of the winner's. Of a function: 0."""
+    metric = scores.find(found.design.problem.metric)
+    if metric.name.startswith(scores.OWN):
+        return 0.0
+    return MARGIN if metric.greater_is_better else 2 * MARGIN * abs(_score(found, WINNER) or 0)
+
+
+def _score(found: Ablation, arm: str) -> float | None:
+    """An arm's score in the metric's own unit and sign."""
+    value = float(found.values[arm].mean())
+    if not np.isfinite(value):
+        return None
+    return float(scores.goodness(found.design.problem.metric, value))
+
+
+def _first_table(found: Ablation, margin: float) -> dict[str, Any]:
+    effects = {name: found.between(WINNER, f"without {name}") for name in found.names}
+    effects[PLACEBO] = found.between(WINNER, PLACEBO)
+    told = judged(effects, margin)
+    for switch in found.switches:
+        name = switch.name
+        told[name] |= {
+            "role": switch.role,
+            "setting": switch.setting,
+            "score_without": _score(found, f"without {name}"),
+            "rates": sorted(set(found.picked[f"without {name}"])),
+        }
+    placebo = told.pop(PLACEBO)
+    return {
+        "score": _score(found, WINNER),
+        "rates": sorted(set(found.picked[WINNER])),
+        "margin": margin,
+        "seeds": len(found.seeds),
+        "ingredients": told,
+        "placebo": placebo,
+        "idle": found.idle,
+    }
+
+
+def judged(effects: dict[str, stats.Estimate | None], margin: float) -> dict[str, dict[str, Any]]:
+    """What is said of each of a family of effects, Holm's correction being over all of them.
+
+    None, of an arm that diverged at every rate, has the verdict "diverged".
+    """
+    known = {name: found for name, found in effects.items() if found is not None}
+    adjusted = dict(zip(known, stats.holm([e.p_value for e in known.values()]), strict=True))
+    told: dict[str, dict[str, Any]] = {}
+    for name, found in effects.items():
+        if found is None:
+            told[name] = {"effect": None, "verdict": "diverged"}
+            continue
+        said = stats.verdict(found, adjusted[name], margin)
+        more = stats.seeds_needed(found, len(known), margin) if said == "no evidence" else None
+        told[name] = {
+            "effect": found.mean,
+            "interval": list(found.interval()),
+            "standard_error": found.error,
+            "degrees": found.degrees,
+            "p_value": found.p_value,
+            "p_adjusted": adjusted[name],
+            "verdict": said,
+            "seeds_needed": more,
+        }
+    return told
+
+
+def _alone(found: Ablation, plain: Recipe, margin: float) -> dict[str, Any] | None:
+    """Each ingredient on the plain network; None without the time for it."""
+    grid = arms.between(found.study.winner, plain)
+    each = {switch.name: arms.with_(plain, [switch]) for switch in found.switches}
+    asked = [grid.arm(f"alone {name}", r) for name, r in each.items() if r is not None]
+    asked.insert(0, grid.arm(PLAIN, plain))
+    if not found.train(asked, "alone"):
+        return None
+    names = [arm.name for arm in asked[1:]]
+    told = judged({n.removeprefix("alone "): found.between(n, PLAIN) for n in names}, margin)
+    return {"score": _score(found, PLAIN), "rates": found.picked[PLAIN], "ingredients": told}
+
+
+def _pairs(found: Ablation, near: Grid, first: dict[str, dict]) -> list[dict[str, Any]] | None:
+    """What the strongest ingredients do together beyond the sum of both; None without time.
+
+    synergy = (winner - without A) - (without B - without both)
+    """
+    ranked = sorted(found.switches, key=lambda s: -abs(first[s.name]["effect"] or 0))
+    chosen = list(combinations(ranked[:PAIRED], 2))
+    asked = [
+        near.arm(f"without {a.name} {b.name}", arms.without(found.study.winner, [a, b]))
+        for a, b in chosen
+    ]
+    if not asked or not found.train(asked, "pairs"):
+        return None
+    effects = {
+        arm.name: found.contrast([WINNER, arm.name], [f"without {a.name}", f"without {b.name}"])
+        for arm, (a, b) in zip(asked, chosen, strict=True)
+    }
+    told = judged(effects, 0.0).values()
+    return [{"pair": [a.name, b.name], **each} for (a, b), each in zip(chosen, told, strict=True)]
+
+
+def _path(found: Ablation, plain: Recipe) -> list[dict[str, Any]] | None:
+    """From the plain network to the winner, at each step the ingredient that gains most.
+
+    Gains of single steps flatter, as they were chosen by these numbers; `over_plain` at the end
+    does not. None without the time for the first step; a way that ends early lacks time.
+    """
+    grid = arms.between(found.study.winner, plain)
+    if PLAIN not in found.values:
+        return None
+    done, left, path, last = [], list(found.switches), [], PLAIN
+    while left:
+        tried = {s.name: arms.with_(plain, [*done, s]) for s in left}
+        label = " ".join(switch.name for switch in done)
+        asked = [grid.arm(f"{label} + {n}", r) for n, r in tried.items() if r is not None]
+        if not asked or not found.train(asked, "path"):
+            break
+        finite = [arm for arm in asked if np.isfinite(found.values[arm.name]).all()]
+        if not finite:
+            break
+        best = max(finite, key=lambda arm: float(found.values[arm.name].mean()))
+        name = best.name.removeprefix(f"{label} + ")
+        step, whole = found.between(best.name, last), found.between(best.name, PLAIN)
+        assert step is not None
+        assert whole is not None
+        path.append(
+            {
+                "ingredient": name,
+                "score": _score(found, best.name),
+                "gain": step.mean,
+                "over_plain": whole.mean,
+                "interval": list(whole.interval()),
+            }
+        )
+        (switch,) = (s for s in left if s.name == name)
+        done.append(switch)
+        left.remove(switch)
+        last = best.name
+    return path or None

@@ -1,0 +1,120 @@
+"""What an ablation trains and judges on: the study's training rows, cut so that no row does both.
+
+Each fold's validation rows judge. Recipes that stop early, or whose rate follows a plateau, look at
+validation rows while they train: they get rows set aside from the fold's training part, so that an
+epoch that was lucky on the rows that judge is nobody's gain. All arms have the same rows.
+Rows that judge are in parts, for rates are chosen on other parts than they are judged on
+(`stats.tuned`): the folds of the study's first repeat, or a holdout cut in five.
+Test rows are never touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from shrinkage import scores
+from shrinkage.data.split import Fold, test_split
+from shrinkage.engine import arrays, scoring
+from shrinkage.engine.scoring import Part
+from shrinkage.engine.task import Problem
+from shrinkage.population import dataset
+from shrinkage.randomness import derive
+from shrinkage.recipe import Recipe
+from shrinkage.search.baseline import repeats_of
+from shrinkage.search.rows import Rows, prepare
+
+FORMAT = 1
+"""Of the files; another format's scores are not read."""
+
+GROUPS = 50
+"""Groups of rows a jackknife leaves out; more would tell little more of their chance."""
+
+PARTS = 5
+"""Of a holdout."""
+
+ASIDE = 0.15
+"""Share of a fold's training rows that recipes may watch where one of them watches any."""
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """problem: of the study, with arrays of its own. parts, groups: as `engine.scoring` has them.
+
+    trained, watched, judged: positions among the training rows, by fold.
+    """
+
+    problem: Problem
+    rows: Rows
+    parts: tuple[Part, ...]
+    groups: int
+    trained: tuple[np.ndarray, ...]
+    watched: tuple[np.ndarray, ...]
+    judged: tuple[np.ndarray, ...]
+
+    def prepare(self, scaling: str) -> None:
+        """Write the arrays of a scaling when they are first asked for."""
+        folder = self.problem.folder
+        path = folder / f"{scaling}.safetensors"
+        if path.exists():
+            return
+        arrays.write(self._dataset(scaling, self.judged), scoring.judged_of(folder, scaling))
+        arrays.write(self._dataset(scaling, self.watched), path)
+
+    def _dataset(self, scaling: str, beside: Iterable[np.ndarray]) -> dataset.Dataset:
+        folds = [Fold(train, other) for train, other in zip(self.trained, beside, strict=True)]
+        return prepare(self.rows, scaling, folds)[0]
+
+
+def watches(recipe: Recipe) -> bool:
+    """Whether its training looks at validation rows."""
+    plateau = recipe.get("plateau")
+    return recipe.get("early_stopping") is not None or (
+        plateau is not None and plateau.watch == "validation"
+    )
+
+
+def designed(
+    rows: Rows, problem: Problem, recipes: Iterable[Recipe], folder: Path, seed: int
+) -> Design:
+    """The design for these recipes; its files lie in a folder of its own, below `folder`."""
+    aside = any(watches(recipe) for recipe in recipes)
+    folds = [rows.folds[k] for k in repeats_of(rows)[0]]
+    task, target = rows.schema.task, rows.target(rows.train)
+    trained, watched = [], []
+    for number, fold in enumerate(folds):
+        kept, other = fold.train, fold.validation
+        if aside:
+            draw = derive(seed, "ablation.watched", number) % 2**32
+            inner, outer = test_split(target[fold.train], task, ASIDE, draw)
+            kept, other = fold.train[inner], fold.train[outer]
+        trained.append(kept)
+        watched.append(other)
+    judged = tuple(fold.validation for fold in folds)
+    codes = target if task == "classification" else np.zeros(len(target), int)
+    group = _spread(codes, GROUPS, derive(seed, "ablation.groups"))
+    if len(folds) > 1:
+        places = [(k, np.arange(len(at))) for k, at in enumerate(judged)]
+    else:
+        part = _spread(codes[judged[0]], PARTS, derive(seed, "ablation.parts"))
+        places = [(0, np.flatnonzero(part == number)) for number in range(PARTS)]
+    parts = tuple(Part(k, at, group[judged[k]][at]) for k, at in places)
+    about = [FORMAT, aside, ASIDE, GROUPS, PARTS, len(folds), scores.name_of(problem.metric), seed]
+    name = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:8]
+    place = folder / name
+    place.mkdir(parents=True, exist_ok=True)
+    its = replace(problem, folder=place, folds=len(folds))
+    return Design(its, rows, parts, GROUPS, tuple(trained), tuple(watched), judged)
+
+
+def _spread(codes: np.ndarray, groups: int, seed: int) -> np.ndarray:
+    """[n] group of each row, in 0..groups-1: every class is spread evenly."""
+    random = np.random.default_rng(seed)
+    found = np.empty(len(codes), np.int64)
+    found[np.lexsort((random.random(len(codes)), codes))] = np.arange(len(codes)) % groups
+    return found

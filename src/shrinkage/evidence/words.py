@@ -1,0 +1,175 @@
+"""An ablation in words: the rows of its table, and what a reader may conclude."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from shrinkage import scores
+
+
+def title(result: dict[str, Any]) -> str:
+    """What an effect is: "gain in accuracy", or how much lower a loss is."""
+    name = pretty(result["metric"])
+    return f"gain in {name}" if result["greater_is_better"] else f"{name} lower by"
+
+
+def pretty(metric: str) -> str:
+    own = metric.startswith(scores.OWN)
+    return metric.removeprefix(scores.OWN) if own else scores.find(metric).pretty
+
+
+def table(result: dict[str, Any]) -> list[tuple[str, ...]]:
+    """(ingredient, setting, effect, interval, verdict) of each, the largest effect first.
+
+    The placebo stands last.
+    """
+    ranked = sorted(result["ingredients"].items(), key=_place)
+    rows = [_row(name, told["setting"], told) for name, told in ranked]
+    return [*rows, _row("placebo", "other seeds only", result["placebo"])]
+
+
+def _place(item: tuple[str, dict[str, Any]]) -> float:
+    """Without what training diverges comes first."""
+    effect = item[1]["effect"]
+    return -math.inf if effect is None else -effect
+
+
+def _row(name: str, setting: str, told: dict[str, Any]) -> tuple[str, ...]:
+    if told["effect"] is None:
+        return name, setting, "-", "-", told["verdict"]
+    low, high = told["interval"]
+    ends = f"{signed(low)} to {signed(high)}"
+    return name, setting, signed(told["effect"]), ends, told["verdict"]
+
+
+def signed(value: float) -> str:
+    """Four digits after the point for everyday sizes, the sign always there."""
+    return f"{value:+.4f}" if abs(value) < 100 else f"{value:+,.1f}"
+
+
+def conclusions(result: dict[str, Any], folder: str) -> list[str]:
+    """What may be concluded, and what is missing for more."""
+    told = result["ingredients"]
+    by: dict[str, list[str]] = {}
+    for name, each in told.items():
+        by.setdefault(each["verdict"], []).append(name)
+    lines = [_found(by, len(told), result), _noise(result)]
+    if undecided := {name: told[name]["seeds_needed"] for name in by.get("no evidence", [])}:
+        lines.append(_needed(undecided, folder))
+    if result["seeds"] < result["seeds_asked"]:
+        lines.append(
+            f"{result['seeds']} of {result['seeds_asked']} seeds fitted the budget of "
+            f"{result['budget_s']:.0f} s; with more time the same command goes on from there."
+        )
+    lines += result["idle"]
+    return lines
+
+
+def _found(by: dict[str, list[str]], count: int, result: dict[str, Any]) -> str:
+    parts = []
+    if "helps" in by:
+        parts.append(f"{_and(by['helps'])} {_verb('help', by['helps'])}")
+    if "hurts" in by:
+        parts.append(f"{_and(by['hurts'])} {_verb('hurt', by['hurts'])}")
+    if "diverged" in by:
+        parts.append(f"without {_and(by['diverged'])} training diverges")
+    sure = "; ".join(parts) or "None has an effect that is sure"
+    same = by.get("equivalent", [])
+    tail = ""
+    if same:
+        makes = "makes" if len(same) == 1 else "make"
+        margin = f"{result['margin']:.3g}" if result["margin"] else "anything"
+        tail = f" {_and(same)} {makes} no difference beyond {margin}."
+    return f"Of {count} ingredients: {sure}.{tail}"
+
+
+def _noise(result: dict[str, Any]) -> str:
+    told = result["placebo"]
+    if told["effect"] is None:
+        return "The winner's recipe diverges with some seeds: nothing can be compared with it."
+    low, high = told["interval"]
+    return (
+        f"What noise alone looks like: other seeds changed {pretty(result['metric'])} by "
+        f"{signed(told['effect'])} (95 % interval {signed(low)} to {signed(high)})."
+    )
+
+
+def _needed(wanted: dict[str, int | None], folder: str) -> str:
+    seeds = {name: count for name, count in wanted.items() if count is not None}
+    rows = [name for name, count in wanted.items() if count is None]
+    parts = []
+    if seeds:
+        listed = ", ".join(f"{name} about {count}" for name, count in seeds.items())
+        most = max(seeds.values())
+        parts.append(
+            f"If effects are as they seem, a verdict takes this many seeds: {listed} "
+            f"(shrinkage ablate {folder} --seeds {most})."
+        )
+    if rows:
+        parts.append(f"For {_and(rows)} more seeds would not do; more rows might.")
+    return " ".join(parts)
+
+
+def markdown(result: dict[str, Any], folder: str) -> str:
+    """The whole ablation as a page."""
+    heads = ("ingredient", "setting", title(result), "95 % interval", "verdict")
+    lines = ["# What each ingredient bought", "", *_markdown_table(heads, table(result)), ""]
+    lines += [f"- {line}" for line in conclusions(result, folder)]
+    if result["alone"]:
+        rows = [
+            _row(name, "", told)[:1] + _row(name, "", told)[2:]
+            for name, told in result["alone"]["ingredients"].items()
+        ]
+        heads_ = (heads[0], *heads[2:])
+        lines += ["", "## Alone on the plain network", "", *_markdown_table(heads_, rows)]
+    if result["pairs"]:
+        rows = [_row(" + ".join(told["pair"]), "", told) for told in result["pairs"]]
+        rows = [row[:1] + row[2:4] for row in rows]
+        heads_ = ("pair", "beyond the sum of both", "95 % interval")
+        lines += ["", "## Together", "", *_markdown_table(heads_, rows)]
+    if result["path"]:
+        rows = [
+            (
+                step["ingredient"],
+                signed(step["gain"]),
+                signed(step["over_plain"]),
+                " to ".join(map(signed, step["interval"])),
+            )
+            for step in result["path"]
+        ]
+        heads_ = ("added", "gain", "over the plain network", "95 % interval")
+        lines += ["", "## From the plain network to the winner", ""]
+        lines += [*_markdown_table(heads_, rows), "", _FLATTERED]
+    lines += ["", provenance(result)]
+    return "\n".join(lines) + "\n"
+
+
+_FLATTERED = (
+    "Each step is what gained most there, so single gains flatter; their order may be chance where "
+    "they are smaller than the placebo's interval."
+)
+
+
+def provenance(result: dict[str, Any]) -> str:
+    return (
+        f"{result['seeds']} seeds x {result['folds']} folds of {result['rows']:,} training rows, "
+        f"three learning rates in every arm, {result['networks']:,} networks in "
+        f"{result['wall_s']:.0f} s; recipe {result['recipe_hash']}, seed {result['seed']}, "
+        f"shrinkage {result['versions']['shrinkage']}."
+    )
+
+
+def _markdown_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    heads = list(heads)
+    rule = ["---"] * len(heads)
+    return [f"| {' | '.join(cells)} |" for cells in (heads, rule, *map(list, rows))]
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _verb(verb: str, names: list[str]) -> str:
+    return verb + "s" if len(names) == 1 else verb
