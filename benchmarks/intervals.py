@@ -14,10 +14,8 @@ score on 8,000 fresh rows. An arm is a ridge; its "rate" gamma is one of three, 
     bootstrap   percentiles of 200 samples of seeds and of groups of rows (Owen 2007)
 
 `held` is the share of tables whose 95 % interval holds the truth of this table (fresh seeds, fresh
-rows, the folds' own training rows), `anew` that of the mean truth over tables, `false` the share
-that leaves 0 where the truth over tables is 0; `width` is in units of the error of the mean. `same`
-is the bias of choosing rates on the rows that judge them, `crossfit` that of `stats.tuned`, both as
-a share of the same error.
+rows, the folds' own training rows, at the rates that were picked), `anew` the share that holds the
+mean truth over tables, which is 0 for a null; `width` is in standard deviations of the error.
 """
 
 from __future__ import annotations
@@ -30,8 +28,9 @@ from scipy import stats as student
 
 from shrinkage.evidence import stats
 
-COLUMNS, HIDDEN, FRESH_ROWS, FRESH_SEEDS, GROUPS = 8, 32, 8000, 60, 50
-RATES = (0.5, 1.0, 2.0)
+COLUMNS, HIDDEN, FRESH_ROWS, FRESH_SEEDS, GROUPS = 8, 32, 4000, 40, 50
+RATES = (1.0, 0.5, 2.0)
+NAMES = ("naive", "seeds", "corrected", "folds", "bootstrap", "crossed")
 
 
 @dataclass(frozen=True)
@@ -48,19 +47,19 @@ class Case:
     rates: tuple[tuple[float, ...], tuple[float, ...]] = (RATES, RATES)
 
 
+NULL = {"shared": 0.5}
 CASES = [
-    Case("only the seed differs", shared=0.0),
-    Case("only the seed differs, rmse", shared=0.0, metric="rmse"),
-    Case("half the weights differ", shared=0.5),
-    Case("half the weights differ, 800 rows", shared=0.5, rows=800),
-    Case("half the weights differ, 3 folds", shared=0.5, folds=3),
-    Case("half the weights differ, 4 seeds", shared=0.5, seeds=4),
-    Case("more ridge", ridges=(3.0, 0.3)),
-    Case("more ridge, rmse", ridges=(3.0, 0.3), metric="rmse"),
-    Case("more ridge, 800 rows", ridges=(3.0, 0.3), rows=800),
-    Case("more ridge, 800 rows, 3 folds", ridges=(3.0, 0.3), rows=800, folds=3),
+    Case("null", **NULL),
+    Case("null", rows=800, **NULL),
+    Case("null", folds=3, **NULL),
+    Case("null", seeds=4, **NULL),
+    Case("null, rmse", metric="rmse", **NULL),
+    Case("null, only the seed differs", shared=0.0),
+    Case("null, the second arm has one rate", shared=0.5, rates=(RATES, (1.0, 1.0, 1.0))),
+    Case("less ridge", ridges=(0.3, 3.0)),
+    Case("less ridge, rmse", ridges=(0.3, 3.0), metric="rmse"),
+    Case("less ridge", ridges=(0.3, 3.0), rows=800),
     Case("far too much ridge", ridges=(100.0, 3.0)),
-    Case("null; one arm has one rate", shared=0.0, rates=(RATES, (1.0, 1.0, 1.0))),
 ]
 
 
@@ -76,8 +75,9 @@ def features(x: np.ndarray, seed: int, arm: int, shared: float, gamma: float) ->
     common, own = np.random.default_rng((seed, 0)), np.random.default_rng((seed, 1 + arm))
     count = round(shared * HIDDEN)
     w, b = common.normal(size=(COLUMNS, HIDDEN)), common.normal(size=HIDDEN)
-    w[:, count:], b[count:] = own.normal(size=(COLUMNS, HIDDEN - count)), own.normal(
-        size=HIDDEN - count
+    w[:, count:], b[count:] = (
+        own.normal(size=(COLUMNS, HIDDEN - count)),
+        own.normal(size=HIDDEN - count),
     )
     return np.maximum(gamma * x @ w.astype(np.float32) + b.astype(np.float32), 0)
 
@@ -114,25 +114,18 @@ def judged(
 
 
 def truth(
-    case: Case,
-    random: np.random.Generator,
-    x: np.ndarray,
-    y: np.ndarray,
-    folds: np.ndarray,
-    picks: np.ndarray,
-) -> float:
-    """The difference of the arms at the picked rates [2, K], on fresh rows and seeds."""
+    case: Case, random: np.random.Generator, x: np.ndarray, y: np.ndarray, folds: np.ndarray
+) -> np.ndarray:
+    """[A, R, K]: what the arms score at each rate on fresh rows, the mean over fresh seeds."""
     new_x, new_y = table(random, FRESH_ROWS)
-    first, found = int(random.integers(2**40)), np.zeros((2, FRESH_SEEDS, case.folds))
-    for arm, s in np.ndindex(2, FRESH_SEEDS):
-        for r in np.unique(picks[arm]):
-            gamma = case.rates[arm][r]
-            h = features(x, first + s, arm, case.shared, gamma)
-            at = np.flatnonzero(picks[arm] == r)
-            beta = [solved(h[folds != k], y[folds != k], case.ridges[arm]) for k in at]
-            output = features(new_x, first + s, arm, case.shared, gamma) @ np.stack(beta, 1)
-            found[arm, s, at] = losses(case, output, new_y[:, None]).mean(0)
-    return float((goodness(case, found[0]) - goodness(case, found[1])).mean())
+    first, found = int(random.integers(2**40)), np.zeros((2, 3, FRESH_SEEDS, case.folds))
+    for arm, r, s in np.ndindex(2, 3, FRESH_SEEDS):
+        gamma, of = case.rates[arm][r], range(case.folds)
+        h = features(x, first + s, arm, case.shared, gamma)
+        beta = [solved(h[folds != k], y[folds != k], case.ridges[arm]) for k in of]
+        output = features(new_x, first + s, arm, case.shared, gamma) @ np.stack(beta, 1)
+        found[arm, r, s] = losses(case, output, new_y[:, None]).mean(0)
+    return goodness(case, found).mean(2)
 
 
 def intervals(case: Case, scores: np.ndarray, random: np.random.Generator) -> dict[str, tuple]:
@@ -163,38 +156,54 @@ def intervals(case: Case, scores: np.ndarray, random: np.random.Generator) -> di
     }
 
 
+RULES = {
+    "crossfit": stats.tuned,
+    "shared": lambda scores: np.repeat(
+        stats.tuned(scores.mean(1, keepdims=True)), scores.shape[1], axis=0
+    ),
+    "same": lambda scores: np.full(scores.shape[1:], scores.mean((1, 2)).argmax()),
+    "fixed": lambda scores: np.zeros(scores.shape[1:], int),
+}
+"""How rates are picked: by `stats.tuned`; by the other parts at all seeds; by the rows that judge
+them; not at all."""
+
+
 def study(case: Case, tables: int, seed: int) -> None:
-    found, ends = [], []
+    found: dict[str, list] = {rule: [] for rule in RULES}
     for number in range(tables):
         random = np.random.default_rng((seed, number))
         x, y = table(random, case.rows)
         folds = random.permutation(case.rows) % case.folds
         scores = judged(case, random, x, y, folds)
-        picks = np.stack([stats.tuned(arm[..., 0]) for arm in scores])
-        best = scores[..., 0].mean((2, 3)).argmax(1)
-        whole = truth(case, random, x, y, folds, picks)
-        same = truth(case, random, x, y, folds, np.repeat(best[:, None], case.folds, 1))
+        real = truth(case, random, x, y, folds)
         at = np.arange(case.folds)
-        chosen = np.stack([arm[pick, :, at].swapaxes(0, 1) for arm, pick in zip(scores, picks, strict=True)])
-        naive = scores[0, best[0]] - scores[1, best[1]]
-        mean = float((chosen[0] - chosen[1])[..., 0].mean())
-        found.append((mean, whole, float(naive[..., 0].mean()), same))
-        ends.append(list(intervals(case, chosen, random).values()))
-    mean, whole, naive, same = np.array(found).T
-    low, high = np.array(ends).transpose(2, 1, 0)
-    spread = (mean - whole).std()
+        for rule, pick in RULES.items():
+            picks = [pick(arm[..., 0]) for arm in scores]
+            pair = [stats.at_rates(arm, p) for arm, p in zip(scores, picks, strict=True)]
+            here, there = (float(of[p, at].mean()) for of, p in zip(real, picks, strict=True))
+            mean = float((pair[0] - pair[1])[..., 0].mean())
+            ends = intervals(case, np.stack(pair), random)
+            found[rule].append([mean, here - there, *np.ravel(list(ends.values()))])
+    print(
+        f"\n{case.name}: {case.rows} rows, {case.seeds} seeds, {case.folds} folds, {tables} tables"
+    )
     null = case.ridges[0] == case.ridges[1] and case.shared < 1
-    bias = [
-        f"{b.mean() / spread:+.2f} ± {1.96 * b.std() / len(b) ** 0.5 / spread:.2f}"
-        for b in (naive - same, mean - whole)
-    ]
-    print(f"{case.name}: truth {whole.mean():+.4f}, error of the mean {spread:.4f}; bias: same {bias[0]}, crossfit {bias[1]}")
-    names = ("naive", "seeds", "corrected", "folds", "bootstrap", "crossed")
-    for i, name in enumerate(names):
-        held = ((low[i] <= whole) & (whole <= high[i])).mean()
-        anew = ((low[i] <= whole.mean()) & (whole.mean() <= high[i])).mean()
-        false = f"{((low[i] > 0) | (high[i] < 0)).mean():6.1%}" if null else "     -"
-        print(f"  {name:10} held {held:6.1%}  anew {anew:6.1%}  false {false}  width {(high[i] - low[i]).mean() / spread:5.2f}", flush=True)
+    for rule, rows in found.items():
+        mean, true, *ends = np.array(rows).T
+        low, high = np.array(ends[::2]), np.array(ends[1::2])
+        spread = (mean - true).std()
+        anew = 0.0 if null else true.mean()
+        bias, noise = (mean - anew).mean(), 1.96 * mean.std() / tables**0.5
+        told = f"truth {true.mean():+.4f}, bias {bias:+.4f} ± {noise:.4f}, sd {mean.std():.4f}"
+        print(f"  rates {rule}: {told}")
+        for name in NAMES if rule == "crossfit" else NAMES[-1:]:
+            i = NAMES.index(name)
+            held = ((low[i] <= true) & (true <= high[i])).mean()
+            other = ((low[i] <= anew) & (anew <= high[i])).mean()
+            width = (high[i] - low[i]).mean() / spread
+            print(
+                f"    {name:10} held {held:6.1%}  anew {other:6.1%}  width {width:5.2f}", flush=True
+            )
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,11 @@ class Recipe:
 
     def get(self, role: str) -> Any:
         """The ingredient with this role ("optimizer", "dropout"), or None."""
-        return next((i for i in self.ingredients if entry_of(i).role == role), None)
+        return self._by_role.get(role)
+
+    @cached_property
+    def _by_role(self) -> dict[str, Any]:
+        return {entry_of(i).role: i for i in self.ingredients}
 
     @property
     def batch_size(self) -> int:

@@ -24,7 +24,7 @@ from shrinkage import scores
 from shrinkage.engine import scoring
 from shrinkage.errors import BadInput
 from shrinkage.evidence import arms, stats
-from shrinkage.evidence.arms import Arm, Grid, Switch
+from shrinkage.evidence.arms import Arm, Switch
 from shrinkage.evidence.design import Design, designed
 from shrinkage.evidence.rounds import Rounds, Wanted
 from shrinkage.evidence.studied import Studied
@@ -43,21 +43,21 @@ MARGIN = 0.005
 
 @dataclass
 class Ablation:
-    """What is known so far. seeds: of the ablation; other: of the placebo.
+    """What is known so far. plain: with the winner's epochs. seeds: new ones, whole rounds only.
 
     values: [S, J] by arm, pseudo-values at the rates that cross-fitting picked.
-    picked: those rates, by arm, one a part of the rows.
+    picked: how often each rate was, by arm.
     """
 
     study: Studied
+    plain: Recipe
     design: Design
     switches: list[Switch]
     idle: list[str]
     rounds: Rounds
     seeds: tuple[int, ...]
-    other: tuple[int, ...]
     values: dict[str, np.ndarray] = field(default_factory=dict)
-    picked: dict[str, list[float]] = field(default_factory=dict)
+    picked: dict[str, dict[float, int]] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -73,9 +73,10 @@ class Ablation:
         defined = np.isfinite(table[..., 0]).any((0, 1))
         table = table[:, :, defined] if defined.any() else table
         picks = stats.tuned(table[..., 0])
-        chosen = np.stack([table[rate, :, part] for part, rate in enumerate(picks)], 1)
+        chosen = stats.at_rates(table, picks)
         self.values[arm.name] = stats.pseudo_values(chosen.mean(1))
-        self.picked[arm.name] = [arm.recipes[rate].get("optimizer").lr for rate in picks]
+        rates = [recipe.get("optimizer").lr for recipe in arm.recipes]
+        self.picked[arm.name] = {r: int((picks == i).sum()) for i, r in enumerate(rates)}
 
     def contrast(self, plus: Sequence[str], minus: Sequence[str]) -> stats.Estimate | None:
         """Some arms less others; None where one of them diverged at every rate."""
@@ -107,49 +108,45 @@ def ablate(
     margin: a difference that does not matter; None: `MARGIN`.
     Raises BadInput where there is nothing to take out, or no time for two seeds.
     """
-    problem = study.problem
-    switches, idle = arms.switches(study.winner, study.plain, problem.task, problem.shape)
-    plain = arms.as_long(study.plain, study.winner)
-    near = arms.around(study.winner, plain)
-    whole = near.arm(WINNER, study.winner)
-    removed = [near.arm(f"without {s.name}", s.turned_off(study.winner)) for s in switches]
-    design = designed(study.rows, problem, [study.winner, plain], study.folder, study.seed)
-    found = Ablation(
-        study,
-        design,
-        switches,
-        idle,
-        rounds_of(design),
-        tuple(derive(study.seed, "ablation", i) for i in range(seeds)),
-        tuple(derive(study.seed, "ablation.placebo", i) for i in range(seeds)),
-    )
-    _leave_out(found, whole, removed)
-    given = _margin(found) if margin is None else margin
-    result = _first_table(found, given)
-    result["alone"] = _alone(found, plain, given)
-    result["pairs"] = _pairs(found, near, result["ingredients"])
-    result["path"] = _path(found, plain)
+    found = left_out(study, rounds_of, seeds)
+    result = first_table(found, margin)
+    given = result["margin"]
+    result["alone"] = _alone(found, given)
+    result["pairs"] = _pairs(found, result["ingredients"])
+    result["path"] = _path(found)
     return result
 
 
-def _leave_out(found: Ablation, whole: Arm, removed: Sequence[Arm]) -> None:
+def left_out(study: Studied, rounds_of: Callable[[Design], Rounds], seeds: int) -> Ablation:
     """Train the winner, the winner without each ingredient, and the placebo."""
+    problem, winner = study.problem, study.winner
+    plain = arms.as_long(study.plain, winner)
+    switches, idle = arms.switches(winner, plain, problem.task, problem.shape)
+    grid = arms.around(winner, plain)
+    whole = grid.arm(WINNER, winner)
+    removed = [grid.arm(f"without {s.name}", s.turned_off(winner)) for s in switches]
+    design = designed(study.rows, problem, [winner, plain], study.folder, study.seed)
+    rounds = rounds_of(design)
+    own, other = (
+        tuple(derive(study.seed, f"ablation.{name}", i) for i in range(seeds))
+        for name in ("seed", "placebo")
+    )
     wanted: list[list[Wanted]] = []
-    for seed, other in zip(found.seeds, found.other, strict=True):
+    for seed, its in zip(own, other, strict=True):
         same = [(recipe, seed) for arm in (whole, *removed) for recipe in arm.recipes]
-        wanted.append([*same, *((recipe, other) for recipe in whole.recipes)])
-    done = found.rounds.run(wanted, "seed")
+        wanted.append([*same, *((recipe, its) for recipe in whole.recipes)])
+    done = rounds.run(wanted, "seed")
     if done < FEWEST_SEEDS:
-        one = found.rounds.spent / max(1, found.rounds.slots)
         raise BadInput(
-            f"time for {done} of at least {FEWEST_SEEDS} seeds ({one:.0f} s went into "
-            f"{found.rounds.networks} networks);\nwhat was trained is kept: the same command "
-            "goes on from there, or give it more time with --budget"
+            f"time for {done} of at least {FEWEST_SEEDS} seeds, {rounds.networks} networks;\n"
+            "what was trained is kept: the same command goes on from there, or give it more time "
+            "with --budget"
         )
-    found.seeds, found.other = found.seeds[:done], found.other[:done]
+    found = Ablation(study, plain, design, switches, idle, rounds, own[:done])
     for arm in (whole, *removed):
         found.read(arm, found.seeds)
-    found.read(Arm(PLACEBO, whole.recipes), found.other)
+    found.read(Arm(PLACEBO, whole.recipes), other[:done])
+    return found
 
 
 def _margin(found: Ablation) -> float:
@@ -168,7 +165,10 @@ def _score(found: Ablation, arm: str) -> float | None:
     return float(scores.goodness(found.design.problem.metric, value))
 
 
-def _first_table(found: Ablation, margin: float) -> dict[str, Any]:
+def first_table(found: Ablation, margin: float | None) -> dict[str, Any]:
+    """What is said of each ingredient and of the placebo."""
+    if margin is None:
+        margin = _margin(found)
     effects = {name: found.between(WINNER, f"without {name}") for name in found.names}
     effects[PLACEBO] = found.between(WINNER, PLACEBO)
     told = judged(effects, margin)
@@ -178,12 +178,12 @@ def _first_table(found: Ablation, margin: float) -> dict[str, Any]:
             "role": switch.role,
             "setting": switch.setting,
             "score_without": _score(found, f"without {name}"),
-            "rates": sorted(set(found.picked[f"without {name}"])),
+            "rates": found.picked[f"without {name}"],
         }
     placebo = told.pop(PLACEBO)
     return {
         "score": _score(found, WINNER),
-        "rates": sorted(set(found.picked[WINNER])),
+        "rates": found.picked[WINNER],
         "margin": margin,
         "seeds": len(found.seeds),
         "ingredients": told,
@@ -219,8 +219,9 @@ def judged(effects: dict[str, stats.Estimate | None], margin: float) -> dict[str
     return told
 
 
-def _alone(found: Ablation, plain: Recipe, margin: float) -> dict[str, Any] | None:
+def _alone(found: Ablation, margin: float) -> dict[str, Any] | None:
     """Each ingredient on the plain network; None without the time for it."""
+    plain = found.plain
     grid = arms.between(found.study.winner, plain)
     each = {switch.name: arms.with_(plain, [switch]) for switch in found.switches}
     asked = [grid.arm(f"alone {name}", r) for name, r in each.items() if r is not None]
@@ -232,11 +233,12 @@ def _alone(found: Ablation, plain: Recipe, margin: float) -> dict[str, Any] | No
     return {"score": _score(found, PLAIN), "rates": found.picked[PLAIN], "ingredients": told}
 
 
-def _pairs(found: Ablation, near: Grid, first: dict[str, dict]) -> list[dict[str, Any]] | None:
+def _pairs(found: Ablation, first: dict[str, dict]) -> list[dict[str, Any]] | None:
     """What the strongest ingredients do together beyond the sum of both; None without time.
 
     synergy = (winner - without A) - (without B - without both)
     """
+    near = arms.around(found.study.winner, found.plain)
     ranked = sorted(found.switches, key=lambda s: -abs(first[s.name]["effect"] or 0))
     chosen = list(combinations(ranked[:PAIRED], 2))
     asked = [
@@ -253,12 +255,13 @@ def _pairs(found: Ablation, near: Grid, first: dict[str, dict]) -> list[dict[str
     return [{"pair": [a.name, b.name], **each} for (a, b), each in zip(chosen, told, strict=True)]
 
 
-def _path(found: Ablation, plain: Recipe) -> list[dict[str, Any]] | None:
+def _path(found: Ablation) -> list[dict[str, Any]] | None:
     """From the plain network to the winner, at each step the ingredient that gains most.
 
     Gains of single steps flatter, as they were chosen by these numbers; `over_plain` at the end
     does not. None without the time for the first step; a way that ends early lacks time.
     """
+    plain = found.plain
     grid = arms.between(found.study.winner, plain)
     if PLAIN not in found.values:
         return None

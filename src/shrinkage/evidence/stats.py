@@ -122,18 +122,26 @@ def estimate(y: np.ndarray) -> Estimate:
 
 
 def tuned(scores: np.ndarray) -> np.ndarray:
-    """Which of R learning rates each part of the rows is judged with, [P]: chosen on the others.
+    """Which of R learning rates each seed is judged by on each part of the rows, [S, P].
 
-        pick_p = argmax_r  mean over seeds and parts q != p of scores[r, s, q]
+        pick(s, p) = argmax_r  mean over parts q != p of scores[r, s, q]
 
     scores: [R, S, P], larger is better, NaN where training diverged, which is worst.
-    A rate that was chosen on the rows that judge it flatters its arm, and the more so the closer
-    its rates are. Of equally good rates the first counts. Cross-fitting: Stone 1974.
+    A rate chosen on the rows that judge it flatters its arm, and the more so the closer its rates
+    are; so each part is judged by the rate that the other parts chose (cross-fitting, Stone 1974).
+    Each seed chooses for itself, so that how unsure the choice is shows between seeds, and enters
+    the interval. Of equally good rates the first counts.
     """
-    by_part = np.where(np.isfinite(scores), scores, -np.inf).mean(1)
-    parts = by_part.shape[1]
-    others = [np.delete(by_part, part, axis=1).mean(1) for part in range(parts)]
-    return np.array([int(np.argmax(each)) for each in others])
+    scores = np.where(np.isfinite(scores), scores, -np.inf)
+    parts = range(scores.shape[2])
+    others = [np.delete(scores, part, axis=2).mean(2).argmax(0) for part in parts]
+    return np.stack(others, 1)
+
+
+def at_rates(scores: np.ndarray, picks: np.ndarray) -> np.ndarray:
+    """[S, P, ...] of scores [R, S, P, ...] at the picked rates [S, P]."""
+    seeds, parts = picks.shape
+    return scores[picks, np.arange(seeds)[:, None], np.arange(parts)]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

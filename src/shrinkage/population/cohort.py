@@ -116,7 +116,7 @@ class Cohort:
         for entry in ENTRIES:
             if not entry.structural:
                 continue
-            instances = [self._instance(member, entry) for member in self.members]
+            instances = self._instances(entry)
             if present := [i for i in instances if i is not None]:
                 assert len(present) == len(instances)
                 found[entry.name] = {
@@ -129,12 +129,13 @@ class Cohort:
                 }
         return found
 
-    def _instance(self, member: Member, entry: Entry) -> Any:
-        instance = member.recipe.get(entry.role)
-        if instance is not None and entry_of(instance).name == entry.name:
-            return instance
-        anyone = any(isinstance(m.recipe.get(entry.role), entry.kind) for m in self.members)
-        return neutral(entry.kind) if anyone and switchable(entry.kind) else None
+    def _instances(self, entry: Entry) -> list[Any]:
+        """Each member's own; where it has none and another has, what is neutral, or None."""
+        found = [member.recipe.get(entry.role) for member in self.members]
+        own = [each if type(each) is entry.kind else None for each in found]
+        absent = own.count(None) == len(own) or not switchable(entry.kind)
+        off = None if absent else neutral(entry.kind)
+        return [off if each is None else each for each in own]
 
     def _stack(self, values: list[float]) -> Tensor:
         return torch.tensor(values, dtype=self.dataset.dtype, device=self.device)
