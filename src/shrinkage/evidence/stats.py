@@ -92,9 +92,11 @@ def pseudo_values(scores: np.ndarray) -> np.ndarray:
     """[..., J] from [..., 1 + J]: the score on all rows, and without each group of rows.
 
     Quenouille 1956, Tukey 1958: the jackknife. Of a mean over rows they are the groups' own means.
+    Their mean is moved to the score itself: the jackknife's correction of its bias is left out.
     """
     groups = scores.shape[-1] - 1
-    return groups * scores[..., :1] - (groups - 1) * scores[..., 1:]
+    values = groups * scores[..., :1] - (groups - 1) * scores[..., 1:]
+    return values - values.mean(-1, keepdims=True) + scores[..., :1]
 
 
 def estimate(y: np.ndarray) -> Estimate:

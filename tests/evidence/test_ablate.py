@@ -1,0 +1,393 @@
+"""From a study to verdicts: paired arms, rows that nobody saw, runs that are killed and go on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import Done
+from shrinkage import scores
+from shrinkage.engine import arrays, local, scoring
+from shrinkage.engine.task import scaling_of
+from shrinkage.errors import BadInput
+from shrinkage.evidence import ablate, arms, words
+from shrinkage.evidence.design import Design, designed, watches
+from shrinkage.evidence.rounds import Rounds
+from shrinkage.evidence.studied import Studied, studied
+from shrinkage.recipe import Recipe
+from shrinkage.run import ablate as run_ablate
+from shrinkage.run import opened
+from shrinkage.search.budget import Clock
+
+PARTS = {
+    "network.dropout.rate": 0.3,
+    "loss.label_smoothing.eps": 0.1,
+    "stop.early_stopping.patience": 1e9,
+    "gradient.clip_norm.max_norm": 1e6,
+}
+"""Ingredients for a winner; the last one never acts."""
+
+
+@pytest.fixture
+def own(study: Path, tmp_path: Path) -> Studied:
+    """A copy of a finished study, whose winner gets some ingredients."""
+    folder = tmp_path / "run"
+    shutil.copytree(study, folder)
+    found = studied(folder, opened(folder).result)
+    return replace(found, winner=found.plain.set({**TINY, **PARTS}), plain=found.plain.set(TINY))
+
+
+TINY = {
+    "network.mlp.width": 8,
+    "network.mlp.depth": 1,
+    "data.minibatch.epochs": 3,
+    "data.minibatch.batch_size": 32,
+    "update.adam.lr": 0.01,
+}
+
+
+def rounds_of(seconds: float = 1e6, slots: int = 1) -> Callable[[Design], Rounds]:
+    return lambda design: Rounds(design, local.executor(0), slots, Clock(time.time(), seconds))
+
+
+def test_nobody_is_judged_by_rows_it_trained_or_stopped_on(own: Studied) -> None:
+    design = designed(own.rows, own.problem, [own.winner], own.folder, 0)
+    assert watches(own.winner)
+    everyone = np.arange(len(own.rows.train))
+    for k in range(design.problem.folds):
+        three = design.trained[k], design.watched[k], design.judged[k]
+        np.testing.assert_array_equal(np.sort(np.concatenate(three)), everyone)
+        assert len(design.watched[k]) > 0
+    judged = np.concatenate([design.judged[part.fold][part.rows] for part in design.parts])
+    np.testing.assert_array_equal(np.sort(judged), everyone)
+
+
+def test_without_early_stopping_no_row_is_set_aside(own: Studied) -> None:
+    recipe = own.winner.without("early_stopping")
+    design = designed(own.rows, own.problem, [recipe], own.folder, 0)
+    first = own.rows.folds[0]
+    np.testing.assert_array_equal(design.trained[0], first.train)
+    np.testing.assert_array_equal(design.watched[0], first.validation)
+
+
+def test_a_holdout_is_judged_in_parts(own: Studied) -> None:
+    rows = replace(own.rows, folds=own.rows.folds[:1])
+    design = designed(rows, own.problem, [own.winner], own.folder, 0)
+    assert [part.fold for part in design.parts] == [0] * 5
+    places = np.sort(np.concatenate([part.rows for part in design.parts]))
+    np.testing.assert_array_equal(places, np.arange(len(design.judged[0])))
+
+
+def test_groups_hold_every_class_alike(own: Studied) -> None:
+    design = designed(own.rows, own.problem, [own.winner], own.folder, 0)
+    target = own.rows.target(own.rows.train)
+    group, codes = (
+        np.concatenate(each)
+        for each in (
+            [part.groups for part in design.parts],
+            [target[design.judged[part.fold][part.rows]] for part in design.parts],
+        )
+    )
+    for code in np.unique(codes):
+        counts = np.bincount(group[codes == code], minlength=design.groups)
+        assert counts.max() - counts.min() <= 1
+
+
+def trained(own: Studied, recipes: Sequence[Recipe], seed: int = 5) -> np.ndarray:
+    """Scores [R, P, 1 + J] of recipes of one signature that were trained together."""
+    design = designed(own.rows, own.problem, [own.winner], own.folder, 0)
+    design.prepare(scaling_of(recipes[0]))
+    given = design.parts, design.groups, time.time() + 1e6
+    assert scoring.run(scoring.Scoring(design.problem, tuple(recipes), seed, *given)) is not None
+    place = design.problem.folder
+    return np.stack([np.load(scoring.path_of(place, recipe, seed)) for recipe in recipes])
+
+
+def test_company_changes_nothing(own: Studied) -> None:
+    """A recipe's scores are those it has alone: arms are paired, and files may be shared."""
+    other = own.winner.set({"network.dropout.rate": 0.0})
+    together = trained(own, [own.winner, other])
+    (alone,) = trained(own, [other])
+    np.testing.assert_array_equal(together[1], alone)
+    assert (together[0] != together[1]).any()
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "log_loss", "roc_auc"])
+def test_scores_without_a_group_are_those_of_the_other_rows(metric: str) -> None:
+    random = np.random.default_rng(0)
+    output = torch.from_numpy(random.dirichlet([1, 1], (2, 30)))
+    target, group = torch.from_numpy(random.integers(0, 2, 30)), np.arange(30) % 4
+    group[group == 3] = 0  # group 3 is empty
+    its = scores.find(metric)
+    found = scoring.leaving_out(its, output, target, group, 4)
+    whole = scores.goodness(its, its.function(output, target))
+    torch.testing.assert_close(found[:, 0], whole)
+    torch.testing.assert_close(found[:, 4], whole)
+    kept = torch.from_numpy(group != 1)
+    less = scores.goodness(its, its.function(output[:, kept], target[kept]))
+    torch.testing.assert_close(found[:, 2], less)
+
+
+def test_a_group_that_is_a_whole_class_is_not_left_out() -> None:
+    output = torch.tensor([[[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]], dtype=torch.float64)
+    target = torch.tensor([0, 1, 0])
+    found = scoring.leaving_out(scores.find("roc_auc"), output, target, np.array([0, 1, 0]), 2)
+    assert found.tolist() == [[1.0, 1.0, 1.0]]
+
+
+def test_an_ingredient_that_never_acts_makes_no_difference(own: Studied) -> None:
+    found = ablate.left_out(own, rounds_of(), 2)
+    assert set(found.names) == {"dropout", "label_smoothing", "early_stopping", "clip_norm"}
+    told = ablate.first_table(found, 0.0)
+    never = told["ingredients"]["clip_norm"]
+    assert (never["effect"], never["interval"], never["verdict"]) == (0, [0, 0], "equivalent")
+    assert told["placebo"]["effect"] != 0
+    assert told["ingredients"]["dropout"]["effect"] != 0
+    assert sum(told["rates"].values()) == 2 * len(found.design.parts)
+
+
+def test_placebos_differ_in_the_seed_only(own: Studied) -> None:
+    """With the winner's own seeds, the placebo is the winner."""
+    found = ablate.left_out(own, rounds_of(), 2)
+    whole = arms.around(own.winner, own.plain).arm("again", own.winner)
+    found.read(whole, found.seeds)
+    np.testing.assert_array_equal(found.values["again"], found.values[ablate.WINNER])
+    assert (found.values[ablate.PLACEBO] != found.values[ablate.WINNER]).any()
+
+
+def test_an_effect_is_the_difference_of_scores(own: Studied) -> None:
+    found = ablate.left_out(own, rounds_of(), 3)
+    told = ablate.first_table(found, 0.0)
+    for each in told["ingredients"].values():
+        low, high = each["interval"]
+        assert low <= each["effect"] <= high
+        assert each["effect"] == pytest.approx(told["score"] - each["score_without"], abs=1e-12)
+
+
+def test_scores_are_means_of_what_files_hold(own: Studied) -> None:
+    found = ablate.left_out(own, rounds_of(), 2)
+    one = arms.Arm("one rate", (own.winner,))  # at the rate of its recipe, among those trained
+    found.read(one, found.seeds)
+    folder = found.design.problem.folder
+    files = [np.load(scoring.path_of(folder, own.winner, seed)) for seed in found.seeds]
+    expected = np.mean([file[:, 0] for file in files])
+    assert found.values["one rate"].mean() == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_whole_is_written(own: Studied) -> None:
+    result = ablate.ablate(own, rounds_of(), 2, None)
+    assert result["margin"] == 0.005
+    alone = result["alone"]["ingredients"]
+    assert set(alone) == set(result["ingredients"])
+    assert [len(each["pair"]) for each in result["pairs"]] == [2, 2, 2]
+    assert sorted(step["ingredient"] for step in result["path"]) == sorted(alone)
+    # The way ends at the winner: all ingredients on the plain network.
+    last = result["path"][-1]
+    assert last["over_plain"] == pytest.approx(last["score"] - result["alone"]["score"], abs=1e-12)
+
+
+def test_a_killed_ablation_goes_on(own: Studied, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = ablate.first_table(ablate.left_out(own, rounds_of(), 2), 0.0)
+    shutil.rmtree(own.folder)
+    real, calls = scoring.run, []
+
+    def dies(work: scoring.Scoring) -> float | None:
+        calls.append(work)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(work)
+
+    monkeypatch.setattr(scoring, "run", dies)
+    with pytest.raises(KeyboardInterrupt):
+        ablate.left_out(own, rounds_of(), 2)
+    before = len(list(own.folder.rglob("*.npy")))
+    assert before > 0
+    found = ablate.left_out(own, rounds_of(), 2)
+    assert ablate.first_table(found, 0.0) == expected
+    count = len(calls)
+    ablate.left_out(own, rounds_of(), 2)
+    assert len(calls) == count  # nothing is trained again
+
+
+def test_memory_that_runs_out_is_met_by_halves(
+    own: Studied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = ablate.first_table(ablate.left_out(own, rounds_of(), 2), 0.0)
+    shutil.rmtree(own.folder)
+    real = scoring.run
+
+    def small(work: scoring.Scoring) -> float | None:
+        if len(work.recipes) > 2:
+            raise MemoryError
+        return real(work)
+
+    monkeypatch.setattr(scoring, "run", small)
+    assert ablate.first_table(ablate.left_out(own, rounds_of(), 2), 0.0) == expected
+
+    def never(work: scoring.Scoring) -> float | None:
+        raise MemoryError
+
+    shutil.rmtree(own.folder)
+    monkeypatch.setattr(scoring, "run", never)
+    with pytest.raises(BadInput, match="no memory"):
+        ablate.left_out(own, rounds_of(), 2)
+
+
+def test_only_whole_rounds_count(own: Studied, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time ends in the third round: two seeds are judged."""
+    real, done = scoring.run, []
+
+    def slow(work: scoring.Scoring) -> float | None:
+        done.append(work.seed)
+        return real(work) if len(set(done)) <= 5 else None  # two seeds a round: one is a placebo's
+
+    monkeypatch.setattr(scoring, "run", slow)
+    found = ablate.left_out(own, rounds_of(), 5)
+    assert len(found.seeds) == 2
+    assert all(len(values) == 2 for values in found.values.values())
+
+
+def test_too_little_time_is_said(own: Studied) -> None:
+    with pytest.raises(BadInput, match="at least 2 seeds"):
+        ablate.left_out(own, rounds_of(-1.0), 2)
+
+
+def test_a_recipe_that_diverges_has_no_effect_but_a_word(own: Studied) -> None:
+    found = ablate.left_out(own, rounds_of(), 2)
+    found.values["without dropout"] = np.full_like(found.values["without dropout"], np.nan)
+    told = ablate.first_table(found, 0.0)["ingredients"]
+    assert (told["dropout"]["effect"], told["dropout"]["verdict"]) == (None, "diverged")
+    assert told["clip_norm"]["verdict"] == "equivalent"
+
+
+@pytest.fixture(scope="module")
+def finished(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study whose winner is ablated from the command's own function."""
+    folder = tmp_path_factory.mktemp("ablated") / "run"
+    shutil.copytree(study, folder)
+    result = json.loads((folder / "result.json").read_text())
+    recipe = Recipe.from_toml(result["recipe"]).set({"network.dropout.rate": 0.3})
+    (folder / "result.json").write_text(json.dumps({**result, "recipe": recipe.to_toml()}))
+    run_ablate(folder, seeds=2, budget="60s", workers=0)
+    return folder
+
+
+def test_the_command_prints_verdicts(finished: Path, command: Callable[..., Done]) -> None:
+    done = command("ablate", finished, "--seeds", 2, "--budget", "60s", "--workers", 0)
+    assert (done.code, done.err) == (0, "")
+    assert "placebo" in done.out
+    assert "dropout" in done.out
+    told = json.loads((finished / "ablation.json").read_text())
+    assert told["networks"] == 0  # all was there
+    assert "verdict" in told["ingredients"]["dropout"]
+    page = (finished / "ablation.md").read_text()
+    assert "| dropout | rate=0.3 |" in page
+    assert "From the plain network" in page
+
+
+def test_the_command_prints_json(finished: Path, command: Callable[..., Done]) -> None:
+    asked = ("ablate", finished, "--seeds", 2, "--budget", "60s", "--workers", 0)
+    done = command(*asked, "--margin", 0.9, "--json")
+    told = json.loads(done.out)
+    assert told["margin"] == 0.9
+    assert told["seeds"] == 2
+
+
+BAD = [
+    (("--seeds", "1"), "seeds"),
+    (("--margin", "-1"), "margin"),
+    (("--budget", "soon"), "--budget soon"),
+    (("--budget", "2s"), "at least"),
+    (("--workers", "-2"), "--workers"),
+]
+
+
+@pytest.mark.parametrize(("more", "said"), BAD)
+def test_bad_input(
+    more: tuple[str, str], said: str, finished: Path, command: Callable[..., Done]
+) -> None:
+    before = (finished / "ablation.json").read_bytes()
+    done = command("ablate", finished, *more)
+    assert done.code == 2
+    assert said in done.err
+    assert (finished / "ablation.json").read_bytes() == before
+
+
+def test_folders_that_cannot_be_ablated(
+    study: Path, tmp_path: Path, command: Callable[..., Done]
+) -> None:
+    assert "not a study" in command("ablate", tmp_path).err
+    folder = tmp_path / "run"
+    shutil.copytree(study, folder)
+    (folder / "work" / "folds.npz").unlink()
+    done = command("ablate", folder)
+    assert (done.code, "fit again" in done.err) == (2, True)
+    result = json.loads((folder / "result.json").read_text())
+    for more, said in (({"start_from": "old"}, "starts from a model"), (
+        {"metric": "function:profit"}, "metric=profit")):  # fmt: skip
+        (folder / "result.json").write_text(json.dumps({**result, **more}))
+        done = command("ablate", folder)
+        assert (done.code, said in done.err) == (2, True)
+
+
+def told(effect: float, verdict: str, **more: object) -> dict:
+    return {
+        "effect": effect,
+        "interval": [effect - 0.01, effect + 0.01],
+        "verdict": verdict,
+        "setting": "",
+        "seeds_needed": None,
+        **more,
+    }
+
+
+RESULT = {
+    "metric": "accuracy",
+    "greater_is_better": True,
+    "margin": 0.005,
+    "seeds": 6,
+    "seeds_asked": 10,
+    "budget_s": 60.0,
+    "idle": ["embedding changes nothing: there are no categorical columns."],
+    "placebo": told(0.001, "no evidence"),
+    "ingredients": {
+        "dropout": told(0.03, "helps"),
+        "mixup": told(-0.02, "hurts"),
+        "ema": told(0.0, "equivalent"),
+        "decay": told(0.01, "no evidence", seeds_needed=25),
+        "mish": told(0.0, "no evidence"),
+    },
+}
+
+
+def test_conclusions() -> None:
+    lines = words.conclusions(RESULT, "run")
+    assert lines[0] == (
+        "Of 5 ingredients: dropout helps; mixup hurts. ema makes no difference beyond 0.005."
+    )
+    assert "+0.0010 (95 % interval -0.0090 to +0.0110)" in lines[1]
+    assert "decay about 25 (shrinkage ablate run --seeds 25)" in lines[2]
+    assert "For mish more seeds would not do" in lines[2]
+    assert "6 of 10 seeds" in lines[3]
+    assert lines[4].startswith("embedding changes nothing")
+    names = [row[0] for row in words.table(RESULT)]
+    assert names == ["dropout", "decay", "ema", "mish", "mixup", "placebo"]
+
+
+def test_test_rows_are_not_read(finished: Path) -> None:
+    """The arrays of an ablation hold training rows only."""
+    found = studied(finished, opened(finished).result)
+    design = designed(found.rows, found.problem, [found.winner], found.folder, found.seed)
+    shape = found.problem.shape
+    for path in design.problem.folder.glob("*.safetensors"):
+        folds = arrays.read(path, design.problem.folds, shape.outputs, "classification").folds
+        for fold, judged in zip(folds, design.judged, strict=True):
+            assert fold.train.rows + len(judged) <= len(found.rows.train)
