@@ -30,7 +30,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats as student
 
-from shrinkage.augment.mixup import Mixup
 from shrinkage.averaging.ema import Ema
 from shrinkage.data.source import Table
 from shrinkage.engine import local, scoring
@@ -55,7 +54,7 @@ from shrinkage.search.budget import Clock
 from shrinkage.search.settings import Settings
 from shrinkage.stopping.early_stopping import EarlyStopping
 
-FRESH_ROWS, FRESH_SEEDS, PLACEBOS = 2000, 25, 2
+FRESH_ROWS, FRESH_SEEDS, PLACEBOS = 2000, 10, 2
 Rng = np.random.Generator
 Rows = tuple[np.ndarray, np.ndarray]
 
@@ -124,7 +123,6 @@ PLANTED = {
     "class_weight": Planted(unbalanced, ClassWeight(power=1.0), "balanced_accuracy", 1, 400, 15),
     "early_stopping": Planted(noisy_labels, EarlyStopping(patience=1e9), "log_loss"),
     "l1": Planted(irrelevant_columns, L1(weight=0.02), "rmse", 1, 100),
-    "mixup": Planted(overlapping, Mixup(alpha=1.0), "log_loss", 1, 80),
 }
 SMALL = (Mlp(width=16, depth=1), Adam(lr=0.01))
 IDLE = (ClipNorm(max_norm=1e6), Ema(decay=1e-6), Decay(weight_decay=1e-6), Dropout(rate=1e-4))
@@ -236,35 +234,47 @@ def share(hits: int, of: int) -> str:
 
 def report(path: Path) -> None:
     every = list(lines(path))
+    print("| planted | metric | truth | bias | found | wrong sign | interval holds the truth |")
+    print("|---|---|---|---|---|---|---|")
     for name, case in PLANTED.items():
         some = [each for each in every if each["case"] == name]
         if not some:
             continue
-        mine = [(each["told"][each["planted"]], each["truth"]) for each in some]
-        wanted = "helps" if case.sign > 0 else "hurts"
-        right = sum(told["verdict"] == wanted for told, _ in mine)
-        wrong = sum(
-            told["verdict"] not in (wanted, "no evidence", "equivalent") for told, _ in mine
+        told = [each["told"][each["planted"]] for each in some]
+        real = np.array([each["truth"] for each in some])
+        right, wrong = ("helps", "hurts")[:: case.sign]
+        found, other = (sum(each["verdict"] == said for each in told) for said in (right, wrong))
+        held = sum(low <= t <= high for (low, high), t in zip(_ends(told), real, strict=True))
+        bias = np.array([each["effect"] for each in told]) - real
+        noise = 1.96 * bias.std(ddof=1) / len(bias) ** 0.5
+        cells = (
+            name,
+            case.metric,
+            f"{real.mean():+.3f} (sd {real.std(ddof=1):.3f})",
+            f"{bias.mean():+.3f} ± {noise:.3f}",
+            f"{right} {share(found, len(told))}",
+            other,
+            share(held, len(told)),
         )
-        held = sum(told["interval"][0] <= t <= told["interval"][1] for told, t in mine)
-        real = np.array([t for _, t in mine])
-        bias = np.mean([told["effect"] - t for told, t in mine])
-        print(
-            f"{name}: truth {real.mean():+.4f} (sd {real.std():.4f}), bias {bias:+.4f}, {wanted} {share(right, len(mine))}, wrong sign {wrong}, held {share(held, len(mine))}"
-        )
-    nulls: dict[str, list] = {}
+        print(f"| {' | '.join(map(str, cells))} |")
+    print("\n| null | false verdicts | 95 % interval holds 0 | equivalent |")
+    print("|---|---|---|---|")
+    nulls: dict[str, list] = {"all": []}
     for each in every:
         for name, told in each["told"].items():
             if name != each["planted"]:
                 nulls.setdefault(name.split(" ")[0], []).append(told)
-    for name, some in {**nulls, "all": [t for group in nulls.values() for t in group]}.items():
+                nulls["all"].append(told)
+    for name, some in nulls.items():
         false = sum(told["verdict"] in ("helps", "hurts") for told in some)
-        single = sum(told["p_value"] <= stats.LEVEL for told in some)
-        held = sum(told["interval"][0] <= 0 <= told["interval"][1] for told in some)
+        held = sum(low <= 0 <= high for low, high in _ends(some))
         same = sum(told["verdict"] == "equivalent" for told in some)
-        print(
-            f"null {name}: verdict {share(false, len(some))}, p <= 5 % {share(single, len(some))}, held {share(held, len(some))}, equivalent {same}"
-        )
+        told = (share(false, len(some)), share(held, len(some)), f"{same}/{len(some)}")
+        print(f"| {name} | {' | '.join(told)} |")
+
+
+def _ends(told: list[dict[str, Any]]) -> list[tuple[float, float]]:
+    return [tuple(each["interval"]) for each in told]
 
 
 def main() -> None:

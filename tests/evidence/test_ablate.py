@@ -101,6 +101,17 @@ def test_groups_hold_every_class_alike(own: Studied) -> None:
         assert counts.max() - counts.min() <= 1
 
 
+def test_parts_of_one_class_have_no_say_in_the_auc(own: Studied) -> None:
+    target, folds = own.rows.target(own.rows.train), own.rows.folds
+    one = replace(folds[0], validation=folds[0].validation[target[folds[0].validation] == 0])
+    rows = replace(own.rows, folds=(one, *folds[1:]))
+    problem = replace(own.problem, metric="roc_auc")
+    design = designed(rows, problem, [own.winner], own.folder, 0)
+    assert [part.fold for part in design.parts] == [1, 2]
+    with pytest.raises(BadInput, match="ROC AUC is not defined"):
+        designed(replace(rows, folds=(one, one, folds[1])), problem, [], own.folder, 0)
+
+
 def trained(own: Studied, recipes: Sequence[Recipe], seed: int = 5) -> np.ndarray:
     """Scores [R, P, 1 + J] of recipes of one signature that were trained together."""
     design = designed(own.rows, own.problem, [own.winner], own.folder, 0)

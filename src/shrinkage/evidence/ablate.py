@@ -69,9 +69,6 @@ class Ablation:
         table = np.array(
             [[np.load(scoring.path_of(folder, r, s)) for s in seeds] for r in arm.recipes]
         )
-        # A part on which the metric is not defined, such as the AUC of one class, has no say.
-        defined = np.isfinite(table[..., 0]).any((0, 1))
-        table = table[:, :, defined] if defined.any() else table
         picks = stats.tuned(table[..., 0])
         chosen = stats.at_rates(table, picks)
         self.values[arm.name] = stats.pseudo_values(chosen.mean(1))

@@ -17,12 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from shrinkage import scores
 from shrinkage.data.split import Fold, test_split
 from shrinkage.engine import arrays, scoring
 from shrinkage.engine.scoring import Part
 from shrinkage.engine.task import Problem
+from shrinkage.errors import BadInput
 from shrinkage.population import dataset
 from shrinkage.randomness import derive
 from shrinkage.recipe import Recipe
@@ -103,6 +105,13 @@ def designed(
     else:
         part = _spread(codes[judged[0]], PARTS, derive(seed, "ablation.parts"))
         places = [(0, np.flatnonzero(part == number)) for number in range(PARTS)]
+    # A part on which the metric is not defined, such as the AUC of one class, has no say.
+    places = [(k, at) for k, at in places if _defined(rows, problem, target[judged[k]][at])]
+    if len(places) < 2:
+        raise BadInput(
+            f"{scores.find(problem.metric).pretty} is not defined on the validation rows of two "
+            "folds, which an ablation needs;\nfit with more rows, fewer folds or another metric"
+        )
     parts = tuple(Part(k, at, group[judged[k]][at]) for k, at in places)
     about = [FORMAT, aside, ASIDE, GROUPS, PARTS, len(folds), scores.name_of(problem.metric), seed]
     name = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:8]
@@ -110,6 +119,15 @@ def designed(
     place.mkdir(parents=True, exist_ok=True)
     its = replace(problem, folder=place, folds=len(folds))
     return Design(its, rows, parts, GROUPS, tuple(trained), tuple(watched), judged)
+
+
+def _defined(rows: Rows, problem: Problem, target: np.ndarray) -> bool:
+    """Whether predictions of these rows can be scored, whatever they are."""
+    y = torch.from_numpy(target)
+    guess = torch.full((1, len(y)), float(target.mean()), dtype=torch.float64)
+    if problem.task == "classification":
+        guess = torch.full((1, len(y), rows.outputs), 1 / rows.outputs, dtype=torch.float64)
+    return bool(torch.isfinite(scores.find(problem.metric).function(guess, y)).all())
 
 
 def _spread(codes: np.ndarray, groups: int, seed: int) -> np.ndarray:
