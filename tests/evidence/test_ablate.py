@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -13,17 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import Done
 from shrinkage import scores
-from shrinkage.engine import arrays, local, scoring
+from shrinkage.engine import local, scoring
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput
-from shrinkage.evidence import ablate, arms, words
+from shrinkage.evidence import ablate, arms
 from shrinkage.evidence.design import Design, designed, watches
 from shrinkage.evidence.rounds import Rounds
 from shrinkage.evidence.studied import Studied, studied
 from shrinkage.recipe import Recipe
-from shrinkage.run import ablate as run_ablate
 from shrinkage.run import opened
 from shrinkage.search.budget import Clock
 
@@ -277,128 +274,3 @@ def test_a_recipe_that_diverges_has_no_effect_but_a_word(own: Studied) -> None:
     told = ablate.first_table(found, 0.0)["ingredients"]
     assert (told["dropout"]["effect"], told["dropout"]["verdict"]) == (None, "diverged")
     assert told["clip_norm"]["verdict"] == "equivalent"
-
-
-@pytest.fixture(scope="module")
-def finished(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study whose winner is ablated from the command's own function."""
-    folder = tmp_path_factory.mktemp("ablated") / "run"
-    shutil.copytree(study, folder)
-    result = json.loads((folder / "result.json").read_text())
-    recipe = Recipe.from_toml(result["recipe"]).set({"network.dropout.rate": 0.3})
-    (folder / "result.json").write_text(json.dumps({**result, "recipe": recipe.to_toml()}))
-    run_ablate(folder, seeds=2, budget="60s", workers=0)
-    return folder
-
-
-def test_the_command_prints_verdicts(finished: Path, command: Callable[..., Done]) -> None:
-    done = command("ablate", finished, "--seeds", 2, "--budget", "60s", "--workers", 0)
-    assert (done.code, done.err) == (0, "")
-    assert "placebo" in done.out
-    assert "dropout" in done.out
-    told = json.loads((finished / "ablation.json").read_text())
-    assert told["networks"] == 0  # all was there
-    assert "verdict" in told["ingredients"]["dropout"]
-    page = (finished / "ablation.md").read_text()
-    assert "| dropout | rate=0.3 |" in page
-    assert "From the plain network" in page
-
-
-def test_the_command_prints_json(finished: Path, command: Callable[..., Done]) -> None:
-    asked = ("ablate", finished, "--seeds", 2, "--budget", "60s", "--workers", 0)
-    done = command(*asked, "--margin", 0.9, "--json")
-    told = json.loads(done.out)
-    assert told["margin"] == 0.9
-    assert told["seeds"] == 2
-
-
-BAD = [
-    (("--seeds", "1"), "seeds"),
-    (("--margin", "-1"), "margin"),
-    (("--budget", "soon"), "--budget soon"),
-    (("--budget", "2s"), "at least"),
-    (("--workers", "-2"), "--workers"),
-]
-
-
-@pytest.mark.parametrize(("more", "said"), BAD)
-def test_bad_input(
-    more: tuple[str, str], said: str, finished: Path, command: Callable[..., Done]
-) -> None:
-    before = (finished / "ablation.json").read_bytes()
-    done = command("ablate", finished, *more)
-    assert done.code == 2
-    assert said in done.err
-    assert (finished / "ablation.json").read_bytes() == before
-
-
-def test_folders_that_cannot_be_ablated(
-    study: Path, tmp_path: Path, command: Callable[..., Done]
-) -> None:
-    assert "not a study" in command("ablate", tmp_path).err
-    folder = tmp_path / "run"
-    shutil.copytree(study, folder)
-    (folder / "work" / "folds.npz").unlink()
-    done = command("ablate", folder)
-    assert (done.code, "fit again" in done.err) == (2, True)
-    result = json.loads((folder / "result.json").read_text())
-    for more, said in (({"start_from": "old"}, "starts from a model"), (
-        {"metric": "function:profit"}, "metric=profit")):  # fmt: skip
-        (folder / "result.json").write_text(json.dumps({**result, **more}))
-        done = command("ablate", folder)
-        assert (done.code, said in done.err) == (2, True)
-
-
-def told(effect: float, verdict: str, **more: object) -> dict:
-    return {
-        "effect": effect,
-        "interval": [effect - 0.01, effect + 0.01],
-        "verdict": verdict,
-        "setting": "",
-        "seeds_needed": None,
-        **more,
-    }
-
-
-RESULT = {
-    "metric": "accuracy",
-    "greater_is_better": True,
-    "margin": 0.005,
-    "seeds": 6,
-    "seeds_asked": 10,
-    "budget_s": 60.0,
-    "idle": ["embedding changes nothing: there are no categorical columns."],
-    "placebo": told(0.001, "no evidence"),
-    "ingredients": {
-        "dropout": told(0.03, "helps"),
-        "mixup": told(-0.02, "hurts"),
-        "ema": told(0.0, "equivalent"),
-        "decay": told(0.01, "no evidence", seeds_needed=25),
-        "mish": told(0.0, "no evidence"),
-    },
-}
-
-
-def test_conclusions() -> None:
-    lines = words.conclusions(RESULT, "run")
-    assert lines[0] == (
-        "Of 5 ingredients: dropout helps; mixup hurts. ema makes no difference beyond 0.005."
-    )
-    assert "+0.0010 (95 % interval -0.0090 to +0.0110)" in lines[1]
-    assert "decay about 25 (shrinkage ablate run --seeds 25)" in lines[2]
-    assert "For mish more seeds would not do" in lines[2]
-    assert "6 of 10 seeds" in lines[3]
-    assert lines[4].startswith("embedding changes nothing")
-    names = [row[0] for row in words.table(RESULT)]
-    assert names == ["dropout", "decay", "ema", "mish", "mixup", "placebo"]
-
-
-def test_test_rows_are_not_read(finished: Path) -> None:
-    """The arrays of an ablation hold training rows only."""
-    found = studied(finished, opened(finished).result)
-    design = designed(found.rows, found.problem, [found.winner], found.folder, found.seed)
-    shape = found.problem.shape
-    for path in design.problem.folder.glob("*.safetensors"):
-        folds = arrays.read(path, design.problem.folds, shape.outputs, "classification").folds
-        for fold, judged in zip(folds, design.judged, strict=True):
-            assert fold.train.rows + len(judged) <= len(found.rows.train)

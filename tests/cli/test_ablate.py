@@ -1,0 +1,98 @@
+"""`shrinkage ablate`, as a person types it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import Done
+from shrinkage.engine import arrays
+from shrinkage.evidence.design import designed
+from shrinkage.evidence.studied import studied
+from shrinkage.recipe import Recipe
+from shrinkage.run import ablate, opened
+
+
+@pytest.fixture(scope="module")
+def finished(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study whose winner is ablated from the command's own function."""
+    folder = tmp_path_factory.mktemp("ablated") / "run"
+    shutil.copytree(study, folder)
+    result = json.loads((folder / "result.json").read_text())
+    recipe = Recipe.from_toml(result["recipe"]).set({"network.dropout.rate": 0.3})
+    (folder / "result.json").write_text(json.dumps({**result, "recipe": recipe.to_toml()}))
+    ablate(folder, seeds=2, budget="60s", workers=0)
+    return folder
+
+
+def test_the_command_prints_verdicts(finished: Path, command: Callable[..., Done]) -> None:
+    done = command("ablate", finished, "--seeds", 2, "--budget", "60s", "--workers", 0)
+    assert (done.code, done.err) == (0, "")
+    assert "placebo" in done.out
+    assert "dropout" in done.out
+    told = json.loads((finished / "ablation.json").read_text())
+    assert told["networks"] == 0  # all was there
+    assert "verdict" in told["ingredients"]["dropout"]
+    page = (finished / "ablation.md").read_text()
+    assert "| dropout | rate=0.3 |" in page
+    assert "From the plain network" in page
+
+
+def test_the_command_prints_json(finished: Path, command: Callable[..., Done]) -> None:
+    asked = ("ablate", finished, "--seeds", 2, "--budget", "60s", "--workers", 0)
+    done = command(*asked, "--margin", 0.9, "--json")
+    told = json.loads(done.out)
+    assert told["margin"] == 0.9
+    assert told["seeds"] == 2
+
+
+BAD = [
+    (("--seeds", "1"), "seeds"),
+    (("--margin", "-1"), "margin"),
+    (("--budget", "soon"), "--budget soon"),
+    (("--budget", "2s"), "at least"),
+    (("--workers", "-2"), "--workers"),
+]
+
+
+@pytest.mark.parametrize(("more", "said"), BAD)
+def test_bad_input(
+    more: tuple[str, str], said: str, finished: Path, command: Callable[..., Done]
+) -> None:
+    before = (finished / "ablation.json").read_bytes()
+    done = command("ablate", finished, *more)
+    assert done.code == 2
+    assert said in done.err
+    assert (finished / "ablation.json").read_bytes() == before
+
+
+def test_folders_that_cannot_be_ablated(
+    study: Path, tmp_path: Path, command: Callable[..., Done]
+) -> None:
+    assert "not a study" in command("ablate", tmp_path).err
+    folder = tmp_path / "run"
+    shutil.copytree(study, folder)
+    (folder / "work" / "folds.npz").unlink()
+    done = command("ablate", folder)
+    assert (done.code, "fit again" in done.err) == (2, True)
+    result = json.loads((folder / "result.json").read_text())
+    for more, said in (({"start_from": "old"}, "starts from a model"), (
+        {"metric": "function:profit"}, "metric=profit")):  # fmt: skip
+        (folder / "result.json").write_text(json.dumps({**result, **more}))
+        done = command("ablate", folder)
+        assert (done.code, said in done.err) == (2, True)
+
+
+def test_test_rows_are_not_read(finished: Path) -> None:
+    """The arrays of an ablation hold training rows only."""
+    found = studied(finished, opened(finished).result)
+    design = designed(found.rows, found.problem, [found.winner], found.folder, found.seed)
+    shape = found.problem.shape
+    for path in design.problem.folder.glob("*.safetensors"):
+        folds = arrays.read(path, design.problem.folds, shape.outputs, "classification").folds
+        for fold, judged in zip(folds, design.judged, strict=True):
+            assert fold.train.rows + len(judged) <= len(found.rows.train)

@@ -1,0 +1,49 @@
+"""What a reader is told of an ablation."""
+
+from __future__ import annotations
+
+from shrinkage.evidence import words
+
+
+def told(effect: float, verdict: str, **more: object) -> dict:
+    return {
+        "effect": effect,
+        "interval": [effect - 0.01, effect + 0.01],
+        "verdict": verdict,
+        "setting": "",
+        "seeds_needed": None,
+        **more,
+    }
+
+
+RESULT = {
+    "metric": "accuracy",
+    "greater_is_better": True,
+    "margin": 0.005,
+    "seeds": 6,
+    "seeds_asked": 10,
+    "budget_s": 60.0,
+    "idle": ["embedding changes nothing: there are no categorical columns."],
+    "placebo": told(0.001, "no evidence"),
+    "ingredients": {
+        "dropout": told(0.03, "helps"),
+        "mixup": told(-0.02, "hurts"),
+        "ema": told(0.0, "equivalent"),
+        "decay": told(0.01, "no evidence", seeds_needed=25),
+        "mish": told(0.0, "no evidence"),
+    },
+}
+
+
+def test_conclusions() -> None:
+    lines = words.conclusions(RESULT, "run")
+    assert lines[0] == (
+        "Of 5 ingredients: dropout helps; mixup hurts. ema makes no difference beyond 0.005."
+    )
+    assert "+0.0010 (95 % interval -0.0090 to +0.0110)" in lines[1]
+    assert "decay about 25 (shrinkage ablate run --seeds 25)" in lines[2]
+    assert "For mish more seeds would not do" in lines[2]
+    assert "6 of 10 seeds" in lines[3]
+    assert lines[4].startswith("embedding changes nothing")
+    names = [row[0] for row in words.table(RESULT)]
+    assert names == ["dropout", "decay", "ema", "mish", "mixup", "placebo"]
