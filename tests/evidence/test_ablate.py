@@ -274,3 +274,23 @@ def test_a_recipe_that_diverges_has_no_effect_but_a_word(own: Studied) -> None:
     told = ablate.first_table(found, 0.0)["ingredients"]
     assert (told["dropout"]["effect"], told["dropout"]["verdict"]) == (None, "diverged")
     assert told["clip_norm"]["verdict"] == "equivalent"
+
+
+def test_later_parts_may_have_fewer_seeds(own: Studied, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time ends while the third seed of `alone` is trained: two seeds count there, four before."""
+    found = ablate.left_out(own, rounds_of(), 4)
+    real, seeds = scoring.run, []
+
+    def slow(work: scoring.Scoring) -> float | None:
+        seeds.append(work.seed)
+        return real(work) if len(set(seeds)) <= 2 else None
+
+    monkeypatch.setattr(scoring, "run", slow)
+    grid = arms.between(own.winner, own.plain)
+    asked = [grid.arm("plain", own.plain), grid.arm("alone", own.plain.using(found.switches[0].on))]
+    assert found.train(asked, "alone")
+    estimates = found.between("alone", "plain"), found.between(ablate.WINNER, "alone")
+    assert [each and each.seeds for each in estimates] == [2, 2]
+    expected = (found.values[ablate.WINNER][:2] - found.values["alone"]).mean()
+    assert estimates[1] is not None
+    assert estimates[1].mean == pytest.approx(expected)

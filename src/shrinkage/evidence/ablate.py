@@ -76,24 +76,30 @@ class Ablation:
         self.picked[arm.name] = {r: int((picks == i).sum()) for i, r in enumerate(rates)}
 
     def contrast(self, plus: Sequence[str], minus: Sequence[str]) -> stats.Estimate | None:
-        """Some arms less others; None where one of them diverged at every rate."""
-        sums = (np.sum([self.values[name] for name in names], 0) for names in (plus, minus))
-        y = np.subtract(*sums)
+        """Some arms less others, at the seeds that all have; None where one diverged at every rate.
+
+        Seeds come in one order, so the first ones are the same in all arms.
+        """
+        seeds = min(len(self.values[name]) for name in (*plus, *minus))
+        y = np.subtract(
+            *(np.sum([self.values[name][:seeds] for name in names], 0) for names in (plus, minus))
+        )
         return stats.estimate(y) if np.isfinite(y).all() else None
 
     def between(self, better: str, worse: str) -> stats.Estimate | None:
         return self.contrast([better], [worse])
 
     def train(self, asked: Sequence[Arm], phase: str) -> bool:
-        """Whether there was time for all of these arms at all seeds; then they are read."""
+        """Whether there was time for all of these arms at two seeds or more; they are read then."""
         wanted: list[list[Wanted]] = [
             [(recipe, seed) for arm in asked for recipe in arm.recipes] for seed in self.seeds
         ]
-        whole = self.rounds.run(wanted, phase) == len(wanted)
-        if whole:
-            for arm in asked:
-                self.read(arm, self.seeds)
-        return whole
+        whole = self.rounds.run(wanted, phase)
+        if whole < FEWEST_SEEDS:
+            return False
+        for arm in asked:
+            self.read(arm, self.seeds[:whole])
+        return True
 
 
 def ablate(
@@ -211,6 +217,7 @@ def judged(effects: dict[str, stats.Estimate | None], margin: float) -> dict[str
             "p_value": found.p_value,
             "p_adjusted": adjusted[name],
             "verdict": said,
+            "seeds": found.seeds,
             "seeds_needed": more,
         }
     return told

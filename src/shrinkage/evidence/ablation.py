@@ -68,7 +68,7 @@ def ablated(
         **found,
         "folds": made[0].design.problem.folds,
         "rows": len(study.rows.train),
-        "networks": made[0].networks,
+        "networks": made[0].kept,
         "recipe": study.winner.to_toml(),
         "recipe_hash": study.winner.hash,
         "seed": study.seed,

@@ -50,6 +50,11 @@ class Rounds:
     running: dict[Future, scoring.Scoring] = field(default_factory=dict)
     phase: str = ""
 
+    @property
+    def kept(self) -> int:
+        """Networks whose scores are kept, of this run and of earlier ones."""
+        return len(list(self.design.problem.folder.glob("*.npy"))) * self.design.problem.folds
+
     def missing(self, wanted: Sequence[Wanted]) -> list[Wanted]:
         folder = self.design.problem.folder
         unique = dict.fromkeys(wanted)

@@ -75,7 +75,7 @@ def _found(by: dict[str, list[str]], count: int, result: dict[str, Any]) -> str:
         parts.append(f"{_and(by['hurts'])} {_verb('hurt', by['hurts'])}")
     if "diverged" in by:
         parts.append(f"without {_and(by['diverged'])} training diverges")
-    sure = "; ".join(parts) or "None has an effect that is sure"
+    sure = "; ".join(parts) or "none has an effect that is sure"
     same = by.get("equivalent", [])
     tail = ""
     if same:
@@ -153,10 +153,11 @@ _FLATTERED = (
 
 
 def provenance(result: dict[str, Any]) -> str:
+    """Numbers come with what they are of."""
     return (
         f"{result['seeds']} seeds x {result['folds']} folds of {result['rows']:,} training rows, "
-        f"three learning rates in every arm, {result['networks']:,} networks in "
-        f"{result['wall_s']:.0f} s; recipe {result['recipe_hash']}, seed {result['seed']}, "
+        f"three learning rates in every arm: {result['networks']:,} networks, of which this run's "
+        f"in {result['wall_s']:.0f} s; recipe {result['recipe_hash']}, seed {result['seed']}, "
         f"shrinkage {result['versions']['shrinkage']}."
     )
 
