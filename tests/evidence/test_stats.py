@@ -103,6 +103,8 @@ def test_seeds_choose_for_themselves_and_divergence_is_worst() -> None:
     scores = np.zeros((3, 2, 4))
     scores[1, 0], scores[2, 1], scores[0, 1, 0] = 1.0, 1.0, np.nan
     assert stats.tuned(scores).tolist() == [[1] * 4, [2] * 4]
+    scores[1, 0, 2] = np.nan  # on one part only: the others would have chosen it there
+    assert stats.tuned(scores)[0].tolist() == [0] * 4
     scores[1:] = np.nan
     assert stats.tuned(scores)[0].tolist() == [0] * 4
 
