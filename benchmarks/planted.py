@@ -117,12 +117,18 @@ class Planted:
 
 
 PLANTED = {
-    "label_smoothing": Planted(noisy_labels, LabelSmoothing(eps=0.3), "log_loss", 1, 150, 60),
-    "decay": Planted(noisy_labels, Decay(weight_decay=60.0), "accuracy", -1),
-    "dropout": Planted(overlapping, Dropout(rate=0.5), "log_loss", 1, 80),
-    "class_weight": Planted(unbalanced, ClassWeight(power=1.0), "balanced_accuracy", 1, 400, 15),
-    "early_stopping": Planted(noisy_labels, EarlyStopping(patience=1e9), "log_loss", 1, 200, 60),
-    "l1": Planted(irrelevant_columns, L1(weight=0.02), "rmse", 1, 100),
+    "label_smoothing": Planted(
+        noisy_labels, LabelSmoothing(eps=0.3), "log_loss", rows=300, long=60
+    ),
+    "decay": Planted(noisy_labels, Decay(weight_decay=60.0), "accuracy", -1, rows=300),
+    "dropout": Planted(overlapping, Dropout(rate=0.5), "log_loss", rows=160),
+    "class_weight": Planted(
+        unbalanced, ClassWeight(power=1.0), "balanced_accuracy", rows=400, long=15
+    ),
+    "early_stopping": Planted(
+        noisy_labels, EarlyStopping(patience=1e9), "log_loss", rows=300, long=60
+    ),
+    "l1": Planted(irrelevant_columns, L1(weight=0.02), "rmse", rows=150),
 }
 SMALL = (Mlp(width=16, depth=1), Adam(lr=0.01))
 IDLE = (ClipNorm(max_norm=1e6), Ema(decay=1e-6), Decay(weight_decay=1e-6), Dropout(rate=1e-4))
