@@ -46,7 +46,7 @@ import torch
 
 from shrinkage.search import cost
 from shrinkage.search.gp import GPSearch
-from shrinkage.search.random import RandomSearch, Search
+from shrinkage.search.random import KEEP, RandomSearch, Search
 from shrinkage.space import Dimension, Options, Space
 
 COUNT = 4
@@ -186,16 +186,17 @@ def table(name: str) -> Table:
 
 Left = Callable[[], float]
 Trials = Iterator[tuple[Row, Callable[[float], None]]]
+Method = Callable[["Table", int, Left], Trials]
 
 
-def ours(search: Search, base: Row, left: Left) -> Trials:
-    """Trials cohort by cohort, and where to tell their scores."""
+def ours(search: Search, base: Row, left: Left, count: int) -> Trials:
+    """Trials by cohorts of `count`, and where to tell their scores."""
     tried = {base}
     yield base, partial(search.tell, base, 1.0)
     cohort = 0
     while True:
         cohort += 1
-        for row in search.ask(cohort, COUNT, (), left()):
+        for row in search.ask(cohort, count, (), left()):
             if row not in tried:
                 tried.add(row)
                 yield row, partial(search.tell, row, 1.0)
@@ -221,32 +222,53 @@ def theirs(sampler: optuna.samplers.BaseSampler, grid: Grid) -> Trials:
         yield Row(tuple(place(trial, d) for d in grid.dimensions)), partial(study.tell, trial)
 
 
-def _random(asked: Table, seed: int, left: Left) -> Trials:
-    return ours(RandomSearch(asked.grid, seed), asked.grid.base, left)
+@dataclass(frozen=True)
+class Chance:
+    """Recipes drawn one without regard to the other, where `RandomSearch` spreads them evenly."""
+
+    space: Grid
+    seed: int
+
+    def ask(self, cohort: int, count: int, pending: Any, left: float) -> list[Row]:
+        return self.space.sample(self.seed, cohort, count, keep=KEEP)
+
+    def tell(self, row: Row, share: float, score: float) -> None:
+        """It does not learn."""
 
 
-def _gp(asked: Table, seed: int, left: Left) -> Trials:
-    return ours(GPSearch(asked.grid, seed, asked.cost), asked.grid.base, lambda: 0.0)
+def _ours(make: Callable[[Table, int], Search], count: int = 1, cost: bool = False) -> Method:
+    def trials(asked: Table, seed: int, left: Left) -> Trials:
+        return ours(make(asked, seed), asked.grid.base, left if cost else lambda: 0.0, count)
+
+    return trials
 
 
-def _gp_cost(asked: Table, seed: int, left: Left) -> Trials:
-    return ours(GPSearch(asked.grid, seed, asked.cost), asked.grid.base, left)
+def _theirs(kind: Callable[..., optuna.samplers.BaseSampler]) -> Method:
+    return lambda asked, seed, left: theirs(kind(seed=seed), asked.grid)
 
 
-def _tpe(asked: Table, seed: int, left: Left) -> Trials:
-    return theirs(optuna.samplers.TPESampler(seed=seed), asked.grid)
+def _random(asked: Table, seed: int) -> Search:
+    return RandomSearch(asked.grid, seed)
 
 
-def _gpsampler(asked: Table, seed: int, left: Left) -> Trials:
-    return theirs(optuna.samplers.GPSampler(seed=seed), asked.grid)
+def _chance(asked: Table, seed: int) -> Search:
+    return Chance(asked.grid, seed)
 
 
-METHODS: dict[str, Callable[[Table, int, Left], Trials]] = {
-    "random": _random,
-    "tpe": _tpe,
-    "gpsampler": _gpsampler,
-    "gp": _gp,
-    "gp+cost": _gp_cost,
+def _gp(asked: Table, seed: int) -> Search:
+    return GPSearch(asked.grid, seed, asked.cost)
+
+
+METHODS = {
+    "random": _ours(_random),
+    "tpe": _theirs(optuna.samplers.TPESampler),
+    "gpsampler": _theirs(optuna.samplers.GPSampler),
+    "gp": _ours(_gp),
+    "gp+cost": _ours(_gp, cost=True),
+    "gp+cost/4": _ours(_gp, COUNT, cost=True),
+    "random/4": _ours(_random, COUNT),
+    "iid": _ours(_chance),
+    "iid/4": _ours(_chance, COUNT),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +19,10 @@ from conftest import mixed, tiny_fit
 from search.kills import killed_after
 from shrinkage import run
 from shrinkage.errors import BadInput
+from shrinkage.randomness import derive
 from shrinkage.recipe import Recipe
-from shrinkage.search import acquisition, proposers, surrogate
-from shrinkage.search.gp import FIRST, GPSearch
+from shrinkage.search import acquisition, likelihood, proposers, surrogate
+from shrinkage.search.gp import FIRST, RANDOM_EVERY, GPSearch
 from shrinkage.search.halving import RUNGS
 from shrinkage.search.random import RandomSearch
 from shrinkage.search.settings import Settings
@@ -242,6 +244,37 @@ def test_to_believe_is_to_be_told_what_was_expected() -> None:
     assert (found[1].diagonal() < cov.diagonal()[2:]).all()
 
 
+SPACES = {"small": SMALL, "tabular": load_space("tabular"), "numbers": Space.from_toml(
+    '[vary]\n"update.adam.lr" = {}'), "names": Space.from_toml(
+    '[choose]\nactivation = ["relu", "gelu"]')}  # fmt: skip
+
+
+@pytest.mark.parametrize("space", SPACES.values(), ids=list(SPACES))
+def test_the_fit_climbs_the_same_hill_as_gpytorch(space: Space) -> None:
+    """Value, slopes, and where fifteen steps lead; some rows are equal in all but the share."""
+    from botorch.optim.fit import fit_gpytorch_mll_scipy
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+
+    random = np.random.default_rng(0)
+    recipes = space.sample(0, 0, 12) * 3
+    shares = np.repeat([0.0, 0.5, 1.0], 12)
+    points = [[*space.encode(r), s] for r, s in zip(recipes, shares, strict=True)]
+    x, y = torch.tensor(points, dtype=torch.float64), torch.from_numpy(random.normal(size=36))
+    model = surrogate.model_of(x, y, surrogate.ordered(space))
+    reference = copy.deepcopy(model)
+    hyperparameters(model), hyperparameters(reference)
+    theirs = ExactMarginalLogLikelihood(reference.likelihood, reference.train())
+    expected = theirs(reference(x), y) * len(y)
+    slopes = torch.autograd.grad(expected, list(reference.parameters()))
+    found, ours = likelihood.log_posterior(model)()
+    assert found == pytest.approx(float(expected.detach()), abs=1e-5)
+    torch.testing.assert_close(tuple(ours), slopes, atol=1e-5, rtol=1e-5)
+    likelihood.fit(model, 15)
+    fit_gpytorch_mll_scipy(theirs, options={"maxiter": 15})
+    for here, there in zip(model.parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(here, there, atol=1e-3, rtol=1e-3)
+
+
 def test_repeats_teach_how_large_the_noise_is() -> None:
     """Equal recipes with unequal scores leave nothing else that could explain them."""
     random = np.random.default_rng(0)
@@ -324,11 +357,12 @@ def test_what_it_asks_depends_on_what_it_heard_and_not_on_when() -> None:
 
 
 def test_it_begins_as_random_search_and_returns_to_it() -> None:
-    chance = RandomSearch(SMALL, 0)
-    assert taught(recipes=FIRST - 1).ask(5, 4) == chance.ask(5, 4)
+    first, again = RandomSearch(SMALL, 0), RandomSearch(SMALL, derive(0, "gp.random"))
+    assert taught(recipes=FIRST - 1).ask(5, 4) == first.ask(5, 4)
     search = taught()
-    agree = [cohort for cohort in (3, 4, 5, 8) if search.ask(cohort, 3) == chance.ask(cohort, 3)]
-    assert agree == [4, 8]
+    every = (RANDOM_EVERY - 1, RANDOM_EVERY, RANDOM_EVERY + 1, 2 * RANDOM_EVERY)
+    agree = [k for k in every if search.ask(k, 3) == again.ask(k // RANDOM_EVERY, 3)]
+    assert agree == [RANDOM_EVERY, 2 * RANDOM_EVERY]
 
 
 def test_it_keeps_to_its_share_of_the_time() -> None:

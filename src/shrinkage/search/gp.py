@@ -8,7 +8,7 @@ The worthiest full one is taken, and its numbers are moved along the gradient of
 Members asked for earlier and not heard of yet are believed to score what is expected of them.
 The process (`search.surrogate`) learns from every rung, stopped members included.
 
-Until eight recipes are heard of, and in every fourth cohort, recipes are random: the process
+Until eight recipes are heard of, and in every eighth cohort, recipes are random: the process
 knows nothing of a part of the space from which it never asked. So they are where trainings are so
 short that asking would cost a share of the study's time worth having.
 
@@ -40,7 +40,7 @@ from shrinkage.space import INACTIVE, Dimension, Options, Range, Space
 
 FIRST = 8
 """Recipes heard of before the process is asked."""
-RANDOM_EVERY = 4
+RANDOM_EVERY = 8
 
 _CANDIDATES = 144
 """Recipes looked at for a cohort; more only where the cohort itself is large."""
@@ -109,8 +109,12 @@ class GPSearch:
     ) -> list[Recipe]:
         """pending: asked for and not heard of. left: share of the budget, and so α."""
         tried = {told.point for told in self.told}
-        if len(tried) < FIRST or cohort % RANDOM_EVERY == 0 or self._idle:
+        if len(tried) < FIRST or self._idle:
             return RandomSearch(self.space, self.seed).ask(cohort, count)
+        if cohort % RANDOM_EVERY == 0:
+            # Points of their own, one after the other: every eighth of a sequence is spread badly.
+            again = RandomSearch(self.space, derive(self.seed, "gp.random"))
+            return again.ask(cohort // RANDOM_EVERY, count)
         began = time.perf_counter()
         try:
             found = self._best(cohort, count, pending, left, tried)
@@ -252,6 +256,8 @@ class GPSearch:
         recipes = [candidates.recipes[i] for i in chosen]
         x = candidates.x[chosen]
         moved = self._climbed(belief, x, min(_REFINED, len(x)))
+        if moved is x:
+            return recipes
         after = [self._set(*pair) for pair in zip(recipes, moved.tolist(), strict=True)]
         fresh = self._fresh(after, taken)
         if fresh is None or len(fresh.recipes) < len(recipes):

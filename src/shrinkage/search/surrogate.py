@@ -38,19 +38,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from shrinkage.search import likelihood
 from shrinkage.search.halving import RUNGS
 from shrinkage.space import Options, Space
 
-with warnings.catch_warnings():
-    # Their import compiles functions in a way that new releases of torch call deprecated.
+with warnings.catch_warnings():  # as in `likelihood`
     warnings.simplefilter("ignore", DeprecationWarning)
     from botorch.models import SingleTaskGP
     from botorch.models.kernels import CategoricalKernel
-    from botorch.optim.fit import fit_gpytorch_mll_scipy
     from gpytorch.constraints import GreaterThan
     from gpytorch.kernels import Kernel, MaternKernel, ScaleKernel
     from gpytorch.likelihoods import GaussianLikelihood
-    from gpytorch.mlls import ExactMarginalLogLikelihood
     from gpytorch.priors import LogNormalPrior
 
 MOST_ROWS = 320
@@ -187,8 +185,7 @@ def fitted(told: Sequence[Told], axes: Sequence[bool]) -> SingleTaskGP:
     """
     x, y = thinned(*rows_of(told), MOST_ROWS)
     sample = model_of(*thinned(x, y, FIT_ROWS), axes)
-    likelihood = ExactMarginalLogLikelihood(sample.likelihood, sample)
-    fit_gpytorch_mll_scipy(likelihood.train(), options={"maxiter": _ITERATIONS})
+    likelihood.fit(sample, _ITERATIONS)
     model = model_of(x, y, axes)
     model.load_state_dict(sample.state_dict())
     return model.eval()
