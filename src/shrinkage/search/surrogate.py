@@ -55,7 +55,7 @@ MOST_ROWS = 320
 """Rows that the posterior knows."""
 FIT_ROWS = 128
 """Rows that lengths, scales and noise are fitted to: a fit stays well below a second."""
-_ITERATIONS = 15
+_ITERATIONS = 10
 _LEAST_NOISE, _LEAST_LENGTH, _LEAST_SCALE = 1e-4, 0.025, 1e-4
 _CLIPPED = 3.0
 """A score this many deviations below the median says "bad"; how bad teaches nothing."""
