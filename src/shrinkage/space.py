@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -101,6 +101,15 @@ class Dimension:
     def is_role(self) -> bool:
         return "." not in self.path
 
+    @property
+    def ordered(self) -> bool:
+        """Whether its values have a distance: a range, or options that are rising numbers."""
+        if isinstance(self.over, Range):
+            return True
+        numbers = [v for v in self.over.values if isinstance(v, int | float) and v is not True]
+        rising = list(self.over.values) == sorted(set(numbers))
+        return len(numbers) == len(self.over.values) and rising
+
 
 @dataclass(frozen=True)
 class Space:
@@ -120,17 +129,45 @@ class Space:
         """
         if len(point) != self.size:
             raise ValueError(f"expected a point of {self.size} coordinates, got {len(point)}")
-        recipe = self.base
-        given = [(d, u) for d, u in zip(self.dimensions, point, strict=True) if u is not None]
-        chosen = {d.path: d.over.decode(u) for d, u in given if d.is_role}
-        for role, name in chosen.items():
-            recipe = self._choose(recipe, role, name)
+        recipe, chosen = self._chosen(point)
         values = {
             d.path: d.over.decode(u)
-            for d, u in given
-            if not d.is_role and self._counts(d.path, recipe, chosen)
+            for d, u in zip(self.dimensions, point, strict=True)
+            if u is not None and not d.is_role and self._counts(d.path, recipe, chosen)
         }
         return recipe.set(values)
+
+    def counting(self, point: Sequence[float | None]) -> list[bool]:
+        """Which coordinates of a point count; those of fields need not be known for it."""
+        recipe, chosen = self._chosen(point)
+        excluded = _excluded(recipe)
+        return [
+            d.path not in excluded if d.is_role else self._counts(d.path, recipe, chosen)
+            for d in self.dimensions
+        ]
+
+    def with_base(self) -> Space:
+        """The space with the base's own options beside those it lists.
+
+        A recipe keeps what its base has where a search leaves a choice alone.
+        """
+        values = self.base.values
+
+        def own(dimension: Dimension) -> Any:
+            if not dimension.is_role:
+                return values.get(dimension.path)
+            present = self.base.get(dimension.path)
+            return "none" if present is None else entry_of(present).name
+
+        def extended(dimension: Dimension) -> Dimension:
+            over, value = dimension.over, own(dimension)
+            if isinstance(over, Range) or value is None or value in over.values:
+                return dimension
+            options = (*over.values, value)
+            numbers = all(isinstance(option, int | float) for option in options)
+            return replace(dimension, over=Options(tuple(sorted(options)) if numbers else options))
+
+        return replace(self, dimensions=tuple(map(extended, self.dimensions)))
 
     def encode(self, recipe: Recipe) -> list[float]:
         """The point of a recipe; values outside a range are moved to its nearest end.
@@ -192,6 +229,15 @@ class Space:
                 point = [INACTIVE] * self.size
                 point[place] = dimension.over.encode(value)
                 self.decode(point).for_task(task)
+
+    def _chosen(self, point: Sequence[float | None]) -> tuple[Recipe, dict[str, str]]:
+        """The base with the ingredients that a point chooses, and their names by role."""
+        recipe = self.base
+        given = zip(self.dimensions, point, strict=True)
+        chosen = {d.path: d.over.decode(u) for d, u in given if d.is_role and u is not None}
+        for role, name in chosen.items():
+            recipe = self._choose(recipe, role, name)
+        return recipe, chosen
 
     def _choose(self, recipe: Recipe, role: str, name: str) -> Recipe:
         if name == "none":

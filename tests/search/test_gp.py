@@ -457,6 +457,7 @@ def test_a_study_asks_it_and_goes_on_with_what_it_heard(
     def recipes(folder: Path) -> list[str]:
         return [trial.recipe for trial in run.trials_of(folder)]
 
+    monkeypatch.setattr("shrinkage.search.study.cohort_size", lambda *asked: 6)  # whatever the load
     asked = {"search": "gp", "trials": 26, "cv": "holdout"}
     whole = tiny_fit(mixed(), "y", tmp_path / "whole", tiny, **asked)
     trials = run.trials_of(whole)
@@ -487,17 +488,18 @@ def test_auto_is_gp_where_there_is_something_to_learn_from(
     budget_s: float, trials: int | None, expected: str, monkeypatch
 ) -> None:
     assert proposers.named("auto", budget_s, trials) == expected
-    monkeypatch.setattr(proposers, "installed", lambda: False)
+    monkeypatch.setattr(proposers, "find_spec", lambda package: None)
     assert proposers.named("auto", budget_s, trials) == "random"
 
 
-def test_a_missing_extra_is_named_with_the_way_to_get_it(monkeypatch) -> None:
-    monkeypatch.setattr(proposers, "installed", lambda: False)
-    settings = Settings("table", "y", search="gp")
+@pytest.mark.parametrize("name", ["gp", "optuna"])
+def test_a_missing_extra_is_named_with_the_way_to_get_it(name: str, monkeypatch) -> None:
+    monkeypatch.setattr(proposers, "find_spec", lambda package: None)
+    settings = Settings("table", "y", search=name)
     for ask in (
-        lambda: proposers.named("gp", 60.0, None),
+        lambda: proposers.named(name, 60.0, None),
         lambda: proposers.made(settings, SMALL, one, float),
     ):
-        with pytest.raises(BadInput, match=r"pip install 'shrinkage\[gp\]'") as caught:
+        with pytest.raises(BadInput, match=rf"pip install 'shrinkage\[{name}\]'") as caught:
             ask()
         assert len(str(caught.value).splitlines()) <= 3

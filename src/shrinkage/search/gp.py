@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -29,14 +29,13 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from shrinkage.catalog import entry_of
 from shrinkage.errors import BadInput
 from shrinkage.randomness import Draws, derive
 from shrinkage.recipe import Recipe
 from shrinkage.search import acquisition, surrogate
 from shrinkage.search.random import KEEP, RandomSearch
 from shrinkage.search.surrogate import Told
-from shrinkage.space import INACTIVE, Dimension, Options, Range, Space
+from shrinkage.space import INACTIVE, Options, Range, Space
 
 FIRST = 8
 """Recipes heard of before the process is asked."""
@@ -160,7 +159,7 @@ class GPSearch:
 
     @cached_property
     def around(self) -> Space:
-        return with_base(self.space)
+        return self.space.with_base()
 
     def _point(self, recipe: Recipe) -> Point | None:
         try:
@@ -314,30 +313,6 @@ class GPSearch:
                 if moves
             }
         )
-
-
-def with_base(space: Space) -> Space:
-    """The space with the base's own options beside those it lists.
-
-    A recipe keeps what its base has where the search leaves a choice alone.
-    """
-    values = space.base.values
-
-    def own(dimension: Dimension) -> Any:
-        if not dimension.is_role:
-            return values.get(dimension.path)
-        present = space.base.get(dimension.path)
-        return "none" if present is None else entry_of(present).name
-
-    def extended(dimension: Dimension) -> Dimension:
-        over, value = dimension.over, own(dimension)
-        if isinstance(over, Range) or value is None or value in over.values:
-            return dimension
-        options = (*over.values, value)
-        numbers = all(isinstance(option, int | float) for option in options)
-        return replace(dimension, over=Options(tuple(sorted(options)) if numbers else options))
-
-    return replace(space, dimensions=tuple(map(extended, space.dimensions)))
 
 
 def _whole(points: Iterable[Point], size: int) -> Tensor:

@@ -1,7 +1,8 @@
 """The searches by name, and which of them a study gets that asks for none.
 
-random: `search.random`.   gp: `search.gp`, which needs the extra `gp`.   auto: gp where it is
-installed and there is something to learn from, random otherwise.
+random: `search.random`.   gp: `search.gp`, which needs the extra `gp`.   optuna: `search.optuna`,
+which needs the extra `optuna`.   auto: gp where it is installed and there is something to learn
+from, random otherwise.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from shrinkage.search.random import RandomSearch, Search
 from shrinkage.search.settings import Settings
 from shrinkage.space import Space
 
-NAMES = ("auto", "random", "gp")
+NAMES = ("auto", "random", "gp", "optuna")
+_NEEDED = {"gp": ("botorch", "BoTorch"), "optuna": ("optuna", "Optuna")}
+"""By search: the package it needs, which its extra installs, and what people call it."""
 
 _SHARE = 0.08
 """Part of a study's time that proposing may take."""
@@ -26,28 +29,28 @@ _FEWEST = 24
 """A shorter study, or one of fewer trials, ends before a process has learned what to ask."""
 
 
-def installed() -> bool:
-    """Whether the extra `gp` is there."""
-    return find_spec("botorch") is not None
+def installed(name: str) -> bool:
+    """Whether what this search needs is there."""
+    return name not in _NEEDED or find_spec(_NEEDED[name][0]) is not None
 
 
 def named(name: str, budget_s: float, trials: int | None) -> str:
-    """The search that this name stands for: random or gp.
+    """The search that this name stands for: random, gp or optuna.
 
     budget_s: of the whole study. trials: at most so many; None: no limit.
-    Raises BadInput for an unknown name, and for gp where it is not installed.
+    Raises BadInput for an unknown name, and for a search whose extra is not installed.
     """
     if name not in NAMES:
         raise BadInput(f"--search {name}: expected {', '.join(NAMES[:-1])} or {NAMES[-1]}")
-    if name == "gp" and not installed():
+    if not installed(name):
         raise BadInput(
-            "--search gp needs BoTorch, which is not installed;\n"
-            "install it with `pip install 'shrinkage[gp]'`, or use --search random"
+            f"--search {name} needs {_NEEDED[name][1]}, which is not installed;\n"
+            f"install it with `pip install 'shrinkage[{name}]'`, or use --search random"
         )
     if name != "auto":
         return name
     enough = budget_s >= _SHORTEST_S if trials is None else trials >= _FEWEST
-    return "gp" if enough and installed() else "random"
+    return "gp" if enough and installed("gp") else "random"
 
 
 def made(
@@ -57,9 +60,14 @@ def made(
 
     cost: of a recipe's whole training, in any one unit. used: seconds since the study began.
     """
-    if named(settings.search, settings.budget_s, settings.trials) == "random":
+    name = named(settings.search, settings.budget_s, settings.trials)
+    if name == "random":
         return RandomSearch(space, settings.seed)
-    # BoTorch is loaded by those who use it.
+    # BoTorch and Optuna are loaded by those who use them.
+    if name == "optuna":
+        from shrinkage.search.optuna import OptunaSearch
+
+        return OptunaSearch(space, settings.seed)
     from shrinkage.search import surrogate
     from shrinkage.search.gp import GPSearch
 

@@ -36,7 +36,7 @@ class Settings:
     ensemble: several recipes may predict together.
     precision: of matrix products: auto, float32, bfloat16 or, on a GPU, tf32.
     start_from: folder of the model that networks start from; "": random weights.
-    search: what proposes recipes: random, gp or auto; see `search.proposers`.
+    search: what proposes recipes: random, gp, optuna or auto; see `search.proposers`.
     """
 
     source: str

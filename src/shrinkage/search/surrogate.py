@@ -40,7 +40,7 @@ from torch import Tensor
 
 from shrinkage.search import likelihood
 from shrinkage.search.halving import RUNGS
-from shrinkage.space import Options, Space
+from shrinkage.space import Space
 
 with warnings.catch_warnings():  # as in `likelihood`
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -77,12 +77,7 @@ def fidelity(share: float) -> float:
 
 def ordered(space: Space) -> list[bool]:
     """Which dimensions have a distance, and not only equality."""
-
-    def rising(over: Options) -> bool:
-        numbers = [v for v in over.values if isinstance(v, int | float) and v is not True]
-        return len(numbers) == len(over.values) and list(over.values) == sorted(set(over.values))
-
-    return [not isinstance(d.over, Options) or rising(d.over) for d in space.dimensions]
+    return [dimension.ordered for dimension in space.dimensions]
 
 
 def standardized(scores: Sequence[float | None]) -> Tensor:
