@@ -282,8 +282,8 @@ METHODS = {
 }
 
 
-def searched(name: str, method: str, seed: int) -> dict[str, Any]:
-    """A whole search. spent: part of its time after each trial; regret and score of each."""
+def searched(name: str, method: str, seed: int, until: float = 1.0) -> dict[str, Any]:
+    """A search until a part of its time. spent: part of its time after each trial; regret and score of each."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     torch.set_num_threads(1)
     asked = table(name)
@@ -297,7 +297,7 @@ def searched(name: str, method: str, seed: int) -> dict[str, Any]:
         one = noise.integers(asked.scores.shape[-1])
         score = float(asked.scores[row.place][one])
         now += float(asked.seconds[row.place][one]) / whole
-        if now > 1:
+        if now > until:
             break
         tell(score)
         spent.append(round(now, 5))
@@ -329,12 +329,17 @@ def computed(keys: list[Key], path: Path, processes: int) -> None:
     """Append a line for each key that the file does not have."""
     missing = [key for key in keys if key not in known(path)]
     spawn = multiprocessing.get_context("spawn")
-    with path.open("a") as file, ProcessPoolExecutor(processes, mp_context=spawn) as pool:
-        if path.stat().st_size and not path.read_text().endswith("\n"):
-            file.write("\n")
+    with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
         for job in as_completed([pool.submit(searched, *key) for key in missing]):
-            file.write(json.dumps(job.result(), separators=(",", ":")) + "\n")
-            file.flush()
+            append(job.result(), path)
+
+
+def append(search: dict[str, Any], path: Path) -> None:
+    """A line of its own, also behind one that was cut short."""
+    with path.open("a+") as file:
+        file.seek(max(0, file.tell() - 1))
+        begin = "" if file.read() in ("", "\n") else "\n"
+        file.write(begin + json.dumps(search, separators=(",", ":")) + "\n")
 
 
 def curve(search: dict[str, Any]) -> np.ndarray:

@@ -8,7 +8,8 @@ The worthiest full one is taken, and its numbers are moved along the gradient of
 Members asked for earlier and not heard of yet are believed to score what is expected of them.
 The process (`search.surrogate`) learns from every rung, stopped members included.
 
-Until eight recipes are heard of, and in every eighth cohort, recipes are random: the process
+What earlier studies of the same space learned may be its mean (`search.transfer`). Until eight recipes
+are heard of (one, with earlier studies), and in every eighth cohort, recipes are random: the process
 knows nothing of a part of the space from which it never asked. So they are where trainings are so
 short that asking would cost a share of the study's time worth having.
 
@@ -18,9 +19,10 @@ Snoek et al. 2012, "Practical Bayesian Optimization", section 3.2 (EI per second
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -32,7 +34,7 @@ from torch import Tensor
 from shrinkage.errors import BadInput
 from shrinkage.randomness import Draws, derive
 from shrinkage.recipe import Recipe
-from shrinkage.search import acquisition, surrogate
+from shrinkage.search import acquisition, surrogate, transfer
 from shrinkage.search.random import KEEP, RandomSearch
 from shrinkage.search.surrogate import Told
 from shrinkage.space import INACTIVE, Options, Range, Space
@@ -65,16 +67,23 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Belief:
-    """What a process expects. best: of all recipes heard of. pending: points asked for."""
+    """What a process expects. best: of all recipes heard of. pending: points asked for.
+
+    lean: what earlier studies expect, which the process knows the rest of; None: nothing.
+    """
 
     model: Any
+    lean: Any
     best: float
     noise: float
     pending: Tensor
 
     def at(self, x: Tensor) -> tuple[Tensor, Tensor, float]:
         """(mean, cov, best) at x once the pending members are believed."""
-        mean, cov = surrogate.posterior(self.model, torch.cat([self.pending, x]))
+        points = torch.cat([self.pending, x])
+        mean, cov = surrogate.posterior(self.model, points)
+        if self.lean is not None:
+            mean = mean + self.lean(points)
         return acquisition.after(mean, cov, self.best, self.noise, len(self.pending))
 
 
@@ -82,7 +91,8 @@ class Belief:
 class GPSearch:
     """A pure function of (space, seed, cohort, all it was told, pending, left).
 
-    cost: of a recipe's whole training, in any one unit. allowed: seconds that its own work may
+    cost: of a recipe's whole training, in any one unit. earlier: what other studies of the same space
+    were told, each by itself. allowed: seconds that its own work may
     have taken by now, after which it asks at random; None: as many as it takes, and only then is
     it the pure function. seconds: what it has taken.
     """
@@ -91,9 +101,10 @@ class GPSearch:
     seed: int
     cost: Callable[[Recipe], float]
     allowed: Callable[[], float] | None = None
+    earlier: Sequence[Sequence[Told]] = ()
     told: list[Told] = field(default_factory=list)
     seconds: float = 0.0
-    _known: tuple[int, Any, float, list[Point]] | None = None
+    _known: tuple[int, Belief, list[Point]] | None = None
     _dry: int | None = None
     name: ClassVar[str] = "gp"
 
@@ -108,7 +119,7 @@ class GPSearch:
     ) -> list[Recipe]:
         """pending: asked for and not heard of. left: share of the budget, and so α."""
         tried = {told.point for told in self.told}
-        if len(tried) < FIRST or self._idle:
+        if len(tried) < (1 if self.earlier else FIRST) or self._idle:
             return RandomSearch(self.space, self.seed).ask(cohort, count)
         if cohort % RANDOM_EVERY == 0:
             # Points of their own, one after the other: every eighth of a sequence is spread badly.
@@ -171,14 +182,23 @@ class GPSearch:
         """What is expected, and the points that the process knows, the best first."""
         size = self.space.size
         if self._known is None or self._known[0] != len(self.told):
-            model = surrogate.fitted(self.told, surrogate.ordered(self.around))
-            points = surrogate.points_of(model)
+            axes = surrogate.ordered(self.around)
+            model, lean = surrogate.fitted(self.told, axes), None
+            if self.earlier and (lean := self._studies.lean(model, derive(self.seed, "gp.lean"))):
+                model = surrogate.fitted(self.told, axes, lean)
+            points, noise = surrogate.points_of(model), surrogate.noise_of(model)
+            belief = Belief(model, lean, -math.inf, noise, _whole([], size))
             with torch.no_grad():
-                mean, _ = surrogate.posterior(model, _whole(points, size))
+                mean, _, _ = belief.at(_whole(points, size))
             order = mean.argsort(descending=True, stable=True).tolist()
-            self._known = len(self.told), model, float(mean.max()), [points[i] for i in order]
-        _, model, best, leaders = self._known
-        return Belief(model, best, surrogate.noise_of(model), _whole(pending, size)), leaders
+            belief = replace(belief, best=float(mean.max()))
+            self._known = len(self.told), belief, [points[i] for i in order]
+        _, belief, leaders = self._known
+        return replace(belief, pending=_whole(pending, size)), leaders
+
+    @cached_property
+    def _studies(self) -> transfer.Earlier:
+        return transfer.Earlier.of(self.earlier, surrogate.ordered(self.around))
 
     # -- candidates ----------------------------------------------------------------------
 

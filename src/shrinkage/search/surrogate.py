@@ -32,7 +32,7 @@ from __future__ import annotations
 import math
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -173,12 +173,19 @@ def model_of(x: Tensor, y: Tensor, axes: Sequence[bool]) -> SingleTaskGP:
     return model.eval()
 
 
-def fitted(told: Sequence[Told], axes: Sequence[bool]) -> SingleTaskGP:
+def fitted(
+    told: Sequence[Told], axes: Sequence[bool], lean: Callable[[Tensor], Tensor] | None = None
+) -> SingleTaskGP:
     """The process whose hyperparameters make some rows most probable, conditioned on more.
 
+    lean: what is expected at points beforehand, `search.transfer`; the process is of what it leaves,
+    with scores as far apart as it expects them at these rows.
     Starts from the same values each time, so equal histories give equal models.
     """
     x, y = thinned(*rows_of(told), MOST_ROWS)
+    if lean is not None:
+        expected = lean(x)
+        y = y * expected.std(correction=0) - expected
     sample = model_of(*thinned(x, y, FIT_ROWS), axes)
     likelihood.fit(sample, _ITERATIONS)
     model = model_of(x, y, axes)
