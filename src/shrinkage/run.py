@@ -10,6 +10,7 @@ import json
 import math
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -77,6 +78,7 @@ def fit(
     single: bool = False,
     trials: int | None = None,
     search: str = "auto",
+    prior: str | Path | Sequence[str | Path] = (),
     keep_all: bool = False,
     store: str | None = None,
     study: str | None = None,
@@ -90,7 +92,8 @@ def fit(
     test: share of rows set aside, or a file. cv: "auto", "holdout", K, or "KxR".
     recipe: trial 0. space: what is searched around it. trials: at most so many.
     search: what proposes recipes: "random", "gp" (needs the extra gp), "optuna" (Optuna's TPE, needs
-    the extra optuna), or "auto".
+    the extra optuna), or "auto". prior: folders of earlier studies that gp learns from, where they
+    searched the same dimensions for the same kind of task.
     start_from: folder of a model whose layers and preparation networks start with; recipe and
     space are then its own and "finetune", else "default" and "tabular".
     metric: its name, or a function (target, output) -> number that larger values please, as
@@ -124,6 +127,7 @@ def fit(
         single=single,
         trials=trials,
         search=search,
+        prior=prior,
         keep_all=keep_all,
     )
     folder = Path(out) if out is not None else _fresh_folder()
@@ -164,6 +168,7 @@ def _asked(
     single: bool = False,
     trials: int | None = None,
     search: str = "auto",
+    prior: str | Path | Sequence[str | Path] = (),
     keep_all: bool = False,
 ) -> tuple[Table, Settings]:
     """The table, read, and the settings, checked. Raises BadInput."""
@@ -171,7 +176,8 @@ def _asked(
     if task not in ("auto", "classification", "regression"):
         raise BadInput(f"--task {task}: expected auto, classification or regression")
     folds_for(str(cv), 0)
-    search = proposers.named(search, budget_s, trials)
+    folders = [prior] if isinstance(prior, str | Path) else list(prior)
+    search = proposers.named(search, budget_s, trials, bool(folders))
     begun = start_from is not None
     text = "" if begun and recipe is None else load(recipe or "default").to_toml()
     space = space or ("finetune" if begun else "tabular")
@@ -202,6 +208,7 @@ def _asked(
         refit=trials is None,
         start_from=str(start_from) if begun else "",
         search=search,
+        prior=tuple(str(folder) for folder in folders),
     )
     return table, settings
 

@@ -498,7 +498,7 @@ def test_a_missing_extra_is_named_with_the_way_to_get_it(name: str, monkeypatch)
     settings = Settings("table", "y", search=name)
     for ask in (
         lambda: proposers.named(name, 60.0, None),
-        lambda: proposers.made(settings, SMALL, one, float),
+        lambda: proposers.made(settings, SMALL, one, float, Path()),
     ):
         with pytest.raises(BadInput, match=rf"pip install 'shrinkage\[{name}\]'") as caught:
             ask()

@@ -49,6 +49,10 @@ def fit(
     search: Annotated[
         str, typer.Option(help="What proposes recipes: random, gp or optuna (extras of that name), or auto.")
     ] = "auto",
+    prior: Annotated[
+        list[str] | None,
+        typer.Option(help="Folder of earlier studies to learn from; may be given several times."),
+    ] = None,
     store: Annotated[
         str | None,
         typer.Option(
@@ -85,6 +89,7 @@ def fit(
         "single": single,
         "trials": trials,
         "search": search,
+        "prior": prior or (),
         "started": main.STARTED,
     }
     # What follows imports torch and pandas for seconds; a first worker does so meanwhile.

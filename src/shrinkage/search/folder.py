@@ -28,6 +28,7 @@ _BEFORE_BEGIN = (
     "folds.npz",
     "schema.json",
     "start",
+    "prior.json",
 )
 
 
@@ -81,6 +82,11 @@ class Folder:
     def layers(self) -> Path:
         """What of it networks take over."""
         return self.start / "layers.safetensors"
+
+    @property
+    def prior(self) -> Path:
+        """What earlier studies were told, where a study learns from some."""
+        return self.work / "prior.json"
 
     def trial(self, number: int) -> Path:
         return self.trials / f"{number:05d}.safetensors"

@@ -2,17 +2,19 @@
 
 random: `search.random`.   gp: `search.gp`, which needs the extra `gp`.   optuna: `search.optuna`,
 which needs the extra `optuna`.   auto: gp where it is installed and there is something to learn
-from, random otherwise.
+from, or where earlier studies taught something; random otherwise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from threading import Thread
 
 from shrinkage.errors import BadInput
 from shrinkage.recipe import Recipe
+from shrinkage.search import earlier
 from shrinkage.search.random import RandomSearch, Search
 from shrinkage.search.settings import Settings
 from shrinkage.space import Space
@@ -34,14 +36,20 @@ def installed(name: str) -> bool:
     return name not in _NEEDED or find_spec(_NEEDED[name][0]) is not None
 
 
-def named(name: str, budget_s: float, trials: int | None) -> str:
+def named(name: str, budget_s: float, trials: int | None, prior: bool = False) -> str:
     """The search that this name stands for: random, gp or optuna.
 
-    budget_s: of the whole study. trials: at most so many; None: no limit.
-    Raises BadInput for an unknown name, and for a search whose extra is not installed.
+    budget_s: of the whole study. trials: at most so many; None: no limit. prior: whether earlier
+    studies were named; gp alone learns from them.
+    Raises BadInput for an unknown name, for a search whose extra is not installed, and for one that
+    does not learn from earlier studies where some were named.
     """
     if name not in NAMES:
         raise BadInput(f"--search {name}: expected {', '.join(NAMES[:-1])} or {NAMES[-1]}")
+    if prior and name == "auto":
+        name = "gp"
+    if prior and name != "gp":
+        raise BadInput(f"--search {name} does not learn from --prior: use --search gp, or leave one out")
     if not installed(name):
         raise BadInput(
             f"--search {name} needs {_NEEDED[name][1]}, which is not installed;\n"
@@ -54,13 +62,18 @@ def named(name: str, budget_s: float, trials: int | None) -> str:
 
 
 def made(
-    settings: Settings, space: Space, cost: Callable[[Recipe], float], used: Callable[[], float]
+    settings: Settings,
+    space: Space,
+    cost: Callable[[Recipe], float],
+    used: Callable[[], float],
+    prior: Path,
 ) -> Search:
     """The search that a study asked for; it has heard nothing yet. Raises BadInput as `named` does.
 
     cost: of a recipe's whole training, in any one unit. used: seconds since the study began.
+    prior: file of what earlier studies were told, where the settings name some.
     """
-    name = named(settings.search, settings.budget_s, settings.trials)
+    name = named(settings.search, settings.budget_s, settings.trials, bool(settings.prior))
     if name == "random":
         return RandomSearch(space, settings.seed)
     # BoTorch and Optuna are loaded by those who use them.
@@ -75,4 +88,7 @@ def made(
     Thread(target=surrogate.warm).start()
     # A study of so many trials is not to depend on the time.
     by_time = settings.trials is None
-    return GPSearch(space, settings.seed, cost, (lambda: _SHARE * used()) if by_time else None)
+    allowed = (lambda: _SHARE * used()) if by_time else None
+    heard = [study.heard for study in earlier.kept(prior)] if settings.prior else []
+    told = [[surrogate.Told(*each) for each in study] for study in heard]
+    return GPSearch(space, settings.seed, cost, allowed, told)

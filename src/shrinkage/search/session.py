@@ -21,7 +21,7 @@ from shrinkage.files import unwritable, write_text
 from shrinkage.nets.table import TableShape
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import OWN, Function, name_of
-from shrinkage.search import baseline, finish, origin, refit, rows, shared
+from shrinkage.search import baseline, earlier, finish, origin, refit, rows, shared
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch, nobody
 from shrinkage.search.folder import Folder
@@ -86,11 +86,15 @@ def _founded(
     space.check(task)
     if model is not None:
         origin.check(model, recipe, space, settings.start_from)
+    others, notes = earlier.read(settings.prior, space, task)
+    cut = replace(cut, notes=(*cut.notes, *notes))
     made = folder.create()
     try:
         rows.save(cut, folder.work)
         if model is not None:
             origin.save(model, folder)
+        if settings.prior:
+            earlier.save(others, folder.prior)
         if place is not None:
             return shared.joined(place, folder, settings, cut), settings, cut
         store = Store.begun(folder.database, versions()["shrinkage"], settings.to_json())

@@ -36,6 +36,7 @@ class Settings:
     ensemble: several recipes may predict together.
     precision: of matrix products: auto, float32, bfloat16 or, on a GPU, tf32.
     start_from: folder of the model that networks start from; "": random weights.
+    prior: folders of earlier studies that the search learns from.
     search: what proposes recipes: random, gp, optuna or auto; see `search.proposers`.
     """
 
@@ -58,6 +59,7 @@ class Settings:
     ensemble: bool = True
     precision: str = "auto"
     search: str = "auto"
+    prior: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What the database keeps; of a metric that is a function, the name."""

@@ -72,7 +72,9 @@ class Study:
     def searching(self) -> Search:
         """What proposes recipes: one object, which keeps what it is told. Needs the plan's base."""
         expense = partial(cost.whole, shape=self.problem.shape)
-        return proposers.made(self.settings, self.space, expense, self.clock.elapsed)
+        return proposers.made(
+            self.settings, self.space, expense, self.clock.elapsed, self.folder.prior
+        )
 
     @property
     def search_deadline(self) -> float:

@@ -47,9 +47,11 @@ with warnings.catch_warnings():  # as in `likelihood`
     from botorch.models import SingleTaskGP
     from botorch.models.kernels import CategoricalKernel
     from gpytorch.constraints import GreaterThan
+    from gpytorch.distributions import MultivariateNormal
     from gpytorch.kernels import Kernel, MaternKernel, ScaleKernel
     from gpytorch.likelihoods import GaussianLikelihood
     from gpytorch.priors import LogNormalPrior
+    from gpytorch.settings import debug
 
 MOST_ROWS = 320
 """Rows that the posterior knows."""
@@ -195,8 +197,20 @@ def fitted(
 
 def posterior(model: SingleTaskGP, x: Tensor) -> tuple[Tensor, Tensor]:
     """mean [n] and covariance [n, n] of the scores without noise at x [n, d + 1]."""
-    found = model(x)
+    found = _at(model, x)
     return found.mean, found.covariance_matrix
+
+
+def expected(model: SingleTaskGP, x: Tensor) -> Tensor:
+    """mean [n] alone, without gradients."""
+    with torch.no_grad():
+        return _at(model, x).mean
+
+
+def _at(model: SingleTaskGP, x: Tensor) -> MultivariateNormal:
+    # Its debugging warns of points that are its own rows, and what is expected there is asked for.
+    with debug(False):
+        return model(x)
 
 
 def warm() -> None:

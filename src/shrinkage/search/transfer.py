@@ -66,18 +66,16 @@ class Earlier:
             return None
 
         def expected(points: Tensor) -> Tensor:
-            with torch.no_grad():
-                means = [weight * model(points).mean for model, weight in kept]
+            means = [weight * surrogate.expected(model, points) for model, weight in kept]
             return torch.stack(means).sum(0)
 
         return expected
 
     def weights(self, x: Tensor, y: Tensor, own: Tensor, seed: int) -> Tensor:
         """w [k - 1] of the earlier studies; own: what the new study's process says of its rows."""
-        with torch.no_grad():
-            orders = torch.stack([*(model(x).mean for model in self.models), own])
         if len(y) < _FEWEST:
             return torch.full((len(self.models),), 1 / max(1, len(self.models)), dtype=y.dtype)
+        orders = torch.stack([*(surrogate.expected(model, x) for model in self.models), own])
         return won(wrong_pairs(orders, y, x[:, -1]), seed)[:-1]
 
 

@@ -1,0 +1,223 @@
+"""Learning from earlier studies: weights by order, what they buy, and which studies are read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import mixed, tiny_fit
+from shrinkage import run
+from shrinkage.errors import BadInput
+from shrinkage.recipe import Recipe
+from shrinkage.search import earlier, proposers, surrogate, transfer
+from shrinkage.search.gp import FIRST, GPSearch
+from shrinkage.search.surrogate import Told
+from shrinkage.space import Space
+
+SMALL = Space.from_toml(
+    """
+    [choose]
+    activation = ["relu", "gelu", "mish"]
+    normalization = ["none", "batch_norm"]
+    [vary]
+    "update.adam.lr" = { low = 1e-4, high = 1e-1 }
+    "network.dropout.rate" = { high = 0.5 }
+    "update.decay.weight_decay" = { low = 1e-3, high = 4.0 }
+    """
+)
+AXES = surrogate.ordered(SMALL)
+
+
+def quality(recipe: Recipe) -> float:
+    place = dict(zip([d.path for d in SMALL.dimensions], SMALL.encode(recipe), strict=True))
+    away = (place["update.adam.lr"] - 0.8) ** 2 + (place["network.dropout.rate"] - 0.2) ** 2
+    return -away - 0.2 * (place["activation"] < 0.5) - 0.1 * (place["normalization"] < 0.5)
+
+
+def study(seed: int, recipes: int, sign: float = 1.0, noise: float = 0.02) -> list[Told]:
+    random = np.random.default_rng(seed)
+    drawn = [SMALL.sample(seed, i)[0] for i in range(recipes)]
+    scores = [sign * quality(r) + noise * random.normal() for r in drawn]
+    return [Told(tuple(SMALL.encode(r)), 1.0, s) for r, s in zip(drawn, scores, strict=True)]
+
+
+# -- weights -----------------------------------------------------------------------------
+
+
+def test_wrong_pairs_are_those_of_the_definition() -> None:
+    random = np.random.default_rng(0)
+    y, rung = random.integers(0, 4, 9).astype(float), random.integers(0, 2, 9).astype(float)
+    orders = random.integers(0, 5, (3, 9)).astype(float)
+    found = transfer.wrong_pairs(*map(torch.from_numpy, (orders, y, rung)))
+    for k, a, b in np.ndindex(3, 9, 9):
+        pair = rung[a] == rung[b] and y[a] != y[b]
+        tie = orders[k, a] == orders[k, b]
+        wrong = (orders[k, a] > orders[k, b]) != (y[a] > y[b])
+        assert float(found[k, a, b]) == (0.5 if tie else float(wrong)) * pair
+
+
+def test_what_is_left_out_is_what_a_process_without_the_row_says() -> None:
+    x, y = surrogate.rows_of(study(0, 8))
+    model = surrogate.model_of(x, y, AXES)
+    found = transfer.left_out(model)
+    for j in range(len(y)):
+        others = torch.arange(len(y)) != j
+        without = surrogate.model_of(x[others], y[others], AXES)
+        with torch.no_grad():
+            mean, _ = surrogate.posterior(without, x[j : j + 1])
+        assert float(found[j]) == pytest.approx(float(mean), abs=1e-8)
+
+
+def weights(studies: list[list[Told]], own: list[Told]) -> list[float]:
+    model = surrogate.fitted(own, AXES)
+    (x,), y = model.train_inputs, model.train_targets
+    others = transfer.Earlier.of(studies, AXES)
+    return others.weights(x, y, transfer.left_out(model), 0).tolist()
+
+
+def test_the_study_that_orders_as_the_new_one_gets_the_weight() -> None:
+    alike, opposite = study(1, 40), study(2, 40, sign=-1.0)
+    good, bad = weights([alike, opposite], study(3, 8))
+    assert bad == 0
+    assert good > 0.4
+
+
+def test_studies_of_another_order_get_nothing_however_many_they_are() -> None:
+    opposite = [study(seed, 20, sign=-1.0) for seed in range(1, 9)]
+    assert weights(opposite, study(20, 12)) == [0.0] * 8
+
+
+def test_luck_is_not_enough_among_many() -> None:
+    """Studies of pure noise: without the guard some of them would win some draws."""
+    noise = [study(seed, 20, sign=0.0, noise=1.0) for seed in range(1, 13)]
+    assert sum(weights(noise, study(20, 24))) < 0.1
+
+
+def test_a_share_of_wins_is_split_among_equals() -> None:
+    wrong = torch.ones(3, 4, 4, dtype=torch.float64)
+    assert transfer.won(wrong, 0).tolist() == pytest.approx([1 / 3] * 3)
+    wrong[1] = 0
+    assert transfer.won(wrong, 0).tolist() == [0.0, 1.0, 0.0]
+
+
+# -- in the search -----------------------------------------------------------------------
+
+
+def best_of(search: GPSearch, recipes: int) -> float:
+    found = []
+    for cohort in range(2, 2 + recipes // 3):
+        for recipe in search.ask(cohort, 3):
+            found.append(quality(recipe))
+            search.tell(recipe, 1.0, quality(recipe))
+    return max(found)
+
+
+def made(seed: int, studies: list[list[Told]]) -> GPSearch:
+    search = GPSearch(SMALL, seed, lambda recipe: 1.0, earlier=studies)
+    search.tell(SMALL.sample(seed, 99)[0], 1.0, quality(SMALL.sample(seed, 99)[0]))
+    return search
+
+
+def test_earlier_studies_save_the_first_recipes() -> None:
+    """What is missing to the best, 0, after six recipes."""
+    given = [best_of(made(seed, [study(70 + seed, 40)]), 6) for seed in range(4)]
+    without = [best_of(made(seed, []), 6) for seed in range(4)]
+    assert np.mean(given) > 0.5 * np.mean(without)
+
+
+def test_misleading_studies_are_forgotten() -> None:
+    misled = [best_of(made(seed, [study(70 + seed, 40, sign=-1.0)]), 24) for seed in range(3)]
+    without = [best_of(made(seed, []), 24) for seed in range(3)]
+    assert np.mean(misled) > 3 * np.mean(without)
+
+
+def test_without_earlier_studies_nothing_changes() -> None:
+    told = study(5, FIRST + 2)
+    searches = [GPSearch(SMALL, 0, lambda recipe: 1.0, earlier=e) for e in ((), [[]])]
+    for search in searches:
+        search.told += told
+    assert searches[0].ask(5, 3) == searches[1].ask(5, 3)
+
+
+# -- which studies are read --------------------------------------------------------------
+
+SPACE = """
+[vary]
+"update.adam.lr" = { low = 1e-3, high = 1e-1 }
+"network.dropout.rate" = {}
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three studies of few trials: one that fits, one of another space, one of another task."""
+    root = tmp_path_factory.mktemp("runs")
+    (root / "space.toml").write_text(SPACE)
+    asked = {"trials": 6, "cv": "holdout", "search": "random"}
+    tiny_fit(mixed(), "y", root / "alike", tiny, space=root / "space.toml", **asked)
+    tiny_fit(mixed(), "y", root / "wide", tiny, **asked)
+    tiny_fit(mixed(), "a", root / "numbers", tiny, space=root / "space.toml", **asked)
+    return root
+
+
+def test_a_study_learns_from_those_that_fit_and_says_why_not_from_others(
+    runs: Path, tiny: Path, tmp_path: Path
+) -> None:
+    before = {path: path.read_bytes() for path in runs.glob("*/study.db")}
+    asked = {"trials": 8, "cv": "holdout", "space": runs / "space.toml"}
+    folder = tiny_fit(mixed(seed=1), "y", tmp_path / "new", tiny, prior=runs, **asked)
+    assert {path: path.read_bytes() for path in before} == before
+    notes = json.loads((folder / "result.json").read_text())["notes"]
+    notes = [note for note in notes if note.startswith("--prior")]
+    assert sorted(note.partition(": not used: ")[2] for note in notes) == [
+        "it is a regression, and this is a classification",
+        "its space has other dimensions",
+    ]
+    (kept,) = earlier.kept(folder / "work" / "prior.json")
+    assert Path(kept.folder) == (runs / "alike").resolve()
+    trials = [t for t in run.trials_of(runs / "alike") if t.source != "plain"]
+    told = [score for trial in trials for _, _, _, score, _ in trial.rungs]
+    heard = [score for _, _, score in kept.heard]
+    assert sorted(told) == sorted(heard)[-len(told) :] or set(told) <= set(heard)
+    assert {t.source for t in run.trials_of(folder)} == {"default", "plain", "gp"}
+
+
+def test_a_resumed_study_needs_the_earlier_ones_no_more(
+    runs: Path, tiny: Path, tmp_path: Path
+) -> None:
+    asked = {"trials": 4, "cv": "holdout", "space": runs / "space.toml"}
+    folder = tiny_fit(mixed(seed=1), "y", tmp_path / "new", tiny, prior=[runs / "alike"], **asked)
+    assert json.loads((folder / "work" / "prior.json").read_text())
+    (folder / "work" / "prior.json").unlink()
+    with pytest.raises(BadInput, match=r"prior\.json is gone or damaged"):
+        earlier.kept(folder / "work" / "prior.json")
+
+
+BAD = [
+    ({"search": "random"}, "--search random does not learn from --prior"),
+    ({"search": "optuna"}, "--search optuna does not learn from --prior"),
+    ({"prior": "nowhere"}, "nowhere is not a folder"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD)
+def test_bad_priors_are_named_and_leave_nothing(
+    change: dict, message: str, runs: Path, tiny: Path, tmp_path: Path
+) -> None:
+    asked = {"trials": 4, "cv": "holdout", "prior": runs} | change
+    with pytest.raises(BadInput, match=message):
+        tiny_fit(mixed(), "y", tmp_path / "new", tiny, **asked)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_without_studies_is_no_prior(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="there is no study in it"):
+        tiny_fit(mixed(), "y", tmp_path / "new", tiny, trials=4, prior=tmp_path)
+
+
+def test_a_prior_asks_for_gp() -> None:
+    assert proposers.named("auto", 10.0, 4, prior=True) == "gp"
