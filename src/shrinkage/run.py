@@ -91,9 +91,9 @@ def fit(
     budget: seconds or "5m", from start to written files. out: a new folder; made where None.
     test: share of rows set aside, or a file. cv: "auto", "holdout", K, or "KxR".
     recipe: trial 0. space: what is searched around it. trials: at most so many.
-    search: what proposes recipes: "random", "gp" (needs the extra gp), "optuna" (Optuna's TPE, needs
-    the extra optuna), or "auto". prior: folders of earlier studies that gp learns from, where they
-    searched the same dimensions for the same kind of task.
+    search: what proposes recipes: "random", "gp" or "optuna" (TPE), which need the extra of that
+    name, or "auto". prior: folders of earlier studies that gp learns from, where they searched the
+    same dimensions for the same kind of task.
     start_from: folder of a model whose layers and preparation networks start with; recipe and
     space are then its own and "finetune", else "default" and "tabular".
     metric: its name, or a function (target, output) -> number that larger values please, as

@@ -47,7 +47,8 @@ def fit(
     ] = False,
     trials: Annotated[int | None, typer.Option(help="At most so many trials.", min=2)] = None,
     search: Annotated[
-        str, typer.Option(help="What proposes recipes: random, gp or optuna (extras of that name), or auto.")
+        str,
+        typer.Option(help="What proposes recipes: random, auto, or the extras gp and optuna."),
     ] = "auto",
     prior: Annotated[
         list[str] | None,

@@ -8,10 +8,10 @@ The worthiest full one is taken, and its numbers are moved along the gradient of
 Members asked for earlier and not heard of yet are believed to score what is expected of them.
 The process (`search.surrogate`) learns from every rung, stopped members included.
 
-What earlier studies of the same space learned may be its mean (`search.transfer`). Until eight recipes
-are heard of (one, with earlier studies), and in every eighth cohort, recipes are random: the process
-knows nothing of a part of the space from which it never asked. So they are where trainings are so
-short that asking would cost a share of the study's time worth having.
+What earlier studies of the same space learned may be its mean (`search.transfer`). Until eight
+recipes are heard of (one, with earlier studies), and in every eighth cohort, recipes are random:
+the process knows nothing of a part of the space from which it never asked. So they are where
+trainings are so short that asking would cost a share of the study's time worth having.
 
 Jones, Schonlau & Welch 1998, "Efficient Global Optimization of Expensive Black-Box Functions";
 Snoek et al. 2012, "Practical Bayesian Optimization", section 3.2 (EI per second).
@@ -91,10 +91,10 @@ class Belief:
 class GPSearch:
     """A pure function of (space, seed, cohort, all it was told, pending, left).
 
-    cost: of a recipe's whole training, in any one unit. earlier: what other studies of the same space
-    were told, each by itself. allowed: seconds that its own work may
-    have taken by now, after which it asks at random; None: as many as it takes, and only then is
-    it the pure function. seconds: what it has taken.
+    cost: of a recipe's whole training, in any one unit. earlier: what other studies of the same
+    space were told, each by itself. allowed: seconds that its own work may have taken by now, after
+    which it asks at random; None: as many as it takes, and only then is it the pure function.
+    seconds: what it has taken.
     """
 
     space: Space

@@ -23,6 +23,7 @@ import math
 import warnings
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ with warnings.catch_warnings():
     from botorch.models import SingleTaskGP
     from botorch.models.kernels import CategoricalKernel
     from gpytorch.kernels import AdditiveKernel, Kernel, MaternKernel, ProductKernel, ScaleKernel
+    from gpytorch.means import ConstantMean
 
 _TINY = 1e-30
 """Keeps the root's slope finite where two rows are equal; it meets a factor 0 there."""
@@ -78,7 +80,7 @@ def _matern(squared: Tensor) -> Tensor:
 def log_posterior(model: SingleTaskGP) -> Callable[[], tuple[float, list[Tensor]]]:
     """log p(y | θ) + log p(θ) of a model's own rows and its slopes along `model.parameters()`.
 
-        d log p(y | θ) = tr((α α' - C⁻¹) dC) / 2 + α'1 dm,   C = K + noise I,   α = C⁻¹ (y - m)
+    d log p(y | θ) = tr((α α' - C⁻¹) dC) / 2 + α'1 dm,   C = K + noise I,   α = C⁻¹ (y - m)
     """
     parameters = list(model.parameters())
     (x,), y = model.train_inputs, model.train_targets
@@ -86,7 +88,7 @@ def log_posterior(model: SingleTaskGP) -> Callable[[], tuple[float, list[Tensor]
     identity = torch.eye(len(y), dtype=y.dtype)
 
     def value() -> tuple[float, list[Tensor]]:
-        c, m, own = gram() + model.likelihood.noise * identity, model.mean_module.constant, prior()
+        c, m, own = gram() + model.likelihood.noise * identity, constant_of(model), prior()
         with torch.no_grad():
             factor = torch.linalg.cholesky(c)
             away = (y - m)[:, None]
@@ -115,6 +117,11 @@ def log_prior(model: SingleTaskGP) -> Callable[[], Tensor]:
         return -(logs + 0.5 * ((logs - loc) / scale).square()).sum() - constant
 
     return value
+
+
+def constant_of(model: SingleTaskGP) -> Tensor:
+    """m: what is expected far from all rows."""
+    return cast(ConstantMean, model.mean_module).constant
 
 
 def fit(model: SingleTaskGP, iterations: int) -> None:

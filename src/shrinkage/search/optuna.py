@@ -18,7 +18,6 @@ from typing import Any, ClassVar
 
 import optuna
 from optuna.distributions import (
-    BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
@@ -30,7 +29,7 @@ from shrinkage.randomness import derive
 from shrinkage.recipe import Recipe
 from shrinkage.space import Dimension, Options, Space
 
-Point = list[float]
+Distribution = FloatDistribution | IntDistribution | CategoricalDistribution
 Scores = dict[float, float | None]
 """By share of the epochs; None: diverged."""
 
@@ -53,9 +52,8 @@ class OptunaSearch:
     ) -> list[Recipe]:
         study = self._study(cohort, [recipe for recipe in pending if recipe not in self.told])
         first = self._asked(study, {})
-        structural = [d.structural for d in self.around.dimensions]
-        chosen = {d.path for d, fixed in zip(self.around.dimensions, structural, strict=True) if fixed}
-        shared = {path: value for path, value in first.params.items() if path in chosen}
+        structural = {d.path for d in self.around.dimensions if d.structural}
+        shared = {path: value for path, value in first.params.items() if path in structural}
         others = [self._asked(study, shared) for _ in range(count - 1)]
         return [self._recipe(trial) for trial in (first, *others)]
 
@@ -83,9 +81,7 @@ class OptunaSearch:
         except BadInput:
             return None
         counting = self.around.counting(point)
-        at = [
-            (d, u) for d, u, c in zip(self.around.dimensions, point, counting, strict=True) if c
-        ]
+        at = [(d, u) for d, u, c in zip(self.around.dimensions, point, counting, strict=True) if c]
         same: dict[str, Any] = {
             "params": {d.path: _value(d, u) for d, u in at},
             "distributions": {d.path: _distribution(d) for d, _ in at},
@@ -94,11 +90,9 @@ class OptunaSearch:
             return optuna.trial.create_trial(state=TrialState.RUNNING, **same)
         if (whole := scores.get(1.0)) is not None:
             return optuna.trial.create_trial(value=whole, **same)
-        diverged = None in scores.values()
-        steps = {} if diverged else {round(1000 * share): s for share, s in scores.items()}
-        return optuna.trial.create_trial(
-            state=TrialState.PRUNED, intermediate_values=steps, **same
-        )
+        heard = {round(1000 * share): s for share, s in scores.items() if s is not None}
+        steps = heard if len(heard) == len(scores) else {}
+        return optuna.trial.create_trial(state=TrialState.PRUNED, intermediate_values=steps, **same)
 
     def _asked(self, study: optuna.Study, given: dict[str, Any]) -> optuna.Trial:
         """A trial with all values that count; those in `given` are taken as they are."""
@@ -124,7 +118,7 @@ class OptunaSearch:
         )
 
 
-def _distribution(dimension: Dimension) -> BaseDistribution:
+def _distribution(dimension: Dimension) -> Distribution:
     """Of a range its coordinate, of rising numbers their place, of other options themselves."""
     if not isinstance(dimension.over, Options):
         return FloatDistribution(0.0, 1.0)
@@ -135,13 +129,13 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
 
 def _suggested(trial: optuna.Trial, dimension: Dimension) -> float:
     """The coordinate that Optuna suggests."""
-    match _distribution(dimension):
-        case FloatDistribution(low=low, high=high):
-            value = trial.suggest_float(dimension.path, low, high)
-        case IntDistribution(low=low, high=high):
-            value = trial.suggest_int(dimension.path, low, high)
-        case other:
-            value = trial.suggest_categorical(dimension.path, other.choices)
+    over = _distribution(dimension)
+    if isinstance(over, FloatDistribution):
+        value = trial.suggest_float(dimension.path, over.low, over.high)
+    elif isinstance(over, IntDistribution):
+        value = trial.suggest_int(dimension.path, over.low, over.high)
+    else:
+        value = trial.suggest_categorical(dimension.path, over.choices)
     return _coordinate(dimension, value)
 
 

@@ -49,7 +49,9 @@ def named(name: str, budget_s: float, trials: int | None, prior: bool = False) -
     if prior and name == "auto":
         name = "gp"
     if prior and name != "gp":
-        raise BadInput(f"--search {name} does not learn from --prior: use --search gp, or leave one out")
+        raise BadInput(
+            f"--search {name} does not learn from --prior: use --search gp, or leave one out"
+        )
     if not installed(name):
         raise BadInput(
             f"--search {name} needs {_NEEDED[name][1]}, which is not installed;\n"

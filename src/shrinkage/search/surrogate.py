@@ -180,9 +180,9 @@ def fitted(
 ) -> SingleTaskGP:
     """The process whose hyperparameters make some rows most probable, conditioned on more.
 
-    lean: what is expected at points beforehand, `search.transfer`; the process is of what it leaves,
-    with scores as far apart as it expects them at these rows.
-    Starts from the same values each time, so equal histories give equal models.
+    lean: what is expected at points beforehand (`search.transfer`); the process is of what it
+    leaves, with scores as far apart as it expects them at these rows. Starts from the same values
+    each time, so equal histories give equal models.
     """
     x, y = thinned(*rows_of(told), MOST_ROWS)
     if lean is not None:

@@ -4,11 +4,11 @@
     y - lean    ~ the process of `search.surrogate`
     w_i         = how often study i orders the new study's rows best, over rows drawn anew
 
-An order is judged by its wrong pairs, among rows of one rung. The new study's own process is judged
-with each row left out, and competes: what it wins is the weight that nobody gets. So where the earlier
-studies order the rows worse, lean is 0, and the search is what it would be without them. A study that
-is usually worse than the own process at its 95 % worst gets no chance to win by luck: else many bad
-studies would together outvote a good one ("weight dilution").
+An order is judged by its wrong pairs, among rows of one rung. The new study's own process is
+judged with each row left out, and competes: what it wins is the weight that nobody gets. So where
+the earlier studies order the rows worse, lean is 0, and the search is what it would be without
+them. A study that is usually worse than the own process at its 95 % worst gets no chance to win by
+luck: else many bad studies would together outvote a good one ("weight dilution").
 
     left out    mean_-j = y_j - α_j / C⁻¹_jj,   α = C⁻¹ (y - m)
 
@@ -36,6 +36,7 @@ from torch import Tensor
 
 from shrinkage.randomness import Draws
 from shrinkage.search import surrogate
+from shrinkage.search.likelihood import constant_of
 from shrinkage.search.surrogate import SingleTaskGP, Told
 
 Lean = Callable[[Tensor], Tensor]
@@ -86,7 +87,7 @@ def left_out(model: SingleTaskGP) -> Tensor:
         gram = model.covar_module(x).to_dense()
         noise = surrogate.noise_of(model) * torch.eye(len(y), dtype=y.dtype)
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram + noise))
-        return y - inverse @ (y - model.mean_module.constant) / inverse.diagonal()
+        return y - inverse @ (y - constant_of(model)) / inverse.diagonal()
 
 
 def wrong_pairs(orders: Tensor, y: Tensor, rung: Tensor) -> Tensor:
@@ -107,7 +108,7 @@ def won(wrong: Tensor, seed: int) -> Tensor:
 
     wrong: [k, n, n]. Those that share a win share its weight.
     """
-    k, n, _ = wrong.shape
+    n = wrong.shape[-1]
     places = (Draws((seed,)).uniform("transfer.rows", (_DRAWN, n))[0] * n).long()
     counts = torch.zeros(_DRAWN, n, dtype=wrong.dtype)
     counts.scatter_add_(1, places, torch.ones(_DRAWN, n, dtype=wrong.dtype))
