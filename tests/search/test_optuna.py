@@ -39,13 +39,15 @@ def quality(recipe: Recipe) -> float:
 
 
 def taught(space: Space = SMALL, *, seed: int = 0, recipes: int = 24, order: int = 1):
-    """A search that heard of random recipes by rungs, as halving leaves them; one diverged."""
+    """A search that heard of random recipes by rungs, as halving leaves them; one diverged late."""
     search = OptunaSearch(space, seed)
     told = []
     for i in range(recipes):
         (recipe,) = space.sample(50 + seed, i)
         rungs = [(rung, share) for rung, share in enumerate(RUNGS) if i % 3**rung == 0]
-        told += [(recipe, share, None if i == 6 else float(i)) for _, share in rungs]
+        told += [
+            (recipe, share, None if i == 6 and rung == 1 else float(i)) for rung, share in rungs
+        ]
     for each in told[::order]:
         search.tell(*each)
     return search

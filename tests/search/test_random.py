@@ -72,6 +72,14 @@ def test_every_choice_is_met_and_half_of_the_base_is_kept() -> None:
     kept = (u < KEEP).double().mean(0)
     torch.testing.assert_close(kept, torch.full_like(kept, KEEP), atol=0.03, rtol=0)
     recipes = [r for cohort in range(2, 130) for r in RandomSearch(SMALL, 1).ask(cohort, 4)]
+    for path in ("update.adam.lr", "activation"):
+        place = [d.path for d in SMALL.dimensions].index(path)
+        options = getattr(SMALL.dimensions[place].over, "values", ())
+        at_base = SMALL.encode(SMALL.base)[place]
+        as_base = np.mean([SMALL.encode(recipe)[place] == at_base for recipe in recipes])
+        # An option may be drawn anew and be the base's.
+        expected = KEEP + (1 - KEEP) / len(options) if options else KEEP
+        assert as_base == pytest.approx(expected, abs=0.05)
     met = np.array([SMALL.encode(recipe) for recipe in recipes])
     for place, dimension in enumerate(SMALL.dimensions):
         if isinstance(dimension.over, Options):
