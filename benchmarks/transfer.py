@@ -79,7 +79,8 @@ def main() -> None:
     low, high = np.quantile(draws, (0.025, 0.975), axis=0)
     without, given = np.mean(ends, 0)
     for part, *values in zip(PARTS, without, given, given - without, low, high, strict=True):
-        print(f"{part:.0%}: %.3f without, %.3f with; %+.3f (%+.3f to %+.3f)" % tuple(values))
+        a, b, gap, least, most = values
+        print(f"{part:.0%}: {a:.3f}, with {b:.3f}; {gap:+.3f} ({least:+.3f} to {most:+.3f})")
 
 
 if __name__ == "__main__":

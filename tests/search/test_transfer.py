@@ -97,8 +97,8 @@ def test_noise_gets_next_to_nothing() -> None:
 
 
 def test_luck_is_not_enough_among_many() -> None:
-    """Ten studies with two wrong pairs each: they tie with the perfect one where few rows are drawn,
-    and would share those draws with it, ten to one."""
+    """Ten with two wrong pairs each tie with a perfect order where few rows are drawn, and would
+    share those draws with it, ten to one."""
     wrong = torch.zeros(11, 4, 4, dtype=torch.float64)
     for a, b in ((0, 1), (2, 3)):
         wrong[:10, a, b] = wrong[:10, b, a] = 1
