@@ -44,6 +44,7 @@ class _Estimator(BaseEstimator):
         start_from: str | Path | None = None,
         trials: int | None = None,
         search: str = "auto",
+        portfolio: bool = False,
         workers: int | None = None,
         device: str = "auto",
         precision: str = "auto",
@@ -60,6 +61,7 @@ class _Estimator(BaseEstimator):
         self.start_from = start_from
         self.trials = trials
         self.search = search
+        self.portfolio = portfolio
         self.workers = workers
         self.device = device
         self.precision = precision
@@ -94,6 +96,7 @@ class _Estimator(BaseEstimator):
                 single=self.single,
                 trials=self.trials,
                 search=self.search,
+                portfolio=self.portfolio,
                 keep_all=True,
             )
             self._adopt(run)
@@ -143,8 +146,8 @@ class Classifier(ClassifierMixin, _Estimator):
 
     budget: time for everything, "90s" or "5m". metric: accuracy, balanced_accuracy, log_loss,
     roc_auc, f1, or a function. test: share set aside for `result_`, never trained on. cv, recipe,
-    space, start_from, trials, search, workers, device, precision, single: as in `shrinkage.fit`.
-    out: keep the study in this folder.
+    space, start_from, trials, search, portfolio, workers, device, precision, single: as in
+    `shrinkage.fit`. out: keep the study in this folder.
 
     classes_: labels. model_, recipe_, result_: the winner, its recipe, all scores.
     """

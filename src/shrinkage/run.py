@@ -79,6 +79,7 @@ def fit(
     trials: int | None = None,
     search: str = "auto",
     prior: str | Path | Sequence[str | Path] = (),
+    portfolio: bool = False,
     keep_all: bool = False,
     store: str | None = None,
     study: str | None = None,
@@ -94,6 +95,8 @@ def fit(
     search: what proposes recipes: "random", "gp" or "optuna" (TPE), which need the extra of that
     name, or "auto". prior: folders of earlier studies that gp learns from, where they searched the
     same dimensions for the same kind of task.
+    portfolio: recipes that did well on other tables are tried first; not beside a recipe, a space
+    or a start of one's own.
     start_from: folder of a model whose layers and preparation networks start with; recipe and
     space are then its own and "finetune", else "default" and "tabular".
     metric: its name, or a function (target, output) -> number that larger values please, as
@@ -128,6 +131,7 @@ def fit(
         trials=trials,
         search=search,
         prior=prior,
+        portfolio=portfolio,
         keep_all=keep_all,
     )
     folder = Path(out) if out is not None else _fresh_folder()
@@ -169,6 +173,7 @@ def _asked(
     trials: int | None = None,
     search: str = "auto",
     prior: str | Path | Sequence[str | Path] = (),
+    portfolio: bool = False,
     keep_all: bool = False,
 ) -> tuple[Table, Settings]:
     """The table, read, and the settings, checked. Raises BadInput."""
@@ -179,6 +184,11 @@ def _asked(
     folders = [prior] if isinstance(prior, str | Path) else list(prior)
     search = proposers.named(search, budget_s, trials, bool(folders))
     begun = start_from is not None
+    if portfolio and (begun or recipe is not None or space is not None):
+        raise BadInput(
+            "--portfolio: its recipes belong to the default recipe and space;\n"
+            "leave out --recipe, --space and --start-from, or --portfolio"
+        )
     text = "" if begun and recipe is None else load(recipe or "default").to_toml()
     space = space or ("finetune" if begun else "tabular")
     load_space(space)
@@ -209,6 +219,7 @@ def _asked(
         start_from=str(start_from) if begun else "",
         search=search,
         prior=tuple(str(folder) for folder in folders),
+        portfolio=portfolio,
     )
     return table, settings
 

@@ -54,6 +54,9 @@ def fit(
         list[str] | None,
         typer.Option(help="Folder of earlier studies to learn from; may be given several times."),
     ] = None,
+    portfolio: Annotated[
+        bool, typer.Option("--portfolio", help="Try recipes first that did well on other tables.")
+    ] = False,
     store: Annotated[
         str | None,
         typer.Option(
@@ -91,6 +94,7 @@ def fit(
         "trials": trials,
         "search": search,
         "prior": prior or (),
+        "portfolio": portfolio,
         "started": main.STARTED,
     }
     # What follows imports torch and pandas for seconds; a first worker does so meanwhile.

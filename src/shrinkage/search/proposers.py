@@ -2,7 +2,8 @@
 
 random: `search.random`.   gp: `search.gp`, which needs the extra `gp`.   optuna: `search.optuna`,
 which needs the extra `optuna`.   auto: gp where it is installed and there is something to learn
-from, or where earlier studies taught something; random otherwise.
+from, or where earlier studies taught something; random otherwise. Before each may stand a portfolio,
+`search.portfolio`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from threading import Thread
 
 from shrinkage.errors import BadInput
 from shrinkage.recipe import Recipe
-from shrinkage.search import earlier
+from shrinkage.search import earlier, portfolio
+from shrinkage.search.portfolio import PortfolioSearch
 from shrinkage.search.random import RandomSearch, Search
 from shrinkage.search.settings import Settings
 from shrinkage.space import Space
@@ -75,6 +77,25 @@ def made(
     cost: of a recipe's whole training, in any one unit. used: seconds since the study began.
     prior: file of what earlier studies were told, where the settings name some.
     """
+    search = _proposer(settings, space, cost, used, prior)
+    if not settings.portfolio:
+        return search
+    own = portfolio.recipes(settings.task, space.base.epochs)
+    return PortfolioSearch(own, search, portfolio.most(settings.trials))
+
+
+def source_of(search: Search, recipe: Recipe) -> str:
+    """What the database calls the source of a recipe that this search asked for."""
+    return search.source(recipe) if isinstance(search, PortfolioSearch) else search.name
+
+
+def _proposer(
+    settings: Settings,
+    space: Space,
+    cost: Callable[[Recipe], float],
+    used: Callable[[], float],
+    prior: Path | None,
+) -> Search:
     name = named(settings.search, settings.budget_s, settings.trials, bool(settings.prior))
     if name == "random":
         return RandomSearch(space, settings.seed)

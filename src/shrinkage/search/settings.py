@@ -38,6 +38,7 @@ class Settings:
     start_from: folder of the model that networks start from; "": random weights.
     prior: folders of earlier studies that the search learns from.
     search: what proposes recipes: random, gp, optuna or auto; see `search.proposers`.
+    portfolio: recipes that did well on other tables are tried first; see `search.portfolio`.
     """
 
     source: str
@@ -60,6 +61,7 @@ class Settings:
     precision: str = "auto"
     search: str = "auto"
     prior: tuple[str, ...] = ()
+    portfolio: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """What the database keeps; of a metric that is a function, the name."""

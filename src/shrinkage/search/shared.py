@@ -41,6 +41,7 @@ OPTIONS = {
     "seed": "--seed",
     "trials": "--trials",
     "search": "--search",
+    "portfolio": "--portfolio",
     "precision": "--precision",
     "keep_all": "keep_all",
     "start_from": "--start-from",

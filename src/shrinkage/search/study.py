@@ -223,7 +223,7 @@ class Study:
 
     def _begin(self, recipes: dict[str, Recipe]) -> Cohort | None:
         """A cohort of these, by hash; None where other clients were faster with all of them."""
-        source = self.searching.name
+        source = proposers.source_of(self.searching, next(iter(recipes.values())))
         texts = {hash_: recipe.to_toml() for hash_, recipe in recipes.items()}
         cohort, numbers = self.store.add_cohort(source, texts, self.settings.trials)
         if numbers:
