@@ -94,7 +94,7 @@ def _proposer(
     space: Space,
     cost: Callable[[Recipe], float],
     used: Callable[[], float],
-    prior: Path | None,
+    prior: Path,
 ) -> Search:
     name = named(settings.search, settings.budget_s, settings.trials, bool(settings.prior))
     if name == "random":
