@@ -57,6 +57,7 @@ RULES = [
     Rule("model", ABOVE),
     Rule("search", ABOVE),
     Rule("evidence", ABOVE),
+    Rule("report", ABOVE),
     Rule("testing", ABOVE),
     Rule("run", ABOVE),
     Rule("estimator", ABOVE),

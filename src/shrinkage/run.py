@@ -22,6 +22,7 @@ from shrinkage.errors import BadInput, NoEffectWarning
 from shrinkage.evidence import ablation, optimism
 from shrinkage.model import Model
 from shrinkage.recipe import Recipe, load
+from shrinkage.report import write
 from shrinkage.scores import Function
 from shrinkage.search import proposers, session, shared
 from shrinkage.search.events import Watch, nobody
@@ -137,6 +138,7 @@ def fit(
     folder = Path(out) if out is not None else _fresh_folder()
     given = table, settings, folder, optimism.of_study
     result = session.begin(*given, place=place, started=started, watch=watch)
+    write.try_to(folder)
     for sentence in result["without_effect"]:
         warnings.warn(sentence, NoEffectWarning, stacklevel=2)
     return Run(folder, result)
@@ -240,6 +242,7 @@ def resume(
     """
     given = Path(folder), optimism.of_study, None if budget is None else seconds(budget)
     result = session.resume(*given, metric=metric, store=store, started=started, watch=watch)
+    write.try_to(Path(folder))
     return Run(Path(folder), result)
 
 
@@ -269,6 +272,11 @@ def ablate(
     given = Path(folder), opened(folder).result, metric
     asked = ablation.Asked(seeds, seconds(budget), margin, workers, started or time.time())
     return ablation.ablated(*given, asked, watch)
+
+
+def report(folder: str | Path) -> Path:
+    """Write a finished study's report.html and report.md again; returns the page's path."""
+    return write.write(opened(folder).folder)
 
 
 def opened(folder: str | Path) -> Run:

@@ -22,6 +22,7 @@ from shrinkage.cli import (  # noqa: E402
     ingredients,
     predict,
     recipe,
+    report,
     resume,
     show,
     studies,
@@ -43,11 +44,12 @@ for command in (
     predict.predict,
     show.show,
     ablate.ablate,
+    report.report,
     studies.studies,
     recipe.recipe,
+    ingredients.ingredients,
 ):
     app.command()(command)
-app.command()(ingredients.ingredients)
 
 
 @app.callback(invoke_without_command=True)

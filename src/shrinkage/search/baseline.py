@@ -15,7 +15,7 @@ import torch
 from shrinkage import scores
 from shrinkage.baselines import fit_baseline
 from shrinkage.cutoff import weighted
-from shrinkage.search import calibrate, rows
+from shrinkage.search import calibrate, rows, said
 
 NAMES = ("linear", "gradient_boosting")
 Scores = dict[str, float]
@@ -38,6 +38,7 @@ def run(name: str, work: Path, metric: Goal, seed: int) -> tuple[Scores, Scores,
     validation = out_of_fold(parts, table, metric)
     rule = calibrate.decision(parts, table, metric)
     deciding = weighted(found.test_prediction, rule.cutoff, rule.priors)
+    said.keep(work, name, deciding if scores.find(metric).decides else found.test_prediction)
     test = scored(found.test_prediction, table.target(table.test), table, metric, deciding)
     return validation, test, found.seconds
 

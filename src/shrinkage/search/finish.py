@@ -23,7 +23,7 @@ from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
 from shrinkage.population.dataset import Dataset
 from shrinkage.recipe import load
-from shrinkage.search import baseline, ensemble, refit, shared
+from shrinkage.search import baseline, ensemble, refit, said, shared
 from shrinkage.search.calibrate import calibrated, report
 from shrinkage.search.choose import Difference, difference
 from shrinkage.search.contest import (
@@ -125,8 +125,10 @@ def conclude(study: Study, optimism: Optimism) -> dict[str, Any]:
     result["ensemble"] = None if len(shares) == 1 else _ensemble(models, shares, gain, rows)
     result["optimism"] = optimism(found, rows, metric, study.settings.seed)
     result |= report(models["winner"], heat, rule, raw, outputs["winner"], target)
+    shown = deciding if scores.find(metric).decides else outputs
+    for name, output in shown.items():
+        said.keep(study.folder.work, name, output)
     if "plain" in outputs:
-        shown = deciding if scores.find(metric).decides else outputs
         result["against_plain"] = _against(shown["plain"], shown["winner"], target, metric)
     provenance = {
         "seed": study.settings.seed,

@@ -1,0 +1,19 @@
+"""`shrinkage report`: a study as one page that works offline."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def report(
+    folder: Annotated[str, typer.Argument(help="The folder of a run.", metavar="DIR")],
+) -> None:
+    """Write the report of a finished run again: report.html to look at, report.md to read by machine.
+
+    Example: shrinkage report run
+    """
+    from shrinkage import run as program
+
+    print(program.report(folder))

@@ -1,0 +1,90 @@
+"""The commands that bring a report's numbers back, ready to copy."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from shrinkage.data import builtin
+from shrinkage.recipe import load
+from shrinkage.report.facts import Facts
+from shrinkage.scores import OWN
+
+OPTIONS = {
+    "task": "auto",
+    "metric": "auto",
+    "test": 0.2,
+    "cv": "auto",
+    "seed": 0,
+    "device": "cpu",
+    "trials": None,
+    "start_from": "",
+    "search": "auto",
+}
+"""Settings that are options of `fit`, with the values at which they are left out."""
+
+
+def fit(settings: Mapping[str, Any]) -> str | None:
+    """The command of the study itself; None where it was asked for from Python only.
+
+    A recipe or a space of a person's own is named by a file: recipe.toml, space.toml.
+    """
+    source, metric = str(settings["source"]), str(settings["metric"])
+    if not _is_file(source) or metric.startswith(OWN) or settings.get("keep_all"):
+        return None
+    words = ["shrinkage", "fit", source, "--target", settings["target"]]
+    words += ["--budget", f"{settings['budget_s']:g}s"]
+    for name, usual in OPTIONS.items():
+        value = settings.get(name, usual)
+        if value != usual:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    words += ["--workers", str(settings["workers"])]
+    if not settings.get("ensemble", True):
+        words.append("--single")
+    if own_recipe(settings):
+        words += ["--recipe", "recipe.toml"]
+    if (space := space_name(settings)) != _USUAL_SPACE:
+        words += ["--space", space or "space.toml"]
+    return shlex.join([*words, "--out", "again"])
+
+
+_USUAL_SPACE = "tabular"
+
+
+def own_recipe(settings: Mapping[str, Any]) -> bool:
+    """Whether trial 0 is another recipe than the default."""
+    asked = settings.get("recipe", "")
+    return bool(asked) and asked != load("default").to_toml()
+
+
+def space_name(settings: Mapping[str, Any]) -> str | None:
+    """The ready space that was searched; None for a person's own."""
+    folder = resources.files("shrinkage") / "presets" / "spaces"
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".toml") and file.read_text("utf-8") == settings.get("space"):
+            return file.name.removesuffix(".toml")
+    return None
+
+
+def all_of(facts: Facts) -> tuple[tuple[str, str], ...]:
+    """(what it gives, command) each."""
+    folder = shlex.quote(facts.folder)
+    found = []
+    if (again := fit(facts.settings)) is not None:
+        found.append(("The study, from the start", again))
+    return (
+        *found,
+        ("The table of scores, and every trial", f"shrinkage show {folder}"),
+        ("What the winner's recipe does differently", f"shrinkage recipe default --diff {folder}"),
+        ("What each ingredient bought", f"shrinkage ablate {folder}"),
+        ("Predictions for new rows", f"shrinkage predict {folder} new.csv -o predictions.csv"),
+        ("More time for the search", f"shrinkage resume {folder} --budget 5m"),
+        ("This report", f"shrinkage report {folder}"),
+    )
+
+
+def _is_file(source: str) -> bool:
+    return source in builtin.NAMES or Path(source).suffix != ""

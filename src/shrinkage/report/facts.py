@@ -1,0 +1,281 @@
+"""What a report says, as numbers: everything is read from a study's folder, nothing is trained.
+
+Only the winner's choice is taken from result.json; intervals are of what contenders said of the
+test rows, curves of the study's database and its log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import load_file
+
+from shrinkage import scores
+from shrinkage.engine import arrays
+from shrinkage.engine.task import scaling_of
+from shrinkage.errors import BadInput
+from shrinkage.evidence.paired import Interval, difference, score, values
+from shrinkage.nets.table import TableShape
+from shrinkage.population.cohort import network_of
+from shrinkage.recipe import Recipe, load
+from shrinkage.report.health import Dead, Layer, dead_units, layers
+from shrinkage.report.suspects import Alone, alone
+from shrinkage.report.timeline import Timeline, timeline
+from shrinkage.report.words import NAMES, NAMES_OF_START, SECOND
+from shrinkage.search import rows, said
+from shrinkage.search.aim import aimed
+from shrinkage.search.folder import Folder
+from shrinkage.store.tables import Store, Trial
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One line of the table of scores; all but the names are None where it was not run.
+
+    test: with its interval where what it said of the test rows was kept.
+    gain: its test score less the plain network's, paired over rows. behind: the winner's test
+    score less its own.
+    """
+
+    name: str
+    label: str
+    validation: float | None = None
+    test: Interval | None = None
+    second: float | None = None
+    seconds: float | None = None
+    gain: Interval | None = None
+    behind: Interval | None = None
+
+    @property
+    def ran(self) -> bool:
+        return self.test is not None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A rung that a trial finished: its score in the metric's own unit, and when, in seconds."""
+
+    trial: int
+    share: float
+    second: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What the winner got wrong on the test rows.
+
+    confusion: [C, C] rows by class (down) and by what they were called (across), of a
+    classification. predicted, actual: [n], of a regression.
+    """
+
+    confusion: np.ndarray | None = None
+    predicted: np.ndarray | None = None
+    actual: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Inside:
+    """The winner's networks on folds. stopped: epochs each was trained for, of `epochs`."""
+
+    networks: int
+    weights: int
+    layers: list[Layer]
+    dead: list[Dead] | None
+    stopped: list[float]
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything a report shows. folder: as a person would name it in a command.
+
+    classes: (label, training rows, test rows) of each. changed: (path, default, winner) of what the
+    winner's recipe does differently. ablation: what ablation.json holds, None without one.
+    """
+
+    folder: str
+    result: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    machine: Mapping[str, Any]
+    schema: rows.Schema
+    contenders: list[Contender]
+    trials: list[Trial]
+    points: list[Point]
+    timeline: Timeline
+    changed: list[tuple[str, Any, Any]]
+    classes: list[tuple[str, int, int]]
+    target: np.ndarray
+    errors: Errors | None
+    alone: Alone | None
+    inside: Inside | None
+    ablation: Mapping[str, Any] | None
+
+    @property
+    def winner(self) -> Contender:
+        return next(each for each in self.contenders if each.name == "winner")
+
+    @property
+    def second(self) -> str:
+        """The metric that stands beside the study's own."""
+        return second_of(self.result)
+
+
+def second_of(result: Mapping[str, Any]) -> str:
+    classes = result["task"] == "classification"
+    return SECOND.get(result["metric"], "accuracy" if classes else "rmse")
+
+
+def read(root: Path) -> Facts:
+    """Raises BadInput where the folder holds no finished study, or a damaged one."""
+    folder = Folder(root)
+    result = json.loads(folder.result.read_text("utf-8"))
+    store = Store(folder.database)
+    try:
+        settings, trials = store.study().settings, store.trials()
+    finally:
+        store.close()
+    table = rows.load(folder.work)
+    target = table.target(table.test)
+    outputs = {
+        name: output
+        for name in result["scores"]
+        if (output := said.kept(folder.work, name, len(target))) is not None
+    }
+    log = timeline(folder.log.read_text("utf-8", errors="replace") if folder.log.exists() else "")
+    recipe = Recipe.from_toml(result["recipe"])
+    default = aimed(load("default"), result["task"], result["metric"])
+    return Facts(
+        str(root),
+        result,
+        settings,
+        _json(folder.model / "manifest.json").get("machine", {}),
+        table.schema,
+        contenders(result, outputs, target),
+        trials,
+        points(trials, log, bool(result["greater_is_better"])),
+        log,
+        default.diff(recipe),
+        _classes(table),
+        table.target(table.train),
+        _errors(outputs.get("winner"), target, table.outputs),
+        alone(table.train, table.target(table.train), table.schema),
+        _inside(folder, result, recipe, table.outputs),
+        _json(root / "ablation.json") or None,
+    )
+
+
+def contenders(
+    result: Mapping[str, Any], outputs: Mapping[str, np.ndarray], target: np.ndarray
+) -> list[Contender]:
+    """The lines of the table of scores, in its order.
+
+    outputs: what each said of the test rows, as far as it was kept.   target: [n].
+    """
+    metric, second = result["metric"], second_of(result)
+    # What a person's own function makes of rows is not known here.
+    known = None if metric.startswith(scores.OWN) else scores.find(metric)
+    said_ = {name: values(known, o, target) for name, o in outputs.items()} if known else {}
+    ran = {name: row for name, row in result["scores"].items() if row}
+    labels = NAMES_OF_START if result.get("start_from") else NAMES
+    found = []
+
+    def less(one: str, other: str) -> Interval | None:
+        if one == other or one not in said_ or other not in said_:
+            return None
+        value = ran[one]["test"][metric] - ran[other]["test"][metric]
+        return difference(value, said_[one], said_[other], len(target))
+
+    for name, label in labels.items():
+        if name not in ran:
+            if name != "single":
+                found.append(Contender(name, label))
+            continue
+        row = ran[name]
+        value = row["test"][metric]
+        own = score(known, value, said_[name], len(target)) if name in said_ and known else None
+        found.append(
+            Contender(
+                name,
+                label,
+                row["validation"][metric],
+                None if value is None else own or Interval(value, np.nan, np.nan),
+                row["test"].get(second),
+                row["seconds"],
+                less(name, "plain"),
+                less("winner", name),
+            )
+        )
+    return found
+
+
+def points(trials: list[Trial], log: Timeline, greater_is_better: bool) -> list[Point]:
+    """Every finished rung with a score, by when it ended; those the log does not hold are left."""
+    found = []
+    for trial in trials:
+        for rung, _, share, value, _ in trial.rungs:
+            second = log.ended(trial.cohort, rung)
+            if value is not None and second is not None:
+                own = value if greater_is_better else -value
+                found.append(Point(trial.number, share, second, own))
+    return sorted(found, key=lambda point: (point.second, point.trial))
+
+
+def _classes(table: rows.Rows) -> list[tuple[str, int, int]]:
+    if table.schema.classes is None:
+        return []
+    counts = (
+        np.bincount(table.target(part), minlength=table.outputs)
+        for part in (table.train, table.test)
+    )
+    labels = (str(label) for label in table.schema.classes)
+    return [(label, int(a), int(b)) for label, a, b in zip(labels, *counts, strict=True)]
+
+
+def _errors(output: np.ndarray | None, target: np.ndarray, classes: int) -> Errors | None:
+    if output is None:
+        return None
+    if output.ndim == 1:
+        return Errors(predicted=output, actual=target)
+    called = output.argmax(1)
+    counts = np.bincount(target * classes + called, minlength=classes**2)
+    return Errors(confusion=counts.reshape(classes, classes))
+
+
+def _inside(
+    folder: Folder, result: Mapping[str, Any], recipe: Recipe, outputs: int
+) -> Inside | None:
+    """None where what the networks were trained on is not there any more."""
+    try:
+        found = load_file(folder.trial(result["winner"]["trial"]))
+        numbers, cardinalities, _ = json.loads((folder.work / "shape.json").read_text("utf-8"))
+        path = folder.work / f"{scaling_of(recipe)}.safetensors"
+        folds = arrays.read(path, result["rows"]["folds"], outputs, result["task"]).folds
+    except (OSError, ValueError, BadInput):
+        return None
+    network = network_of(recipe, TableShape(numbers, tuple(cardinalities), outputs))
+    weights = found["weights"]
+    each = len(weights) // len(folds)
+    samples = [fold.train for fold in folds for _ in range(each)]
+    return Inside(
+        len(weights),
+        network.weights.size,
+        layers(network, weights),
+        dead_units(network, recipe, weights, found["statistics"], samples),
+        [float(share) * recipe.epochs for share in found["shares"]],
+        recipe.epochs,
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Empty where there is no such file, or it is damaged."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

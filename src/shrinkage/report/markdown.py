@@ -1,0 +1,59 @@
+"""A report as Markdown: the same sentences, tables and commands, for machines and for diffs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from shrinkage.report.page import Block, Page, Table
+
+
+def markdown(page: Page) -> str:
+    """The whole text. Charts are told by their tables."""
+    lines = [f"# {_plain(page.title)}", "", _plain(page.about), ""]
+    for sentence in page.answer:
+        lines += [_plain(sentence), ""]
+    for block in page.first:
+        lines += _block(block)
+    for section in page.sections:
+        lines += [f"## {section.title}", ""]
+        for block in section.blocks:
+            lines += _block(block)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _block(block: Block) -> list[str]:
+    if block.kind == "text":
+        return [_plain(block.text), ""]
+    if block.kind == "notes":
+        return [*(f"- {_plain(item)}" for item in block.items), ""]
+    if block.kind == "commands":
+        return [line for what, how in block.items for line in (f"{_plain(what)}:", "", *_code(how))]
+    if block.kind == "code":
+        return [f"{_plain(block.caption)}:", "", *_code(block.text)]
+    if block.kind == "chart":
+        return [*_block(block.numbers), _plain(block.says), ""] if block.numbers else []
+    return _table(block)
+
+
+def _table(table: Table) -> list[str]:
+    rules = ["---" if i in table.text else "---:" for i in range(len(table.heads))]
+    lines = [f"{_plain(table.caption)}:", ""] if table.caption else []
+    heads = [_plain(head) for head in table.heads]
+    return [*lines, _row(heads), _row(rules), *(_row(map(_plain, row)) for row in table.rows), ""]
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _code(text: str) -> list[str]:
+    """A block whose fence is longer than any run of backticks in it."""
+    runs = [len(found) for found in re.findall("`+", text)]
+    fence = "`" * max(3, max(runs, default=0) + 1)
+    return [fence, *text.strip().splitlines(), fence, ""]
+
+
+def _plain(text: str) -> str:
+    """Text that stays text, on one line: what Markdown or HTML would read is escaped."""
+    return re.sub(r"([\\`*_\[\]<>|&#])", r"\\\1", " ".join(text.split()))

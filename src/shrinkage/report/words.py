@@ -1,0 +1,119 @@
+"""What is said of a result in the same words everywhere: in a terminal, a report, a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+NAMES = {
+    "plain": "plain network",
+    "default": "default recipe",
+    "single": "best single recipe",
+    "winner": "winner",
+    "linear": "linear model",
+    "gradient_boosting": "gradient boosting",
+}
+NAMES_OF_START = {
+    "plain": "plain network",
+    "fresh": "same recipe, random weights",
+    **NAMES,
+    "default": "fine-tuned",
+}
+SECOND = {"accuracy": "log_loss", "rmse": "r2", "mae": "rmse", "r2": "rmse"}
+
+
+def pretty(metric: str) -> str:
+    """A metric's name as people write it."""
+    from shrinkage import scores  # and torch with it: only where a name is asked for
+
+    own = metric.startswith(scores.OWN)
+    return metric.removeprefix(scores.OWN) if own else scores.find(metric).pretty
+
+
+def number(value: float | None) -> str:
+    """Four digits that matter, without an exponent for everyday sizes."""
+    if value is None:
+        return "-"
+    if value and abs(value) < 1e-3:
+        return f"{value:.2g}"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
+
+
+def signed(value: float) -> str:
+    """A difference: its sign is always there."""
+    return ("+" if value >= 0 else "") + number(value)
+
+
+def ends(low: float, high: float, say: Callable[[float], str] = number) -> str:
+    """The ends of a 95 % interval."""
+    return f"{say(low)} to {say(high)}"
+
+
+def unit(result: dict[str, Any]) -> str:
+    """What the row losses of the study's metric measure."""
+    if result["metric"].startswith("pinball_"):
+        return "quantile loss"
+    return _GAIN.get(result["metric"], _STAND_IN[result["task"]])
+
+
+def ensemble_line(together: dict[str, Any], unit: str) -> str:
+    gain, error = together["mean_loss_reduction"], 1.96 * (together["standard_error"] or 0)
+    alone, all_ = (together["seconds_per_1000_rows"][name] for name in ("single", "winner"))
+    return (
+        f"Out of fold it lowers the {unit} by {gain:.4g} (95 % interval "
+        f"{gain - error:.4g} to {gain + error:.4g}); 1,000 rows take {all_:.2f} s to predict, "
+        f"alone {alone:.2f} s."
+    )
+
+
+def corrected_line(found: dict[str, Any], metric: str, who: str) -> str:
+    """The winner's validation score, and what it is worth after having been chosen by it."""
+    low, high = map(number, found["interval"])
+    begin = f"Validation {metric} {number(found['validation'])}"
+    interval = f"95 % interval {low} to {high}"
+    if found["trials"] == 1:
+        return f"{begin} ({interval}) is of the only trial: nothing was chosen by it."
+    chosen = f"{begin} is the {who}'s of {found['trials']} trials"
+    if found["optimism"] <= 0:
+        return f"{chosen}; no sign that the choice flatters it ({interval})."
+    corrected = number(found["corrected"])
+    return f"{chosen}; corrected for that choice it is {corrected} ({interval})."
+
+
+def after_training(result: dict[str, Any]) -> list[str]:
+    """What was done to the networks' probabilities, in one line, where anything was."""
+    parts = []
+    heat = (result.get("calibration") or {}).get("temperature", 1.0)
+    if heat != 1:
+        loss = result["calibration"]["log_loss_out_of_fold"]
+        parts.append(
+            f"probabilities at temperature {heat:.3g}, as the networks were too "
+            f"{'sure' if heat > 1 else 'unsure'} (out of fold {loss['temperature']:.3g} "
+            f"took the log loss from {number(loss['before'])} to {number(loss['after'])})"
+        )
+    if result.get("cutoff") is not None:
+        label = result["decision"]["class"]
+        parts.append(f"class '{label}' from a probability of {result['cutoff']:.3g} up")
+    elif (result.get("decision") or {}).get("priors"):
+        parts.append("classes chosen by probability over share in training")
+    if not parts:
+        return []
+    text = "; ".join(parts)
+    return [text[0].upper() + text[1:] + "."]
+
+
+def count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
+_GAIN = {
+    "accuracy": "error rate",
+    "balanced_accuracy": "class-weighted error rate",
+    "log_loss": "log loss",
+    "roc_auc": "log loss",
+    "rmse": "mean squared error",
+    "r2": "mean squared error",
+    "mae": "mean absolute error",
+    "f1": "1 - F1",
+}
+_STAND_IN = {"classification": "log loss", "regression": "mean squared error"}

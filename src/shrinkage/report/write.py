@@ -1,0 +1,31 @@
+"""From a study's folder to report.html and report.md."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from shrinkage.files import write_text
+from shrinkage.report import facts, html, markdown, sections
+
+log = logging.getLogger("shrinkage")
+
+PAGE, TEXT = "report.html", "report.md"
+
+
+def write(folder: Path) -> Path:
+    """Write both; returns the page's path. Raises BadInput where there is no finished study."""
+    page = sections.page(facts.read(folder))
+    write_text(folder / TEXT, markdown.markdown(page))
+    write_text(folder / PAGE, html.html(page))
+    return folder / PAGE
+
+
+def try_to(folder: Path) -> Path | None:
+    """`write`; what goes wrong costs the report and one line, not the study that it is about."""
+    try:
+        return write(folder)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        log.warning("no report, the results are in %s: %s", folder / "result.json", reason)
+        return None
