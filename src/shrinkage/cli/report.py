@@ -10,7 +10,7 @@ import typer
 def report(
     folder: Annotated[str, typer.Argument(help="The folder of a run.", metavar="DIR")],
 ) -> None:
-    """Write the report of a finished run again: report.html to look at, report.md to read by machine.
+    """Write a finished run's report again: report.html for people, report.md for machines.
 
     Example: shrinkage report run
     """

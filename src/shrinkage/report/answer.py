@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from shrinkage import scores
-from shrinkage.report import charts
+from shrinkage.evidence.paired import limits
+from shrinkage.report import bought, charts
 from shrinkage.report.facts import Contender, Facts
-from shrinkage.report.page import Block, Chart, Commands, Table, Text
-from shrinkage.report.words import count, ends, number, pretty, signed, unit
+from shrinkage.report.page import Block, Chart, Table
+from shrinkage.report.words import count, ends, listed, number, pretty, signed, unit
 
 
 def title(facts: Facts) -> str:
-    return f"{facts.schema.target} from {Path(facts.settings['source']).name}"
+    return f"Predicting {facts.schema.target} from {Path(facts.settings['source']).name}"
 
 
 def about(facts: Facts) -> str:
@@ -69,10 +70,10 @@ def _against(facts: Facts) -> str:
     open_ = [_rival(each) for each in rivals if each.behind and each.behind.open]
     parts = []
     if sure:
-        parts.append(f"That is {_and(sure)}")
+        parts.append(f"That is {listed(sure)}")
     if open_:
         parts.append(
-            f"{'no sure difference' if sure else 'No difference is sure'} to {_and(open_)}"
+            f"{'no sure difference' if sure else 'No difference is sure'} to {listed(open_)}"
         )
     if parts:
         return "; ".join(parts) + "."
@@ -108,7 +109,7 @@ def _rival(each: Contender) -> str:
 
 def _why(facts: Facts) -> str:
     if facts.ablation is not None:
-        return _bought(facts.ablation)
+        return bought.sentence(facts.ablation)
     # Epochs are cut to the budget: that is no choice of the search.
     own = [path for path, _, _ in facts.changed if path != "data.minibatch.epochs"]
     if not own:
@@ -120,54 +121,27 @@ def _why(facts: Facts) -> str:
     )
 
 
-def _bought(ablation: Mapping[str, Any]) -> str:
-    """The ingredients with a verdict, each with its interval."""
-    told = ablation["ingredients"]
-    named = {
-        verdict: [
-            f"{name} ({signed(each['effect'])}, 95 % interval {ends(*each['interval'], signed)})"
-            for name, each in told.items()
-            if each["verdict"] == verdict
-        ]
-        for verdict in ("helps", "hurts")
-    }
-    begin = f"Of its {count(len(told), 'ingredient')}"
-    if not any(named.values()):
-        return f"{begin}, none has an effect that is sure over {ablation['seeds']} seeds."
-    parts = []
-    if helping := named["helps"]:
-        parts.append(f"{_and(helping)} {'helps' if len(helping) == 1 else 'help'}")
-    if hurting := named["hurts"]:
-        parts.append(f"{_and(hurting)} {'hurts' if len(hurting) == 1 else 'hurt'}")
-    return f"{begin}, {'; '.join(parts)}."
-
-
-def _and(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
 def first(facts: Facts) -> tuple[Block, ...]:
     """Scores and, where they were measured, effects."""
     blocks: list[Block] = []
     shown = [each for each in facts.contenders if each.ran]
     metric = pretty(facts.result["metric"])
     if shown:
-        goal = "more" if facts.result["greater_is_better"] else "less"
+        known = not facts.result["metric"].startswith(scores.OWN)
+        highest = limits(scores.find(facts.result["metric"]))[1] if known else math.inf
+        goal = "More" if facts.result["greater_is_better"] else "Less"
         blocks.append(
             Chart(
                 "scores",
                 f"Test {metric} of each",
-                charts.scores(shown, f"{escape(metric)} on test rows ({goal} is the goal)"),
-                "The bar of each is the 95 % interval of its paired difference to the plain "
-                "network, the dashed line: where it crosses the line, the difference may be chance.",
+                charts.scores(shown, f"test {escape(metric)}", highest),
+                f"{goal} is the goal. Each bar is the 95 % interval of the paired difference to "
+                "the plain network, the dashed line: where it crosses the line, the difference may "
+                "be chance.",
             )
         )
     if facts.ablation is not None:
-        blocks.append(effects(facts.ablation))
-    else:
-        blocks.append(
-            Commands((("What each ingredient bought", f"shrinkage ablate {facts.folder}"),))
-        )
+        blocks.append(bought.effects(facts.ablation))
     return (*blocks, score_table(facts))
 
 
@@ -209,40 +183,3 @@ def score_table(facts: Facts) -> Table:
         tuple(rows),
         strong=names.index("winner"),
     )
-
-
-def effects(ablation: Mapping[str, Any]) -> Chart:
-    """The forest plot, with its numbers."""
-    known = {n: each for n, each in ablation["ingredients"].items() if each["effect"] is not None}
-    ranked = sorted(known.items(), key=lambda item: -item[1]["effect"])
-    placebo = ablation["placebo"]
-    metric = pretty(ablation["metric"])
-    gain = f"gain in {metric}" if ablation["greater_is_better"] else f"{metric} lower by"
-    told = [*ranked, ("placebo", {**placebo, "setting": "other seeds only"})]
-    told += [
-        item for item in ablation["ingredients"].items() if item[1]["effect"] is None
-    ]
-    rows = [
-        (
-            name,
-            each.get("setting", ""),
-            signed(each["effect"]) if each["effect"] is not None else "–",
-            ends(*each["interval"], signed) if each["effect"] is not None else "–",
-            each["verdict"] if name != "placebo" else "",
-        )
-        for name, each in told
-    ]
-    numbers = Table(
-        f"Effects over {ablation['seeds']} seeds; each arm at its own learning rate",
-        ("ingredient", "setting", gain, "95 % interval", "verdict"),
-        tuple(rows),
-        text=(0, 1, 4),
-    )
-    says = (
-        "What the recipe would lose without each ingredient, with 95 % intervals. The band is the "
-        "placebo: what other seeds alone do."
-    )
-    if ablation["margin"]:
-        says += f" Differences within the dotted lines (±{ablation['margin']:.3g}) do not matter."
-    figure = charts.forest(ranked, placebo, ablation["margin"], escape(gain))
-    return Chart("effects", "What each ingredient bought", figure, says, numbers)

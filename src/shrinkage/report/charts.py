@@ -19,8 +19,8 @@ from shrinkage.report.words import number
 
 Figure = dict[str, Any]
 
-ROW = 40
-"""Pixels a line of a chart with names on its left takes."""
+ROW, HEIGHT, LEGEND = 40, 320, 36
+"""Pixels: of a line in charts with names on the left, of all other charts, of a legend."""
 
 SHOWN = 1500
 """So many test rows at most are drawn."""
@@ -28,8 +28,11 @@ SHOWN = 1500
 _BASELINES = ("linear", "gradient_boosting")
 
 
-def scores(contenders: Sequence[Contender], axis: str) -> Figure:
-    """Each test score; its bar is the interval of the difference to the plain network."""
+def scores(contenders: Sequence[Contender], axis: str, highest: float) -> Figure:
+    """Each test score; its bar is the interval of the difference to the plain network.
+
+    highest: what no score passes, so that the axis does not.
+    """
     shown = [each for each in contenders if each.test is not None]
     ends, names = [], []
     for each in shown:
@@ -58,6 +61,9 @@ def scores(contenders: Sequence[Contender], axis: str) -> Figure:
     }
     data["error_x"] = _bars([low for low, _ in ends], [high for _, high in ends])
     layout = _named(names, axis)
+    reached = [v + end for v, both in zip(values, ends, strict=True) for end in (-both[0], both[1])]
+    edge = 0.06 * max(max(reached) - min(reached), 1e-9)
+    layout["xaxis"]["range"] = [min(reached) - edge, min(max(reached) + edge, highest + edge / 9)]
     plain = next((each for each in shown if each.name == "plain"), None)
     if plain is not None and plain.test is not None:
         layout["shapes"] = [_upright(plain.test.value, "plain", "dash")]
@@ -111,9 +117,7 @@ def forest(
             f"@{color}",
         )
         data.append(marks)
-    layout = _named([name for name, _ in effects], axis) | _legend()
-    layout["margin"] = {**layout["margin"], "t": 36}
-    layout["height"] += 36
+    layout = _legend(_named([name for name, _ in effects], axis))
     layout["shapes"] = [_upright(0.0, "ink", "solid")]
     if placebo.get("interval"):
         low, high = placebo["interval"]
@@ -141,6 +145,7 @@ def search(
         data.append(_marks("part of the training", early, "plain", "circle-open", 6))
     if done:
         seconds, best = best_so_far(done, greater_is_better)
+        seconds, best = [*seconds, points[-1].second], [*best, best[-1]]  # to the end
         line = {"color": "@ink", "width": 1.5, "shape": "hv"}
         data.append(
             {
@@ -158,9 +163,8 @@ def search(
             data.append(_marks("trained to the end", others, "other", "diamond", 9))
     its = [point for point in done if point.trial == winner]
     if its:
-        data.append(_marks(f"winner, trial {winner}", its, "winner", "star", 15))
-    layout = _plain("seconds since the start", axis) | _legend() | {"height": 340}
-    layout["margin"] = {**layout["margin"], "t": 36}
+        data.append(_marks(f"winner, trial {winner}", its, "winner", "star", 14))
+    layout = _legend(_plain("seconds since the start", axis))
     low, high = near([point.score for point in done or points], [p.score for p in points])
     layout["yaxis"]["range"] = [low, high]
     outside = sum(not low <= point.score <= high for point in points)
@@ -178,7 +182,7 @@ def near(main: Sequence[float], everything: Sequence[float]) -> tuple[float, flo
     """A range with all main values, and of the others those that are not far from them."""
     low, high = min(main), max(main)
     spread = max(high - low, 0.02 * abs(high), 1e-9)
-    inside = [v for v in everything if low - 2 * spread <= v <= high + 2 * spread]
+    inside = [v for v in everything if low - 4 * spread <= v <= high + 4 * spread]
     low, high = min(inside), max(inside)
     edge = 0.08 * max(high - low, 1e-9)
     return low - edge, high + edge
@@ -191,7 +195,7 @@ def _marks(name: str, points: Sequence[Point], color: str, symbol: str, size: in
         "name": name,
         "x": [round(point.second, 2) for point in points],
         "y": [point.score for point in points],
-        "marker": {"size": size, "color": f"@{color}", "symbol": symbol, "line": {"width": 1.2}},
+        "marker": {"size": size, "color": f"@{color}", "symbol": symbol},
         "hovertext": [
             f"trial {p.trial}, {p.share:.0%} of its training: {number(p.score)}" for p in points
         ],
@@ -231,15 +235,14 @@ def work(spans: Sequence[Span], names: Mapping[str, str]) -> Figure:
                 }
             )
     layout = _named([f"process {lane + 1}" for lane in range(lanes)], "seconds since the start")
-    layout |= _legend() | {"barmode": "overlay", "height": 96 + 34 * lanes}
-    layout["margin"] = {**layout["margin"], "t": 36}
+    layout = _legend(layout) | {"barmode": "overlay"}
     layout["xaxis"]["rangemode"] = "tozero"
     return {"data": data, "layout": layout}
 
 
 def reliability(bins: Sequence[Mapping[str, float]], of: str) -> Figure:
     """How often what is said to be probable occurs. bins: as `calibration.Bin`."""
-    data = {
+    data: Figure = {
         "type": "scatter",
         "mode": "markers",
         "x": [each["confidence"] for each in bins],
@@ -257,7 +260,7 @@ def reliability(bins: Sequence[Mapping[str, float]], of: str) -> Figure:
     )
     low = min(min(each["low"], each["confidence"]) for each in bins)
     low = 0.0 if low < 0.25 else max(0.0, low - 0.05)
-    layout = _plain(f"probability of {escape(of)}", "share that occurred") | {"height": 340}
+    layout = _plain(f"probability of {escape(of)}", "share that occurred")
     for name in ("xaxis", "yaxis"):
         layout[name] |= {"range": [low - 0.02, 1.02], "zeroline": False}
     ends = {"x0": low, "y0": low, "x1": 1, "y1": 1}
@@ -281,7 +284,7 @@ def residuals(errors: Errors, target: str) -> Figure:
         "marker": {"size": 5, "color": "@winner", "opacity": 0.45},
         "hoverinfo": "x+y",
     }
-    layout = _plain(f"predicted {escape(target)}", "actual less predicted") | {"height": 340}
+    layout = _plain(f"predicted {escape(target)}", "actual less predicted")
     layout["shapes"] = [
         {
             **{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0},
@@ -353,6 +356,7 @@ def _plain(across: str, up: str) -> Figure:
         "plot_bgcolor": clear,
         "font": {"family": "inherit", "size": 13, "color": "@ink"},
         "margin": {"l": 8, "r": 12, "t": 8, "b": 44},
+        "height": HEIGHT,
         "hoverlabel": {
             **{"bgcolor": "@paper", "bordercolor": "@line"},
             "font": {"color": "@ink", "size": 13},
@@ -363,10 +367,18 @@ def _plain(across: str, up: str) -> Figure:
     }
 
 
-def _legend() -> Figure:
+def _legend(layout: Figure) -> Figure:
+    """With a line for names of marks above the picture."""
     place = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
-    font = {"size": 12, "color": "@muted"}
-    return {
+    legend = {
+        **place,
+        "font": {"size": 12, "color": "@muted"},
+        "itemclick": False,
+        "itemdoubleclick": False,
+    }
+    return layout | {
         "showlegend": True,
-        "legend": {**place, "font": font, "itemclick": False, "itemdoubleclick": False},
+        "legend": legend,
+        "margin": {**layout["margin"], "t": LEGEND},
+        "height": layout["height"] + LEGEND,
     }

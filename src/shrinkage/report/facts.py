@@ -95,13 +95,15 @@ class Inside:
 class Facts:
     """Everything a report shows. folder: as a person would name it in a command.
 
-    classes: (label, training rows, test rows) of each. changed: (path, default, winner) of what the
-    winner's recipe does differently. ablation: what ablation.json holds, None without one.
+    epochs_share: of those asked for, as many as the budget allows. changed: (path, default, winner)
+    of what the winner's recipe does differently. classes: (label, training rows, test rows) of
+    each. target: of the training rows. ablation: what ablation.json holds, None without one.
     """
 
     folder: str
     result: Mapping[str, Any]
     settings: Mapping[str, Any]
+    epochs_share: float
     machine: Mapping[str, Any]
     schema: rows.Schema
     contenders: list[Contender]
@@ -137,7 +139,7 @@ def read(root: Path) -> Facts:
     result = json.loads(folder.result.read_text("utf-8"))
     store = Store(folder.database)
     try:
-        settings, trials = store.study().settings, store.trials()
+        study, trials = store.study(), store.trials()
     finally:
         store.close()
     table = rows.load(folder.work)
@@ -153,7 +155,8 @@ def read(root: Path) -> Facts:
     return Facts(
         str(root),
         result,
-        settings,
+        study.settings,
+        float((study.plan or {}).get("epochs_share", 1.0)),
         _json(folder.model / "manifest.json").get("machine", {}),
         table.schema,
         contenders(result, outputs, target),

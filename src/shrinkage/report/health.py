@@ -1,7 +1,7 @@
 """The winner's networks looked at from inside: sizes of weights, and units that never speak.
 
-    size of an array = sqrt(mean w^2), over all its numbers and all networks
-    a unit of a ReLU layer is dead where max(0, z) = 0 on every row: no gradient reaches it
+size of an array = sqrt(mean w^2), over all its numbers and all networks
+a unit of a ReLU layer is dead where max(0, z) = 0 on every row: no gradient reaches it
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from shrinkage.nets.network import Network
 from shrinkage.population.dataset import Sample
@@ -81,15 +81,15 @@ def _as(inputs: dict[str, Tensor], like: Tensor) -> dict[str, Tensor]:
     return {n: x.to(like.dtype) if x.is_floating_point() else x.long() for n, x in inputs.items()}
 
 
-class _Heard(TorchDispatchMode):
+class _Heard(TorchFunctionMode):
     """Listens to a forward pass: keeps what every ReLU gives."""
 
     def __init__(self) -> None:
         super().__init__()
         self.outputs: list[Tensor] = []
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
         found = func(*args, **(kwargs or {}))
-        if func is torch.ops.aten.relu.default:
+        if func is torch.relu:
             self.outputs.append(found)
         return found

@@ -13,7 +13,7 @@ from importlib import metadata, resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from shrinkage.report.page import Block, Page
+from shrinkage.report.page import Block, Chart, Page
 
 
 def html(page: Page) -> str:
@@ -24,12 +24,18 @@ def html(page: Page) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_unbroken,
     )
     blocks: list[Block] = [*page.first, *(b for section in page.sections for b in section.blocks)]
-    figures = {block.name: block.figure for block in blocks if block.kind == "chart"}
+    figures = {block.name: block.figure for block in blocks if isinstance(block, Chart)}
     template = environment.get_template("report.html.j2")
     version = metadata.version("shrinkage")
     return template.render(page=page, figures=figures, plotly=_plotly(), version=version)
+
+
+def _unbroken(value: object) -> object:
+    """No line ends between 95 and its sign."""
+    return value.replace("95 %", "95\u00a0%") if isinstance(value, str) else value
 
 
 @cache

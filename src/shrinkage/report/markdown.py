@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from shrinkage.report.page import Block, Page, Table
+from shrinkage.report.page import Block, Chart, Code, Commands, Notes, Page, Table, Text
 
 
 def markdown(page: Page) -> str:
@@ -23,17 +23,23 @@ def markdown(page: Page) -> str:
 
 
 def _block(block: Block) -> list[str]:
-    if block.kind == "text":
-        return [_plain(block.text), ""]
-    if block.kind == "notes":
-        return [*(f"- {_plain(item)}" for item in block.items), ""]
-    if block.kind == "commands":
-        return [line for what, how in block.items for line in (f"{_plain(what)}:", "", *_code(how))]
-    if block.kind == "code":
-        return [f"{_plain(block.caption)}:", "", *_code(block.text)]
-    if block.kind == "chart":
-        return [*_block(block.numbers), _plain(block.says), ""] if block.numbers else []
-    return _table(block)
+    match block:
+        case Text(text):
+            return [_plain(text), ""]
+        case Notes(items):
+            return [*(f"- {_plain(item)}" for item in items), ""]
+        case Commands(items):
+            said = [(f"{_plain(what)}:", "", *_code(how)) for what, how in items]
+            return [line for lines in said for line in lines]
+        case Code(caption, text):
+            return [f"{_plain(caption)}:", "", *_code(text)]
+        case Chart(numbers=None):
+            return []
+        case Chart(says=says, numbers=Table() as table):
+            return [*_table(table), _plain(says), ""]
+        case Table():
+            return _table(block)
+    raise TypeError(f"a page holds no {block!r}")
 
 
 def _table(table: Table) -> list[str]:

@@ -66,8 +66,8 @@ def skill(x: np.ndarray, y: np.ndarray, task: str) -> float:
         predicted = tree.predict(x[judged, None])
         guess = _constant(y[train], task)
         if task == "classification":
-            loss += float((predicted != y[judged]).sum())
-            constant += float((guess != y[judged]).sum())
+            loss += np.count_nonzero(predicted != y[judged])
+            constant += np.count_nonzero(y[judged] != guess)
         else:
             loss += float(np.square(predicted - y[judged]).sum())
             constant += float(np.square(guess - y[judged]).sum())

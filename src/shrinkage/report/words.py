@@ -39,6 +39,11 @@ def number(value: float | None) -> str:
     return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
 
 
+def amount(value: Any) -> str:
+    """A number in a person's own unit: four digits that matter."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def signed(value: float) -> str:
     """A difference: its sign is always there."""
     return ("+" if value >= 0 else "") + number(value)
@@ -117,3 +122,8 @@ _GAIN = {
     "f1": "1 - F1",
 }
 _STAND_IN = {"classification": "log loss", "regression": "mean squared error"}
+
+
+def listed(parts: list[str]) -> str:
+    """One, two and three."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -52,7 +52,7 @@
   const opened = [];
   addEventListener("beforeprint", () => {
     root.classList.add("paper");
-    for (const each of document.querySelectorAll("details:not([open])")) {
+    for (const each of document.querySelectorAll("section .blocks > details:not([open])")) {
       each.open = true;
       opened.push(each);
     }

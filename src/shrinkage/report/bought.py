@@ -1,0 +1,141 @@
+"""What each ingredient bought, where `shrinkage ablate` has measured it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from shrinkage.report import charts
+from shrinkage.report.facts import Facts
+from shrinkage.report.page import Block, Chart, Commands, Section, Table, Text
+from shrinkage.report.words import count, ends, listed, number, pretty, signed
+
+
+def sentence(ablation: Mapping[str, Any]) -> str:
+    """The ingredients with a verdict, each with its interval."""
+    told = ablation["ingredients"]
+    named = {
+        verdict: [
+            f"{name} ({signed(each['effect'])}, 95 % interval "
+            f"{ends(*each['interval'], say=signed)})"
+            for name, each in told.items()
+            if each["verdict"] == verdict
+        ]
+        for verdict in ("helps", "hurts")
+    }
+    begin = f"Of its {count(len(told), 'ingredient')}"
+    if not any(named.values()):
+        return f"{begin}, none has an effect that is sure over {ablation['seeds']} seeds."
+    parts = []
+    if helping := named["helps"]:
+        parts.append(f"{listed(helping)} {'helps' if len(helping) == 1 else 'help'}")
+    if hurting := named["hurts"]:
+        parts.append(f"{listed(hurting)} {'hurts' if len(hurting) == 1 else 'hurt'}")
+    return f"{begin}, {'; '.join(parts)}."
+
+
+def effects(ablation: Mapping[str, Any]) -> Chart:
+    """The forest plot, with its numbers."""
+    known = {n: each for n, each in ablation["ingredients"].items() if each["effect"] is not None}
+    ranked = sorted(known.items(), key=lambda item: -item[1]["effect"])
+    placebo = ablation["placebo"]
+    metric = pretty(ablation["metric"])
+    gain = f"gain in {metric}" if ablation["greater_is_better"] else f"{metric} lower by"
+    told = [*ranked, ("placebo", {**placebo, "setting": "other seeds only"})]
+    told += [item for item in ablation["ingredients"].items() if item[1]["effect"] is None]
+    rows = [
+        (
+            name,
+            each.get("setting", ""),
+            signed(each["effect"]) if each["effect"] is not None else "–",
+            ends(*each["interval"], say=signed) if each["effect"] is not None else "–",
+            each["verdict"] if name != "placebo" else "",
+        )
+        for name, each in told
+    ]
+    numbers = Table(
+        f"Effects over {ablation['seeds']} seeds; each arm at its own learning rate",
+        ("ingredient", "setting", gain, "95 % interval", "verdict"),
+        tuple(rows),
+        text=(0, 1, 4),
+    )
+    says = (
+        "What the recipe would lose without each ingredient, with 95 % intervals. The band is the "
+        "placebo: what other seeds alone do."
+    )
+    if ablation["margin"]:
+        says += f" Differences within the dotted lines (±{ablation['margin']:.3g}) do not matter."
+    figure = charts.forest(ranked, placebo, ablation["margin"], escape(gain))
+    return Chart("effects", "What each ingredient bought", figure, says, numbers)
+
+
+def section(facts: Facts) -> Section:
+    """Without an ablation, how to get one."""
+    found, title = facts.ablation, "Ingredients"
+    if found is None:
+        text = "Which ingredients earn their place is measured by training without each of them:"
+        command = f"shrinkage ablate {facts.folder}"
+        return Section("ingredients", title, (Text(text), Commands((("Ablation", command),))))
+    blocks: list[Block] = []
+    placebo, metric = found["placebo"], pretty(found["metric"])
+    if placebo["effect"] is not None:
+        blocks.append(
+            Text(
+                f"Other seeds alone changed {metric} by {signed(placebo['effect'])} (95 % interval "
+                f"{ends(*placebo['interval'], say=signed)}): that is what noise looks like here."
+            )
+        )
+    alone = found.get("alone")
+    if alone:
+        blocks.append(_effects("Each alone on the plain network", alone["ingredients"]))
+    if found.get("path"):
+        blocks.append(_path(found["path"], metric))
+    if found.get("pairs"):
+        pairs = {" + ".join(each["pair"]): each for each in found["pairs"]}
+        blocks.append(_effects("Two together, beyond the sum of both", pairs, verdict=False))
+    if undecided := [
+        f"{name} about {each['seeds_needed']}"
+        for name, each in found["ingredients"].items()
+        if each.get("seeds_needed")
+    ]:
+        blocks.append(Text(f"Seeds that a verdict would take: {', '.join(undecided)}."))
+    blocks.append(
+        Text(
+            f"{found['seeds']} seeds, {found['folds']} folds, {found['networks']:,} networks in "
+            f"{found['wall_s']:.0f} s; the learning rate is tuned again in every arm."
+        )
+    )
+    return Section("ingredients", title, tuple(blocks))
+
+
+def _effects(caption: str, told: Mapping[str, Mapping[str, Any]], verdict: bool = True) -> Table:
+    known = [(name, each) for name, each in told.items() if each["effect"] is not None]
+    known.sort(key=lambda item: -item[1]["effect"])
+    rows = [
+        (name, signed(each["effect"]), ends(*each["interval"], say=signed), each["verdict"])
+        for name, each in known
+    ]
+    heads = ("ingredient", "effect", "95 % interval", "verdict")
+    last = 4 if verdict else 3
+    return Table(caption, heads[:last], tuple(row[:last] for row in rows), text=(0, 3))
+
+
+def _path(path: list[Mapping[str, Any]], metric: str) -> Table:
+    rows = tuple(
+        (
+            f"+ {step['ingredient']}",
+            number(step["score"]),
+            signed(step["gain"]),
+            signed(step["over_plain"]),
+            ends(*step["interval"], say=signed),
+        )
+        for step in path
+    )
+    heads = ("added", metric, "this step", "over the plain network", "95 % interval")
+    return Table(
+        "From the plain network to the winner; each step is the one that gained most, so single "
+        "steps flatter",
+        heads,
+        rows,
+    )
