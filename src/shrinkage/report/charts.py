@@ -46,7 +46,7 @@ def scores(contenders: Sequence[Contender], axis: str, highest: float) -> Figure
         for each in shown
     ]
     values = [each.test.value for each in shown if each.test]
-    data = {
+    data: Figure = {
         "type": "scatter",
         "mode": "markers",
         "x": values,
@@ -276,7 +276,7 @@ def residuals(errors: Errors, target: str) -> Figure:
     n = len(errors.predicted)
     at = np.linspace(0, n - 1, min(SHOWN, n)).round().astype(int)
     predicted = errors.predicted[at]
-    data = {
+    data: Figure = {
         "type": "scatter",
         "mode": "markers",
         "x": _short(predicted),

@@ -1,0 +1,97 @@
+"""Intervals of scores and of paired differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shrinkage import scores
+from shrinkage.calibration import wilson
+from shrinkage.evidence.paired import Interval, difference, score, values
+
+N = 400
+
+
+def regressions(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(target, a good prediction, a bad one)."""
+    random = np.random.default_rng(seed)
+    target, good, bad = random.normal(size=(3, N))
+    return target, target + 0.5 * good, target + bad
+
+
+def classes(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(target [N], probabilities [N, 3])."""
+    random = np.random.default_rng(seed)
+    target = random.integers(0, 3, N)
+    logits = random.normal(size=(N, 3)) + 1.5 * np.eye(3)[target]
+    odds = np.exp(logits)
+    return target, odds / odds.sum(1, keepdims=True)
+
+
+def measured(metric: str, output: np.ndarray, target: np.ndarray) -> float:
+    import torch
+
+    found = scores.find(metric).function(torch.from_numpy(output)[None], torch.from_numpy(target))
+    return float(found[0])
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "f1", "log_loss", "roc_auc"])
+def test_values_of_classes_have_the_metric_as_their_mean(metric: str) -> None:
+    target, output = classes()
+    found = values(scores.find(metric), output, target)
+    assert found.mean() == pytest.approx(measured(metric, output, target), abs=2e-3)
+
+
+@pytest.mark.parametrize("metric", ["rmse", "mae", "r2", "pinball_0.9"])
+def test_values_of_numbers_have_the_metric_as_their_mean(metric: str) -> None:
+    target, good, _ = regressions()
+    found = values(scores.find(metric), good, target)
+    assert found.mean() == pytest.approx(measured(metric, good, target), abs=5e-3)
+
+
+def test_the_jackknife_of_an_rmse_is_the_delta_method() -> None:
+    """se(sqrt(mse)) = se(mse) / (2 rmse), to first order."""
+    target, good, _ = regressions()
+    squares = np.square(good - target)
+    rmse = np.sqrt(squares.mean())
+    error = squares.std(ddof=1) / np.sqrt(N) / (2 * rmse)
+    found = score(scores.find("rmse"), rmse, values(scores.find("rmse"), good, target), N)
+    assert found is not None
+    reach = (found.high - found.low) / 2
+    assert reach / (2.045 * error) == pytest.approx(1, abs=0.25)  # 30 groups tell it to 13 %
+
+
+def test_an_accuracy_has_wilsons_interval_and_stays_below_one() -> None:
+    target = np.zeros(50, int)
+    output = np.tile([0.9, 0.1], (50, 1))
+    found = score(
+        scores.find("accuracy"), 1.0, values(scores.find("accuracy"), output, target), 50
+    )
+    assert found == Interval(1.0, *wilson(50, 50))
+
+
+def test_intervals_of_differences_hold_the_truth() -> None:
+    """One prediction errs by 0.5 standard deviations, the other by 1: the RMSE differs by 0.5."""
+    held = 0
+    for seed in range(200):
+        target, good, bad = regressions(seed)
+        metric = scores.find("rmse")
+        value = measured("rmse", good, target) - measured("rmse", bad, target)
+        pair = (values(metric, output, target) for output in (good, bad))
+        found = difference(value, *pair, N)
+        assert found is not None
+        assert not found.open
+        held += found.low <= -0.5 <= found.high
+    assert 182 <= held <= 198  # 95 % of 200, and three standard errors
+
+
+def test_who_says_the_same_does_not_differ() -> None:
+    target, good, _ = regressions()
+    own = values(scores.find("mae"), good, target)
+    assert difference(0.0, own, own, N) == Interval(0.0, 0.0, 0.0)
+
+
+def test_what_is_not_defined_has_no_interval() -> None:
+    one_class = np.zeros(40, int)
+    own = values(scores.find("roc_auc"), np.tile([0.7, 0.3], (40, 1)), one_class)
+    assert score(scores.find("roc_auc"), float("nan"), own, 40) is None

@@ -1,0 +1,86 @@
+"""Studies that reports are written of."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from shrinkage.report.write import write
+from tests.conftest import mixed, tiny_fit
+
+SCRIPT = "<script>alert(1)</script>"
+IMAGE = "<img src=x onerror=alert(2)>"
+MARKED = "a|b`c`*d* <b>e</b> &amp;"
+TARGET = "<i>y</i> {{ 7 * 7 }}"
+
+
+def told(effect: float, reach: float, verdict: str, **more: Any) -> dict[str, Any]:
+    """What an ablation says of one ingredient."""
+    return {
+        "effect": effect,
+        "interval": [effect - reach, effect + reach],
+        "verdict": verdict,
+        "seeds_needed": None,
+        "setting": "rate 0.1",
+        **more,
+    }
+
+
+ABLATION: dict[str, Any] = {
+    "metric": "accuracy",
+    "greater_is_better": True,
+    "score": 0.9,
+    "margin": 0.005,
+    "seeds": 6,
+    "folds": 3,
+    "networks": 540,
+    "wall_s": 61.0,
+    "ingredients": {
+        "dropout": told(0.021, 0.006, "helps"),
+        "ema": told(0.001, 0.002, "equivalent"),
+        "label_smoothing": told(0.004, 0.009, "no evidence", seeds_needed=40),
+        "decay": told(-0.012, 0.004, "hurts"),
+        "batch_norm": {"effect": None, "verdict": "diverged", "setting": ""},
+    },
+    "placebo": told(0.0004, 0.003, "equivalent"),
+    "alone": {"ingredients": {"dropout": told(0.015, 0.006, "helps")}},
+    "pairs": [{"pair": ["dropout", "ema"], **told(-0.001, 0.004, "no evidence")}],
+    "path": [
+        {
+            "ingredient": "dropout",
+            "score": 0.895,
+            "gain": 0.015,
+            "over_plain": 0.015,
+            "interval": [0.009, 0.021],
+        }
+    ],
+}
+
+
+@pytest.fixture(scope="session")
+def ablated(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with an ablation, and its report."""
+    folder = tmp_path_factory.mktemp("ablated") / "run"
+    shutil.copytree(study, folder)
+    (folder / "ablation.json").write_text(json.dumps(ABLATION))
+    write(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nasty(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
+    """A study whose names of file, columns and classes would be markup if nobody escaped them."""
+    folder = tmp_path_factory.mktemp("nasty")
+    names = {"a": SCRIPT, "b": MARKED, "y": TARGET}
+    frame = mixed().rename(columns=names)
+    frame[TARGET] = frame[TARGET].replace({"yes": SCRIPT, "no": IMAGE})
+    given = pd.to_numeric(frame[TARGET].eq(SCRIPT)).astype(float)
+    frame["</script>"] = given  # gives the target away: its name stands in a sentence
+    source = folder / "<b>bold & big.csv"
+    frame.to_csv(source, index=False)
+    return tiny_fit(str(source), TARGET, folder / "run", tiny, trials=2)

@@ -1,0 +1,277 @@
+"""The report's numbers, and its text as text."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shrinkage.errors import BadInput
+from shrinkage.report import facts, html, sections
+from shrinkage.report.charts import best_so_far, near
+from shrinkage.report.facts import Point
+from shrinkage.report.page import Chart, Page
+from shrinkage.report.words import number, signed
+from shrinkage.report.write import try_to, write
+from shrinkage.run import report, resume
+from tests.conftest import Done
+from tests.report.conftest import ABLATION, IMAGE, SCRIPT, TARGET
+
+STUDIES = ("study", "regression", "ablated", "nasty")
+each_study = pytest.mark.parametrize("name", STUDIES)
+
+
+class Reader(HTMLParser):
+    """What a browser would see: the text of a page by where it stands, and its tags."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.path: list[str] = []
+        self.text: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "link"):
+            self.path.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.path.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not {"script", "style"} & set(self.path):
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).replace("\u00a0", " ").split())
+
+
+@pytest.fixture
+def folder(name: str, request: pytest.FixtureRequest) -> Path:
+    return request.getfixturevalue(name)
+
+
+@each_study
+def test_numbers_are_those_of_result_json(folder: Path) -> None:
+    result = json.loads((folder / "result.json").read_text())
+    page = Reader((folder / "report.html").read_text()).words
+    text = (folder / "report.md").read_text()
+    metric = result["metric"]
+    for row in filter(None, result["scores"].values()):
+        for value in (row["validation"][metric], row["test"][metric]):
+            assert number(value) in page
+            assert number(value) in text
+    for word in (result["recipe_hash"], result["versions"]["torch"], f"{result['wall_s']:.1f}"):
+        assert word in page
+        assert word in text
+
+
+@pytest.mark.parametrize("name", ["study"])
+def test_the_gain_over_the_plain_network_is_that_of_the_result(folder: Path) -> None:
+    """Of an accuracy both are paired differences of rows, with the same interval."""
+    against = json.loads((folder / "result.json").read_text())["against_plain"]
+    gain = facts.read(folder).winner.gain
+    assert gain is not None
+    assert gain.value == pytest.approx(against["mean_loss_reduction"])
+    reach = 1.96 * against["standard_error"]
+    assert gain.high - gain.value == pytest.approx(reach, rel=1e-4)
+
+
+@each_study
+def test_errors_count_every_test_row(folder: Path) -> None:
+    found = facts.read(folder)
+    assert found.errors is not None
+    rows = found.result["rows"]["test"]
+    table = found.result["scores"]["winner"]["test"]
+    if found.errors.confusion is not None:
+        assert found.errors.confusion.sum() == rows
+        assert found.errors.confusion.trace() / rows == pytest.approx(table["accuracy"])
+    else:
+        assert found.errors.actual is not None
+        left = found.errors.actual - found.errors.predicted
+        assert np.sqrt(np.square(left).mean()) == pytest.approx(table["rmse"], rel=1e-5)
+
+
+@each_study
+def test_every_finished_rung_is_a_point(folder: Path) -> None:
+    found = facts.read(folder)
+    rungs = [rung for trial in found.trials for rung in trial.rungs if rung[3] is not None]
+    assert len(found.points) == len(rungs) > 0
+    wall = found.result["wall_s"]
+    assert all(0 <= point.second <= wall + 0.5 for point in found.points)
+    winner = found.result["winner"]["trial"]
+    last = [point for point in found.points if point.trial == winner][-1]
+    (trial,) = (trial for trial in found.trials if trial.number == winner)
+    sign = 1 if found.result["greater_is_better"] else -1
+    assert last.score == sign * trial.score  # pyright: ignore
+
+
+@each_study
+def test_one_file_that_asks_for_nothing(folder: Path) -> None:
+    source = (folder / "report.html").read_text()
+    assert len(source) < 3e6
+    for tag, attributes in Reader(source).tags:
+        for name in ("src", "href", "srcset", "data", "action", "poster"):
+            value = attributes.get(name) or ""
+            assert value.startswith(("#", "data:,")) or not value, f"<{tag} {name}={value}>"
+    styles = re.findall(r"(?s)<style>(.*?)</style>", source)
+    assert not any("url(" in style or "@import" in style for style in styles)
+    assert "default-src 'none'" in source
+
+
+@pytest.mark.parametrize("name", ["nasty"])
+def test_names_stay_text(folder: Path) -> None:
+    source = (folder / "report.html").read_text()
+    reader = Reader(source)
+    tags = [tag for tag, _ in reader.tags]
+    assert tags.count("script") == 3
+    assert not {"img", "i", "b"} & set(tags)
+    for name in (SCRIPT, IMAGE, TARGET, "</script>", "<b>bold & big.csv"):
+        assert name in reader.words
+    assert "49" not in reader.tags[0][0]
+    assert TARGET in re.search(r"(?s)<title>(.*?)</title>", source)[1].replace(  # pyright: ignore
+        "&lt;", "<"
+    ).replace("&gt;", ">")
+    text = (folder / "report.md").read_text()
+    prose = re.sub(r"(?ms)^(`{3,}).*?^\1$", "", text)
+    assert not re.search(r"(?<!\\)<", prose)
+    assert SCRIPT.replace("<", r"\<").replace(">", r"\>") in prose
+
+
+@pytest.mark.parametrize("name", ["nasty"])
+def test_a_column_that_gives_the_target_away_is_named(folder: Path) -> None:
+    found = facts.read(folder)
+    assert found.alone is not None
+    assert [column for column, _ in found.alone.suspects] == ["</script>"]
+    assert "Look at '</script>' (1.00)" in Reader((folder / "report.html").read_text()).words
+
+
+@each_study
+def test_who_reads_tables_gets_every_number_of_a_chart(folder: Path) -> None:
+    page = sections.page(facts.read(folder))
+    charts = [block for block in blocks(page) if isinstance(block, Chart)]
+    assert [chart.name for chart in charts if chart.numbers is None] == ["scores"]
+    for chart in charts:
+        assert chart.says.endswith(".")
+        json.dumps(chart.figure, allow_nan=False)
+
+
+def blocks(page: Page) -> list:
+    return [*page.first, *(block for section in page.sections for block in section.blocks)]
+
+
+@each_study
+def test_nothing_is_better_without_an_interval(folder: Path) -> None:
+    for line in (folder / "report.md").read_text().splitlines():
+        if re.search(r"\b(better|helps?|hurts?|improve[sd]?)\b", line):
+            assert " to " in line, line
+
+
+def test_an_ablation_is_shown(ablated: Path) -> None:
+    page = Reader((ablated / "report.html").read_text()).words
+    (effects,) = (b for b in blocks(sections.page(facts.read(ablated))) if named(b) == "effects")
+    told = ABLATION["ingredients"]
+    verdicts = {trace["name"] for trace in effects.figure["data"]}
+    assert verdicts == {"helps", "hurts", "equivalent", "no evidence"}
+    band = next(s for s in effects.figure["layout"]["shapes"] if s["type"] == "rect")
+    assert [band["x0"], band["x1"]] == ABLATION["placebo"]["interval"]
+    for name in ("dropout", "ema", "label_smoothing", "decay"):
+        assert f"{signed(told[name]['effect'])}" in page
+    assert "dropout (+0.0210, 95 % interval +0.0150 to +0.0270) helps" in page
+    assert "decay (-0.0120, 95 % interval -0.0160 to -0.0080) hurts" in page
+    assert "label_smoothing about 40" in page
+    assert "diverged" in page
+
+
+def named(block: object) -> str:
+    return getattr(block, "name", "")
+
+
+def test_without_an_ablation_it_says_how_to_get_one(study: Path) -> None:
+    page = Reader((study / "report.html").read_text()).words
+    assert f"shrinkage ablate {study}" in page
+    assert "placebo" not in page
+
+
+def test_a_study_of_an_earlier_version_has_no_intervals(study: Path, tmp_path: Path) -> None:
+    """It kept nothing that was said of the test rows: scores stay, what needs rows is left out."""
+    folder = tmp_path / "run"
+    shutil.copytree(study, folder)
+    shutil.rmtree(folder / "work" / "said")
+    found = facts.read(folder)
+    assert found.errors is None
+    assert found.winner.gain is None
+    page = Reader(write(folder).read_text()).words
+    assert "lower than the plain network's (95 % interval" in page
+    assert "nan" not in page.lower().split()
+
+
+def test_what_work_holds_may_be_gone(study: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(study, folder)
+    shutil.rmtree(folder / "work" / "trials")
+    (folder / "run.log").unlink()
+    page = sections.page(facts.read(folder))
+    assert "networks" not in [section.name for section in page.sections]
+    assert "search" not in [named(block) for block in blocks(page)]
+
+
+def test_a_report_that_fails_costs_one_line(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(study, folder)
+    (folder / "report.html").unlink()
+    monkeypatch.setattr(html, "html", lambda page: 1 / 0)
+    with caplog.at_level(logging.WARNING, "shrinkage"):
+        run = resume(folder)
+    assert run.result["scores"]["winner"]
+    assert not (folder / "report.html").exists()
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert "ZeroDivisionError" in line
+    assert str(folder / "result.json") in line
+    assert try_to(tmp_path / "nowhere") is None
+
+
+def test_the_command_writes_it_again(
+    study: Path, tmp_path: Path, command: Callable[..., Done]
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(study, folder)
+    write(folder)
+    before = {name: (folder / name).read_bytes() for name in ("report.html", "report.md")}
+    for name in before:
+        (folder / name).unlink()
+    done = command("report", folder)
+    assert (done.code, done.out.strip()) == (0, str(folder / "report.html"))
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    assert report(folder) == folder / "report.html"
+
+
+def test_no_study_no_report(tmp_path: Path, command: Callable[..., Done]) -> None:
+    with pytest.raises(BadInput, match="result.json"):
+        report(tmp_path)
+    done = command("report", tmp_path)
+    assert done.code == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_best_so_far_never_falls_back() -> None:
+    done = [Point(i, 1.0, float(i), score) for i, score in enumerate((3.0, 5.0, 4.0, 6.0))]
+    assert best_so_far(done, True) == ([0, 1, 2, 3], [3, 5, 5, 6])
+    assert best_so_far(done, False) == ([0, 1, 2, 3], [3, 3, 3, 3])
+
+
+def test_one_wild_rung_does_not_squash_the_picture() -> None:
+    low, high = near([0.90, 0.92], [0.90, 0.92, 0.88, 0.10])
+    assert 0.8 < low < 0.88
+    assert 0.92 < high < 0.95

@@ -1,0 +1,61 @@
+"""When things happened, as a log tells."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from shrinkage.report.timeline import Span, in_lanes, timeline
+
+FIRST = """\
+2026-01-02 10:00:05,000 INFO classification, 455 training rows, 3 folds
+2026-01-02 10:00:05,000 INFO data: a note
+2026-01-02 10:00:10,500 INFO cohort 0 rung 0: 1 trials, 1 go on, 2.5 s
+2026-01-02 10:00:11,000 INFO baseline gradient_boosting ended after 4.0 s
+2026-01-02 10:00:20,000 WARNING cohort 0: something else
+"""
+DONE = "2026-01-02 10:00:25,000 INFO done after 30.0 s\n"
+SECOND = """\
+2026-01-03 08:00:00,000 INFO classification, 455 training rows, 3 folds
+2026-01-03 08:00:06,000 INFO cohort 0 rung 1: 4 trials, 1 go on, 6.0 s
+2026-01-03 08:00:08,000 INFO 4 networks on all rows are kept, 1.5 s
+"""
+
+
+def test_a_session_that_ended_counts_from_its_start() -> None:
+    """It says 30 s at 10:00:25, so 10:00:10.5 was second 15.5."""
+    found = timeline(FIRST + DONE)
+    assert found.began == datetime(2026, 1, 2, 10, 0, 5)
+    assert found.ended(0, 0) == pytest.approx(15.5)
+    assert found.ended(0, 1) is None
+    boosting = next(span for span in found.spans if span.kind == "baseline")
+    assert (boosting.name, boosting.begin, boosting.end) == ("gradient_boosting", 12.0, 16.0)
+
+
+def test_sessions_follow_each_other() -> None:
+    """The first took 30 s in all; the second was killed, so its own clock goes on from there."""
+    found = timeline(FIRST + DONE + SECOND)
+    assert found.sessions == 2
+    assert found.ended(0, 1) == pytest.approx(36.0)
+    refit = next(span for span in found.spans if span.kind == "refit")
+    assert (refit.name, refit.begin, refit.end) == ("4", pytest.approx(36.5), pytest.approx(38.0))
+
+
+def test_a_killed_session_begins_at_zero() -> None:
+    assert timeline(FIRST).ended(0, 0) == pytest.approx(5.5)
+
+
+@pytest.mark.parametrize("log", ["", "no line of ours\n", "\x00\xff"])
+def test_a_log_without_anything_has_no_spans(log: str) -> None:
+    assert timeline(log).spans == ()
+
+
+def test_work_in_one_lane_does_not_overlap() -> None:
+    spans = [Span("cohort", str(i), begin, begin + 3.0) for i, begin in enumerate((0, 1, 3, 4, 5))]
+    placed = in_lanes(spans)
+    assert [span.lane for span in placed] == [0, 1, 0, 1, 2]
+    for one in placed:
+        for other in placed:
+            apart = one.end <= other.begin or other.end <= one.begin
+            assert one is other or one.lane != other.lane or apart
