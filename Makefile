@@ -18,13 +18,14 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PI
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
-.PHONY: help demo test test-all lint fmt docs clean
+.PHONY: help demo test test-all browser lint fmt docs clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo      fit, show and use a model on a small table"
 	@echo "make test      the tests, a few minutes"
 	@echo "make test-all  the slow ones too"
+	@echo "make browser   what the tests of the report need besides chromium; skipped without both"
 	@echo "make lint      ruff and pyright"
 	@echo "make fmt       format the code"
 	@echo "make docs      write the pages of the ingredients"
@@ -42,6 +43,8 @@ test: .venv/.installed-test
 
 test-all: .venv/.installed-test
 	$(PYTEST) -m ""
+
+browser: .venv/.installed-browser
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

@@ -64,9 +64,7 @@ def test_the_jackknife_of_an_rmse_is_the_delta_method() -> None:
 def test_an_accuracy_has_wilsons_interval_and_stays_below_one() -> None:
     target = np.zeros(50, int)
     output = np.tile([0.9, 0.1], (50, 1))
-    found = score(
-        scores.find("accuracy"), 1.0, values(scores.find("accuracy"), output, target), 50
-    )
+    found = score(scores.find("accuracy"), 1.0, values(scores.find("accuracy"), output, target), 50)
     assert found == Interval(1.0, *wilson(50, 50))
 
 
