@@ -93,3 +93,14 @@ def test_what_is_not_defined_has_no_interval() -> None:
     one_class = np.zeros(40, int)
     own = values(scores.find("roc_auc"), np.tile([0.7, 0.3], (40, 1)), one_class)
     assert score(scores.find("roc_auc"), float("nan"), own, 40) is None
+
+
+def test_the_error_of_an_auc_is_its_spread_over_samples() -> None:
+    random, metric, errors, found = np.random.default_rng(0), scores.find("roc_auc"), [], []
+    for _ in range(300):
+        target = (random.random(150) < 0.3).astype(int)
+        event = 1 / (1 + np.exp(-random.normal(size=150) - target))
+        own = values(metric, np.stack([1 - event, event], 1), target)
+        errors.append(own.std(ddof=1) / np.sqrt(150))
+        found.append(own.mean())
+    assert np.mean(errors) / np.std(found) == pytest.approx(1, abs=0.12)

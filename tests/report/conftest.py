@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from conftest import mixed, tiny_fit
 from shrinkage.report.write import write
-from tests.conftest import mixed, tiny_fit
 
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = "<img src=x onerror=alert(2)>"

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.report.conftest import ABLATION, IMAGE, SCRIPT, TARGET
 
+from conftest import Done
 from shrinkage.errors import BadInput
 from shrinkage.report import facts, html, sections
 from shrinkage.report.charts import best_so_far, near
@@ -21,8 +23,6 @@ from shrinkage.report.page import Chart, Page
 from shrinkage.report.words import number, signed
 from shrinkage.report.write import try_to, write
 from shrinkage.run import report, resume
-from tests.conftest import Done
-from tests.report.conftest import ABLATION, IMAGE, SCRIPT, TARGET
 
 STUDIES = ("study", "regression", "ablated", "nasty")
 each_study = pytest.mark.parametrize("name", STUDIES)
@@ -258,7 +258,7 @@ def test_the_command_writes_it_again(
 
 
 def test_no_study_no_report(tmp_path: Path, command: Callable[..., Done]) -> None:
-    with pytest.raises(BadInput, match="result.json"):
+    with pytest.raises(BadInput, match="holds no result"):
         report(tmp_path)
     done = command("report", tmp_path)
     assert done.code == 2

@@ -5,10 +5,13 @@
     difference mean (v' - v)          +- q sd(v' - v) / sqrt(J)
 
 Accuracy, balanced accuracy, F1, log loss, MAE and quantile losses are means over rows: v is what
-`scores.row_losses` says, q = 1.96, and the interval is that of result.json. Of RMSE, R2 and AUC,
-which are no means, v_j = J m(all) - (J - 1) m(without group j), the jackknife's pseudo-values of
-J groups, and q is Student's with J - 1 degrees of freedom (Tukey 1958; Miller 1974, "The
-jackknife - a review"). Accuracy alone gets Wilson's interval, which stays within [0, 1].
+`scores.row_losses` says, q = 1.96, and the interval is that of result.json. Of an AUC a row's value
+is A + n/n_1 (V - A) for a positive, A + n/n_0 (V - A) for a negative, V being the share of the
+other kind's rows that it is on the right side of (DeLong et al. 1988, "Comparing the Areas Under
+Two or More Correlated Receiver Operating Characteristic Curves"; with more classes their mean).
+Of RMSE and R2, v_j = J m(all) - (J - 1) m(without group j), the jackknife's pseudo-values of J
+groups, and q is Student's with J - 1 degrees of freedom (Miller 1974, "The jackknife - a review").
+Accuracy alone gets Wilson's interval, which stays within [0, 1].
 """
 
 from __future__ import annotations
@@ -48,6 +51,8 @@ def values(metric: scores.Metric, output: np.ndarray, target: np.ndarray) -> np.
     if metric.name in _MEANS or scores.quantile_of(metric) is not None:
         losses = scores.row_losses(metric, o, y).numpy()
         return 1 - losses if metric.greater_is_better else losses
+    if metric.name == "roc_auc":
+        return _areas(output, target)
     groups = min(GROUPS, len(y))
     place = torch.arange(len(y)) % groups
     whole = _score(metric, o, y)
@@ -85,6 +90,29 @@ def _around(value: float, v: np.ndarray, rows: int) -> Interval | None:
     q = Z95 if len(v) == rows else float(stats.t.ppf(0.975, len(v) - 1))
     reach = q * float(v.std(ddof=1)) / np.sqrt(len(v))
     return Interval(float(value), float(value - reach), float(value + reach))
+
+
+def _areas(probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """[n] values whose mean is the AUC; a class without a row, or with all of them, is left out."""
+    classes = range(probability.shape[1])
+    each = [_area(probability[:, c], target == c) for c in ([1] if len(classes) == 2 else classes)]
+    known = [v for v in each if v is not None]
+    return np.mean(known, 0) if known else np.full(len(target), np.nan)
+
+
+def _area(score: np.ndarray, event: np.ndarray) -> np.ndarray | None:
+    n, n1 = len(event), int(event.sum())
+    n0 = n - n1
+    if not n0 or not n1:
+        return None
+    ranks = stats.rankdata(score)
+    inside = np.empty(n)
+    inside[event], inside[~event] = stats.rankdata(score[event]), stats.rankdata(score[~event])
+    # Mid-ranks among all less those among its own kind: how many of the other kind lie below.
+    below = ranks - inside
+    right = np.where(event, below / n0, 1 - below / n1)
+    area = right[event].mean()
+    return area + n / np.where(event, n1, n0) * (right - area)
 
 
 def _score(metric: scores.Metric, output: torch.Tensor, target: torch.Tensor) -> float:

@@ -18,7 +18,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from shrinkage.data.schema import Schema
 
-ROWS, COLUMNS, ENOUGH = 2000, 150, 0.95
+ROWS, COLUMNS, ENOUGH = 1000, 100, 0.95
 """So many rows and columns are looked at; a skill from which a column is suspicious."""
 
 _LEAVES = 8
