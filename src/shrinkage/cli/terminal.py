@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -120,8 +121,8 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
     )
     if shared := result.get("shared"):
         lines.append(
-            f"Study '{shared['study']}' of {_count(shared['clients'], 'machine')}: "
-            f"{_count(shared['n_trials_own'], 'trial')} trained by this one."
+            f"Study '{shared['study']}' of {count(shared['clients'], 'machine')}: "
+            f"{count(shared['n_trials_own'], 'trial')} trained by this one."
         )
     lines.append(f"Saved in {folder}; predict with: shrinkage predict {folder} DATA")
     return lines
@@ -135,6 +136,8 @@ def print_result(result: dict[str, Any], folder: str) -> None:
     console.print()
     for line in summary(result, folder):
         console.print(line, markup=False, soft_wrap=True)  # commands are copied whole
+    if (page := Path(folder) / "report.html").is_file():
+        console.print(f"The report: {page}", markup=False, soft_wrap=True)
 
 
 def print_ablation(result: dict[str, Any], folder: str) -> None:

@@ -110,6 +110,8 @@ def _rival(each: Contender) -> str:
 def _why(facts: Facts) -> str:
     if facts.ablation is not None:
         return bought.sentence(facts.ablation)
+    if facts.result["winner"]["source"] == "plain":
+        return "It is the plain network itself: nothing that was tried validates above it."
     # Epochs are cut to the budget: that is no choice of the search.
     own = [path for path, _, _ in facts.changed if path != "data.minibatch.epochs"]
     if not own:

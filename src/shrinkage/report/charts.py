@@ -19,8 +19,9 @@ from shrinkage.report.words import number
 
 Figure = dict[str, Any]
 
-ROW, HEIGHT, LEGEND = 40, 320, 36
-"""Pixels: of a line in charts with names on the left, of all other charts, of a legend."""
+ROW, NARROW, HEIGHT, LEGEND = 40, 30, 320, 36
+"""Pixels: of a line in charts with names on the left, few or many; of all other charts; of a
+legend."""
 
 SHOWN = 1500
 """So many test rows at most are drawn."""
@@ -235,7 +236,8 @@ def work(spans: Sequence[Span], names: Mapping[str, str]) -> Figure:
                 }
             )
     layout = _named([f"process {lane + 1}" for lane in range(lanes)], "seconds since the start")
-    layout = _legend(layout) | {"barmode": "overlay"}
+    layout = _legend(layout)
+    layout["barmode"] = "overlay"
     layout["xaxis"]["rangemode"] = "tozero"
     return {"data": data, "layout": layout}
 
@@ -324,7 +326,7 @@ def _band(low: float, high: float) -> Figure:
 def _named(names: Sequence[str], axis: str) -> Figure:
     """A layout with one line a name, the first on top."""
     layout = _plain(axis, "")
-    layout["height"] = 64 + ROW * len(names)
+    layout["height"] = 64 + (ROW if len(names) < 7 else NARROW) * len(names)
     layout["yaxis"] |= {
         "tickvals": list(range(len(names))),
         "ticktext": list(names),

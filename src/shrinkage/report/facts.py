@@ -27,10 +27,10 @@ from shrinkage.report.health import Dead, Layer, dead_units, layers
 from shrinkage.report.suspects import Alone, alone
 from shrinkage.report.timeline import Timeline, timeline
 from shrinkage.report.words import NAMES, NAMES_OF_START, SECOND
-from shrinkage.search import rows, said
+from shrinkage.search import rows, said, shared
 from shrinkage.search.aim import aimed
 from shrinkage.search.folder import Folder
-from shrinkage.store.tables import Store, Trial
+from shrinkage.store.tables import Trial
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def read(root: Path) -> Facts:
     """Raises BadInput where the folder holds no finished study, or a damaged one."""
     folder = Folder(root)
     result = json.loads(folder.result.read_text("utf-8"))
-    store = Store(folder.database)
+    store = shared.opened(folder)
     try:
         study, trials = store.study(), store.trials()
     finally:

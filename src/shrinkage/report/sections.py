@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,7 @@ def _provenance(facts: Facts) -> Section:
         ("begun", f"{began:%Y-%m-%d %H:%M}" if began else ""),
         ("sessions", str(sessions) if sessions > 1 else ""),
         ("seconds", f"{result['wall_s']:.1f} of {result['budget_s']:.0f}"),
+        ("machines", _machines(result.get("shared"))),
         ("seed", str(result["seed"])),
         ("recipe hash", result["recipe_hash"]),
         ("machine", ", ".join(hardware)),
@@ -121,6 +123,16 @@ def _provenance(facts: Facts) -> Section:
     ]
     rows = tuple((name, value) for name, value in pairs if value)
     return Section("provenance", "Provenance", (Table("", ("", ""), rows, text=(0, 1)),))
+
+
+def _machines(shared: Mapping[str, Any] | None) -> str:
+    """Who worked on a study on a server; its times are those of this machine."""
+    if not shared:
+        return ""
+    return (
+        f"{shared['clients']} on study '{shared['study']}' of {shared['store']}; this one "
+        f"({shared['client']}) began {count(shared['n_trials_own'], 'trial')}"
+    )
 
 
 def _own(facts: Facts) -> list[Block]:
