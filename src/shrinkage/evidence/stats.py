@@ -128,8 +128,8 @@ def tuned(scores: np.ndarray) -> np.ndarray:
 
         pick(s, p) = argmax_r  mean over parts q != p of scores[r, s, q]
 
-    scores: [R, S, P], larger is better, NaN where training diverged. A rate at which a seed diverged
-    on any part is its last choice: no row is needed to see that.
+    scores: [R, S, P], larger is better, NaN where training diverged. A rate at which a seed
+    diverged on any part is its last choice: no row is needed to see that.
     A rate chosen on the rows that judge it flatters its arm, and the more so the closer its rates
     are; so each part is judged by the rate that the other parts chose (cross-fitting, Stone 1974).
     Each seed chooses for itself, so that how unsure the choice is shows between seeds, and enters

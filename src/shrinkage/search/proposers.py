@@ -2,8 +2,8 @@
 
 random: `search.random`.   gp: `search.gp`, which needs the extra `gp`.   optuna: `search.optuna`,
 which needs the extra `optuna`.   auto: gp where it is installed and there is something to learn
-from, or where earlier studies taught something; random otherwise. Before each may stand a portfolio,
-`search.portfolio`.
+from, or where earlier studies taught something; random otherwise. Before each may stand a
+portfolio, `search.portfolio`.
 """
 
 from __future__ import annotations
