@@ -146,8 +146,8 @@ def print_ablation(result: dict[str, Any], folder: str) -> None:
 
     style = {"helps": "bold green", "hurts": "bold red"}
     found = plain_table("ingredient", "setting")
-    found.columns[1].no_wrap, found.columns[1].overflow = False, "fold"
-    found.add_column(words.title(result).replace(" in ", "\nin "), justify="right", no_wrap=True)
+    found.columns[1].no_wrap = False
+    found.add_column(words.title(result).replace(" lower", "\nlower"), justify="right")
     found.add_column("95 % interval", justify="right", no_wrap=True)
     found.add_column("verdict", no_wrap=True)
     for row in words.table(result):

@@ -91,8 +91,8 @@ def _noise(result: dict[str, Any]) -> str:
         return "The winner's recipe diverges with some seeds: nothing can be compared with it."
     low, high = told["interval"]
     return (
-        f"What noise alone looks like: other seeds changed {pretty(result['metric'])} by "
-        f"{signed(told['effect'])} (95 % interval {signed(low)} to {signed(high)})."
+        f"What noise alone looks like: other seeds, {signed(told['effect'])} "
+        f"(95 % interval {signed(low)} to {signed(high)})."
     )
 
 
