@@ -15,6 +15,7 @@ from shrinkage.report.write import write
 
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = "<img src=x onerror=alert(2)>"
+BOLD = f"{SCRIPT} <b>bold</b> &lt;"
 MARKED = "a|b`c`*d* <b>e</b> &amp;"
 TARGET = "<i>y</i> {{ 7 * 7 }}"
 
@@ -78,8 +79,8 @@ def nasty(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
     folder = tmp_path_factory.mktemp("nasty")
     names = {"a": SCRIPT, "b": MARKED, "y": TARGET}
     frame = mixed().rename(columns=names)
-    frame[TARGET] = frame[TARGET].replace({"yes": SCRIPT, "no": IMAGE})
-    given = pd.to_numeric(frame[TARGET].eq(SCRIPT)).astype(float)
+    frame[TARGET] = frame[TARGET].replace({"yes": BOLD, "no": IMAGE})
+    given = pd.to_numeric(frame[TARGET].eq(BOLD)).astype(float)
     frame["</script>"] = given  # gives the target away: its name stands in a sentence
     source = folder / "<b>bold & big.csv"
     frame.to_csv(source, index=False)

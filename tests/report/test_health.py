@@ -68,3 +68,17 @@ def test_sizes_are_roots_of_mean_squares() -> None:
     assert found["layer1"].size == pytest.approx(1.0)  # one of four networks: sqrt(4 / 4)
     assert (found["layer1"].largest, found["layer1"].count) == (2.0, 36)
     assert found["head"].size == 0
+
+
+def test_a_unit_that_speaks_on_some_rows_is_not_dead() -> None:
+    recipe, given = made(), sample()
+    network = network_of(recipe, SHAPE)
+    weights = network.start(3)[None]
+    views = network.weights.views(weights)
+    views["layer0.bias"][0, 0] = -1e3
+    z = given.inputs["numbers"] @ views["layer0.weight"][0] + views["layer0.bias"][0]
+    silent = (z <= 0).all(0)
+    assert (z <= 0).any(0).sum() > silent.sum() >= 1
+    found = dead_units(network, recipe, weights, torch.empty(1, 0), [given])
+    assert found is not None
+    assert found[0].dead == silent.sum()

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.report.conftest import ABLATION, IMAGE, SCRIPT, TARGET
 
 from conftest import Done
+from report.conftest import ABLATION, BOLD, IMAGE, SCRIPT, TARGET
 from shrinkage.errors import BadInput
 from shrinkage.report import facts, html, sections
 from shrinkage.report.charts import best_so_far, near
@@ -135,7 +135,7 @@ def test_names_stay_text(folder: Path) -> None:
     tags = [tag for tag, _ in reader.tags]
     assert tags.count("script") == 3
     assert not {"img", "i", "b"} & set(tags)
-    for name in (SCRIPT, IMAGE, TARGET, "</script>", "<b>bold & big.csv"):
+    for name in (SCRIPT, IMAGE, BOLD, TARGET, "</script>", "<b>bold & big.csv"):
         assert name in reader.words
     assert "49" not in reader.tags[0][0]
     assert TARGET in re.search(r"(?s)<title>(.*?)</title>", source)[1].replace(  # pyright: ignore
@@ -275,3 +275,42 @@ def test_one_wild_rung_does_not_squash_the_picture() -> None:
     low, high = near([0.90, 0.92], [0.90, 0.92, 0.88, 0.10])
     assert 0.8 < low < 0.88
     assert 0.92 < high < 0.95
+
+
+def test_gains_have_the_sign_of_the_scores() -> None:
+    """The winner is right on 9 of 10 rows, the plain network on 7, the linear model on 5."""
+    target = np.tile(np.arange(2), 50)
+    right = {"winner": 9, "plain": 7, "linear": 5}
+    outputs = {name: said_right(target, of_ten) for name, of_ten in right.items()}
+    rows = {
+        name: {
+            "validation": {"accuracy": of_ten / 10},
+            "test": {"accuracy": of_ten / 10, "log_loss": 0.1},
+            "seconds": 1.0,
+        }
+        for name, of_ten in right.items()
+    }
+    result = {"task": "classification", "metric": "accuracy", "scores": rows}
+    found = {each.name: each for each in facts.contenders(result, outputs, target) if each.ran}
+    assert list(found) == ["plain", "winner", "linear"]
+    gains = {name: each.gain and round(each.gain.value, 9) for name, each in found.items()}
+    assert gains == {"plain": None, "winner": 0.2, "linear": -0.2}
+    behind = {name: each.behind and round(each.behind.value, 9) for name, each in found.items()}
+    assert behind == {"plain": 0.2, "winner": None, "linear": 0.4}
+    gain = found["winner"].gain
+    assert gain is not None
+    assert 0 < gain.low < 0.2 < gain.high
+
+
+def said_right(target: np.ndarray, of_ten: int) -> np.ndarray:
+    """Probabilities whose decision is right on the first so many of every ten rows."""
+    right = np.arange(len(target)) % 10 < of_ten
+    return np.eye(2)[np.where(right, target, 1 - target)]
+
+
+def test_confusion_is_by_class_down_and_by_what_was_said_across() -> None:
+    target, said = np.array([0, 0, 0, 1, 2]), np.array([0, 1, 1, 1, 0])
+    found = facts.errors_of(np.eye(3)[said], target, 3)
+    assert found is not None
+    assert found.confusion is not None
+    assert found.confusion.tolist() == [[1, 2, 0], [0, 1, 0], [1, 0, 0]]

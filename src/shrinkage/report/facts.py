@@ -166,7 +166,7 @@ def read(root: Path) -> Facts:
         default.diff(recipe),
         _classes(table),
         table.target(table.train),
-        _errors(outputs.get("winner"), target, table.outputs),
+        errors_of(outputs.get("winner"), target, table.outputs),
         alone(table.train, table.target(table.train), table.schema),
         _inside(folder, result, recipe, table.outputs),
         _json(root / "ablation.json") or None,
@@ -240,7 +240,7 @@ def _classes(table: rows.Rows) -> list[tuple[str, int, int]]:
     return [(label, int(a), int(b)) for label, a, b in zip(labels, *counts, strict=True)]
 
 
-def _errors(output: np.ndarray | None, target: np.ndarray, classes: int) -> Errors | None:
+def errors_of(output: np.ndarray | None, target: np.ndarray, classes: int) -> Errors | None:
     if output is None:
         return None
     if output.ndim == 1:
