@@ -169,10 +169,10 @@ def test_settings_decide_what_is_made() -> None:
     base = load("default").for_task("regression").set({"data.minibatch.epochs": 5})
     for with_it, kind in ((True, PortfolioSearch), (False, RandomSearch)):
         asked = Settings("t", "y", task="regression", search="random", portfolio=with_it)
-        made = proposers.made(asked, Space(base, SPACE.dimensions), lambda _: 1.0, float)
+        made = proposers.made(asked, Space(base, SPACE.dimensions), lambda _: 1.0, float, Path())
         assert type(made) is kind
     asked = Settings("t", "y", task="regression", search="random", portfolio=True, trials=14)
-    made = proposers.made(asked, Space(base, SPACE.dimensions), lambda _: 1.0, float)
+    made = proposers.made(asked, Space(base, SPACE.dimensions), lambda _: 1.0, float, Path())
     assert made.ask(0, 9)[0] == portfolio.recipes("regression", 5)[0]
 
 
