@@ -32,11 +32,14 @@ def test_of_two_processes_one_is_killed_and_the_other_finishes(
     frame.to_csv(tmp_path / "t.csv", index=False)
     # So that there is a middle to be killed in.
     slow = tmp_path / "slow.toml"
-    slow.write_text(tiny.read_text().replace("epochs = 9", "epochs = 90"))
-    asked = ["fit", tmp_path / "t.csv", "--target", "y", "--budget", "2m", "--cv", 3, "--workers"]
+    slow.write_text(tiny.read_text().replace("epochs = 9", "epochs = 300"))
+    asked = ["fit", tmp_path / "t.csv", "--target", "y", "--budget", "5m", "--cv", 3, "--workers"]
     asked += [0, "--recipe", slow, "--trials", TRIALS, "--store", url, "--study", "s", "--out"]
     one, other = tmp_path / "one", tmp_path / "other"
-    killed, left = start(*asked, one), start(*asked, other)
+    killed = start(*asked, one)
+    # It has begun the study, so it is never too late to have a part in it.
+    assert wait_for((one / "store.json").is_file, 90), killed.poll()
+    left = start(*asked, other)
     held = (
         "select count(*) from claim join rung on rung.study = claim.study join trial on "
         "trial.study = rung.study and trial.number = rung.trial and claim.what = 'cohort ' || "
@@ -45,8 +48,7 @@ def test_of_two_processes_one_is_killed_and_the_other_finishes(
 
     def in_the_middle() -> bool:
         """It has finished a rung of a cohort, and trains the next."""
-        begun = (one / "store.json").is_file()
-        return begun and ask(url, f"{held}'{client_of(one)}'")[0][0] > 0
+        return ask(url, f"{held}'{client_of(one)}'")[0][0] > 0
 
     assert wait_for(in_the_middle, 90), (killed.poll(), left.poll())
     kill(killed, whole_group=True)
@@ -54,7 +56,7 @@ def test_of_two_processes_one_is_killed_and_the_other_finishes(
     scored = set(ask(url, "select name, seconds from baseline"))
     # Its claims run out half a minute later: the test does not wait for it.
     ask(url, f"update claim set until = 0 where owner = '{client_of(one)}'")
-    out, err = left.communicate(timeout=150)
+    out, err = left.communicate(timeout=300)
     assert (left.returncode, err) == (0, ""), err
 
     rungs = ask(url, "select trial, rung, step, score, seconds from rung")

@@ -63,6 +63,10 @@ class Settings:
     prior: tuple[str, ...] = ()
     portfolio: bool = False
 
+    def __post_init__(self) -> None:
+        # JSON brings it back as a list.
+        object.__setattr__(self, "prior", tuple(self.prior))
+
     def to_json(self) -> dict[str, Any]:
         """What the database keeps; of a metric that is a function, the name."""
         return dataclasses.asdict(dataclasses.replace(self, metric=scores.name_of(self.metric)))

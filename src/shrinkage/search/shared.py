@@ -47,7 +47,7 @@ OPTIONS = {
     "start_from": "--start-from",
 }
 """Settings that have to be the same for all clients of a study, as a person gives them. What is
-left out is each machine's own affair: its data's place, budget, processes, device, ensemble."""
+left out is each machine's own: its data's place, budget, processes, device, ensemble, prior."""
 
 
 @dataclass(frozen=True)
