@@ -271,7 +271,9 @@ def ablate(
         )
     given = Path(folder), opened(folder).result, metric
     asked = ablation.Asked(seeds, seconds(budget), margin, workers, started or time.time())
-    return ablation.ablated(*given, asked, watch)
+    found = ablation.ablated(*given, asked, watch)
+    write.try_to(Path(folder))
+    return found
 
 
 def report(folder: str | Path) -> Path:
