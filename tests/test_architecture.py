@@ -35,6 +35,7 @@ ELEMENTS = "rows augment nets losses optim schedules averaging stopping"
 RULES = [
     Rule("errors", never="torch numpy pandas"),
     Rule("files", "errors", never="torch"),
+    Rule("wording", never="torch"),
     Rule("ingredient", "errors"),
     Rule("constants"),
     Rule("slots"),

@@ -168,6 +168,11 @@ def name_of(metric: str | Metric | Function) -> str:
     return OWN + getattr(metric, "__name__", type(metric).__name__)
 
 
+def pretty_name(name: str) -> str:
+    """A metric as people write it, by its name in files."""
+    return name.removeprefix(OWN) if name.startswith(OWN) else find(name).pretty
+
+
 def own(function: Function, task: str) -> Metric:
     """A Python function as a metric.
 

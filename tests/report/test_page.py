@@ -20,9 +20,9 @@ from shrinkage.report import facts, html, sections
 from shrinkage.report.charts import best_so_far, near
 from shrinkage.report.facts import Point
 from shrinkage.report.page import Chart, Page
-from shrinkage.report.words import number, signed
 from shrinkage.report.write import try_to, write
 from shrinkage.run import report, resume
+from shrinkage.wording import number, signed
 
 STUDIES = ("study", "regression", "ablated", "nasty")
 each_study = pytest.mark.parametrize("name", STUDIES)

@@ -20,13 +20,12 @@ from shrinkage.report.words import (
     SECOND,
     after_training,
     corrected_line,
-    count,
     ensemble_line,
-    number,
     pretty,
     unit,
 )
 from shrinkage.search.events import Progress, Watch, nobody
+from shrinkage.wording import count, number
 
 if TYPE_CHECKING:
     from shrinkage.search.plan import Plan

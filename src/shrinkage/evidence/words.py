@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shrinkage import scores
+from shrinkage.wording import ends, listed, signed
 
 
-def title(result: dict[str, Any]) -> str:
+def title(result: Mapping[str, Any]) -> str:
     """What an effect is: "gain in accuracy", or how much lower a loss is."""
-    name = pretty(result["metric"])
+    name = scores.pretty_name(result["metric"])
     return f"gain in {name}" if result["greater_is_better"] else f"{name} lower by"
-
-
-def pretty(metric: str) -> str:
-    own = metric.startswith(scores.OWN)
-    return metric.removeprefix(scores.OWN) if own else scores.find(metric).pretty
 
 
 def table(result: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -40,13 +36,7 @@ def _row(name: str, setting: str, told: dict[str, Any]) -> tuple[str, ...]:
     if told["effect"] is None:
         return name, setting, "-", "-", told["verdict"]
     low, high = told["interval"]
-    ends = f"{signed(low)} to {signed(high)}"
-    return name, setting, signed(told["effect"]), ends, told["verdict"]
-
-
-def signed(value: float) -> str:
-    """Four digits after the point for everyday sizes, the sign always there."""
-    return f"{value:+.4f}" if abs(value) < 100 else f"{value:+,.1f}"
+    return name, setting, signed(told["effect"]), ends(low, high, signed), told["verdict"]
 
 
 def conclusions(result: dict[str, Any], folder: str) -> list[str]:
@@ -70,18 +60,18 @@ def conclusions(result: dict[str, Any], folder: str) -> list[str]:
 def _found(by: dict[str, list[str]], count: int, result: dict[str, Any]) -> str:
     parts = []
     if "helps" in by:
-        parts.append(f"{_and(by['helps'])} {_verb('help', by['helps'])}")
+        parts.append(f"{listed(by['helps'])} {_verb('help', by['helps'])}")
     if "hurts" in by:
-        parts.append(f"{_and(by['hurts'])} {_verb('hurt', by['hurts'])}")
+        parts.append(f"{listed(by['hurts'])} {_verb('hurt', by['hurts'])}")
     if "diverged" in by:
-        parts.append(f"without {_and(by['diverged'])} training diverges")
+        parts.append(f"without {listed(by['diverged'])} training diverges")
     sure = "; ".join(parts) or "none has an effect that is sure"
     same = by.get("equivalent", [])
     tail = ""
     if same:
         makes = "makes" if len(same) == 1 else "make"
         margin = f"{result['margin']:.3g}" if result["margin"] else "anything"
-        tail = f" {_and(same)} {makes} no difference beyond {margin}."
+        tail = f" {listed(same)} {makes} no difference beyond {margin}."
     return f"Of {count} ingredients: {sure}.{tail}"
 
 
@@ -92,7 +82,7 @@ def _noise(result: dict[str, Any]) -> str:
     low, high = told["interval"]
     return (
         f"What noise alone looks like: other seeds, {signed(told['effect'])} "
-        f"(95 % interval {signed(low)} to {signed(high)})."
+        f"(95 % interval {ends(low, high, signed)})."
     )
 
 
@@ -101,14 +91,14 @@ def _needed(wanted: dict[str, int | None], folder: str) -> str:
     rows = [name for name, count in wanted.items() if count is None]
     parts = []
     if seeds:
-        listed = ", ".join(f"{name} about {count}" for name, count in seeds.items())
+        each = ", ".join(f"{name} about {count}" for name, count in seeds.items())
         most = max(seeds.values())
         parts.append(
-            f"If effects are as they seem, a verdict takes this many seeds: {listed} "
+            f"If effects are as they seem, a verdict takes this many seeds: {each} "
             f"(shrinkage ablate {folder} --seeds {most})."
         )
     if rows:
-        parts.append(f"For {_and(rows)} more seeds would not do; more rows might.")
+        parts.append(f"For {listed(rows)} more seeds would not do; more rows might.")
     return " ".join(parts)
 
 
@@ -135,7 +125,7 @@ def markdown(result: dict[str, Any], folder: str) -> str:
                 step["ingredient"],
                 signed(step["gain"]),
                 signed(step["over_plain"]),
-                " to ".join(map(signed, step["interval"])),
+                ends(*step["interval"], say=signed),
             )
             for step in result["path"]
         ]
@@ -166,10 +156,6 @@ def _markdown_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list
     heads = list(heads)
     rule = ["---"] * len(heads)
     return [f"| {' | '.join(cells)} |" for cells in (heads, rule, *map(list, rows))]
-
-
-def _and(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _verb(verb: str, names: list[str]) -> str:

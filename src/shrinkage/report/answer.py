@@ -12,7 +12,8 @@ from shrinkage.evidence.paired import limits
 from shrinkage.report import bought, charts
 from shrinkage.report.facts import Contender, Facts
 from shrinkage.report.page import Block, Chart, Table
-from shrinkage.report.words import count, ends, listed, number, pretty, signed, unit
+from shrinkage.report.words import pretty, unit
+from shrinkage.wording import count, ends, listed, number, signed
 
 
 def title(facts: Facts) -> str:

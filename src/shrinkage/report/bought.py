@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from shrinkage.evidence.words import title
 from shrinkage.report import charts
 from shrinkage.report.facts import Facts
 from shrinkage.report.page import Block, Chart, Commands, Section, Table, Text
-from shrinkage.report.words import count, ends, listed, number, pretty, signed
+from shrinkage.report.words import pretty
+from shrinkage.wording import count, ends, listed, number, signed
 
 
 def sentence(ablation: Mapping[str, Any]) -> str:
@@ -40,8 +42,7 @@ def effects(ablation: Mapping[str, Any]) -> Chart:
     known = {n: each for n, each in ablation["ingredients"].items() if each["effect"] is not None}
     ranked = sorted(known.items(), key=lambda item: -item[1]["effect"])
     placebo = ablation["placebo"]
-    metric = pretty(ablation["metric"])
-    gain = f"gain in {metric}" if ablation["greater_is_better"] else f"{metric} lower by"
+    gain = title(ablation)
     told = [*ranked, ("placebo", {**placebo, "setting": "other seeds only"})]
     told += [item for item in ablation["ingredients"].items() if item[1]["effect"] is None]
     rows = [
@@ -72,11 +73,11 @@ def effects(ablation: Mapping[str, Any]) -> Chart:
 
 def section(facts: Facts) -> Section:
     """Without an ablation, how to get one."""
-    found, title = facts.ablation, "Ingredients"
+    found, heading = facts.ablation, "Ingredients"
     if found is None:
         text = "Which ingredients earn their place is measured by training without each of them:"
         command = f"shrinkage ablate {facts.folder}"
-        return Section("ingredients", title, (Text(text), Commands((("Ablation", command),))))
+        return Section("ingredients", heading, (Text(text), Commands((("Ablation", command),))))
     blocks: list[Block] = []
     placebo, metric = found["placebo"], pretty(found["metric"])
     if placebo["effect"] is not None:
@@ -106,7 +107,7 @@ def section(facts: Facts) -> Section:
             f"{found['wall_s']:.0f} s; the learning rate is tuned again in every arm."
         )
     )
-    return Section("ingredients", title, tuple(blocks))
+    return Section("ingredients", heading, tuple(blocks))
 
 
 def _effects(caption: str, told: Mapping[str, Mapping[str, Any]], verdict: bool = True) -> Table:

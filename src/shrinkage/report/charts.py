@@ -15,7 +15,7 @@ import numpy as np
 from shrinkage.evidence.paired import Interval
 from shrinkage.report.facts import Contender, Errors, Point
 from shrinkage.report.timeline import Span
-from shrinkage.report.words import number
+from shrinkage.wording import number
 
 Figure = dict[str, Any]
 

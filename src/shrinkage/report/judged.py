@@ -9,7 +9,8 @@ import numpy as np
 from shrinkage.report import charts
 from shrinkage.report.facts import Facts
 from shrinkage.report.page import Chart, Notes, Section, Table, Text
-from shrinkage.report.words import after_training, amount, number
+from shrinkage.report.words import after_training, amount
+from shrinkage.wording import number
 
 CLASSES = 12
 """With more, the most frequent confusions are listed; a table of all would not be read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shrinkage.report.facts import Facts
 from shrinkage.report.page import Block, Notes, Section, Table, Text
 from shrinkage.report.suspects import ENOUGH
-from shrinkage.report.words import count
+from shrinkage.wording import count
 
 LISTED = 60
 """So many columns, and half as many classes, at most."""

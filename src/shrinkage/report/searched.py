@@ -5,7 +5,8 @@ from __future__ import annotations
 from shrinkage.report import charts
 from shrinkage.report.facts import Facts
 from shrinkage.report.page import Block, Chart, Section, Table, Text
-from shrinkage.report.words import corrected_line, count, number, pretty
+from shrinkage.report.words import corrected_line, pretty
+from shrinkage.wording import count, number
 
 TOP = 15
 """So many trials are listed."""

@@ -9,11 +9,8 @@ from typing import Any
 from shrinkage.report import answer, bought, commands, judged, noticed, searched
 from shrinkage.report.facts import Facts
 from shrinkage.report.page import Block, Code, Commands, Notes, Page, Section, Table, Text
-from shrinkage.report.words import (
-    count,
-    ensemble_line,
-    unit,
-)
+from shrinkage.report.words import ensemble_line, unit
+from shrinkage.wording import count
 
 
 def page(facts: Facts) -> Page:

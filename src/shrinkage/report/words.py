@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+from shrinkage.wording import number
 
 NAMES = {
     "plain": "plain network",
@@ -26,32 +27,12 @@ def pretty(metric: str) -> str:
     """A metric's name as people write it."""
     from shrinkage import scores  # and torch with it: only where a name is asked for
 
-    own = metric.startswith(scores.OWN)
-    return metric.removeprefix(scores.OWN) if own else scores.find(metric).pretty
-
-
-def number(value: float | None) -> str:
-    """Four digits that matter, without an exponent for everyday sizes."""
-    if value is None:
-        return "-"
-    if value and abs(value) < 1e-3:
-        return f"{value:.2g}"
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
+    return scores.pretty_name(metric)
 
 
 def amount(value: Any) -> str:
     """A number in a person's own unit: four digits that matter."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def signed(value: float) -> str:
-    """A difference: its sign is always there."""
-    return ("+" if value >= 0 else "") + number(value)
-
-
-def ends(low: float, high: float, say: Callable[[float], str] = number) -> str:
-    """The ends of a 95 % interval."""
-    return f"{say(low)} to {say(high)}"
 
 
 def unit(result: dict[str, Any]) -> str:
@@ -107,10 +88,6 @@ def after_training(result: dict[str, Any]) -> list[str]:
     return [text[0].upper() + text[1:] + "."]
 
 
-def count(number: int, thing: str) -> str:
-    return f"{number} {thing}" + ("" if number == 1 else "s")
-
-
 _GAIN = {
     "accuracy": "error rate",
     "balanced_accuracy": "class-weighted error rate",
@@ -122,8 +99,3 @@ _GAIN = {
     "f1": "1 - F1",
 }
 _STAND_IN = {"classification": "log loss", "regression": "mean squared error"}
-
-
-def listed(parts: list[str]) -> str:
-    """One, two and three."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

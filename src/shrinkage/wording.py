@@ -1,0 +1,33 @@
+"""Numbers and lists in words, the same everywhere: in a terminal, a report, a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+
+def number(value: float | None) -> str:
+    """Four digits that matter, without an exponent for everyday sizes."""
+    if value is None:
+        return "-"
+    if value and abs(value) < 1e-3:
+        return f"{value:.2g}"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
+
+
+def signed(value: float) -> str:
+    """A difference: its sign is always there."""
+    return ("+" if value >= 0 else "") + number(value)
+
+
+def ends(low: float, high: float, say: Callable[[float], str] = number) -> str:
+    """The ends of a 95 % interval."""
+    return f"{say(low)} to {say(high)}"
+
+
+def count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
+def listed(parts: Sequence[str]) -> str:
+    """One, two and three."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
