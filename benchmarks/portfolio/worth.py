@@ -30,6 +30,7 @@ from shrinkage.data.schema import infer
 from shrinkage.data.source import Table
 from shrinkage.recipe import load
 from shrinkage.search import baseline, portfolio, session
+from shrinkage.search.above import Above
 from shrinkage.search.settings import Settings
 
 ENDLESS_S = 1e6
@@ -57,7 +58,7 @@ def study(table: Table, seed: int, asked: argparse.Namespace, with_it: bool) -> 
     )
     began = time.process_time()
     with tempfile.TemporaryDirectory() as place:
-        result = session.begin(table, settings, Path(place) / "run", lambda *_: None)
+        result = session.begin(table, settings, Path(place) / "run", Above(lambda *_: None))
     test = result["scores"]["winner"]["test"]
     default = result["scores"]["default"]["test"]
     loss = "rmse" if regression else "log_loss"

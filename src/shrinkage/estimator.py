@@ -97,6 +97,7 @@ class _Estimator(BaseEstimator):
                 trials=self.trials,
                 search=self.search,
                 portfolio=self.portfolio,
+                first_look=False,
                 keep_all=True,
             )
             self._adopt(run)

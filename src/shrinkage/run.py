@@ -20,11 +20,13 @@ from typing import Any
 from shrinkage.data.source import Table, read
 from shrinkage.errors import BadInput, NoEffectWarning
 from shrinkage.evidence import ablation, optimism
+from shrinkage.evidence.first_look import keep, look
 from shrinkage.model import Model
 from shrinkage.recipe import Recipe, load
 from shrinkage.report import write
 from shrinkage.scores import Function
 from shrinkage.search import proposers, session, shared
+from shrinkage.search.above import Above
 from shrinkage.search.events import Watch, nobody
 from shrinkage.search.folder import Folder
 from shrinkage.search.plan import Plan, planned
@@ -39,6 +41,8 @@ from shrinkage.search.settings import (
 )
 from shrinkage.space import load_space
 from shrinkage.store.tables import Trial
+
+_ABOVE = Above(optimism.of_study, keep, look)
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ def fit(
     search: str = "auto",
     prior: str | Path | Sequence[str | Path] = (),
     portfolio: bool = False,
+    first_look: bool = True,
     keep_all: bool = False,
     store: str | None = None,
     study: str | None = None,
@@ -105,6 +110,8 @@ def fit(
     workers: processes; None: one a core, 0: none but this one. precision: of the products of wide
     layers: float32, bfloat16, tf32 (on a GPU), or auto, what is faster here.
     single: networks of one recipe alone, where else those of several may predict together.
+    first_look: at what each ingredient bought, in a part of a budget from 60 s on, where that
+    suffices; see `ablate`.
     keep_all: use every column, also those that look like identifiers, and accept few rows.
     store, study: URL of a PostgreSQL database and a name there: the study is begun, or joined by
     this machine where it has been; `out`, budget, workers and device are each machine's own.
@@ -133,10 +140,11 @@ def fit(
         search=search,
         prior=prior,
         portfolio=portfolio,
+        first_look=first_look,
         keep_all=keep_all,
     )
     folder = Path(out) if out is not None else _fresh_folder()
-    given = table, settings, folder, optimism.of_study
+    given = table, settings, folder, _ABOVE
     result = session.begin(*given, place=place, started=started, watch=watch)
     write.try_to(folder)
     for sentence in result["without_effect"]:
@@ -152,7 +160,7 @@ def plan(
     asked: `fit`'s keyword arguments, without out and watch. Raises BadInput as `fit` does.
     """
     started = started or time.time()
-    return planned(*_asked(data, target, **asked), started)
+    return planned(*_asked(data, target, **asked), started, keep)
 
 
 def _asked(
@@ -176,6 +184,7 @@ def _asked(
     search: str = "auto",
     prior: str | Path | Sequence[str | Path] = (),
     portfolio: bool = False,
+    first_look: bool = True,
     keep_all: bool = False,
 ) -> tuple[Table, Settings]:
     """The table, read, and the settings, checked. Raises BadInput."""
@@ -222,6 +231,7 @@ def _asked(
         search=search,
         prior=tuple(str(folder) for folder in folders),
         portfolio=portfolio,
+        first_look=first_look,
     )
     return table, settings
 
@@ -240,7 +250,7 @@ def resume(
     metric: the function it is judged by, where `fit` was given one: its name is all that is kept.
     store: the URL again, of a study on a server whose password is not in PGPASSWORD or ~/.pgpass.
     """
-    given = Path(folder), optimism.of_study, None if budget is None else seconds(budget)
+    given = Path(folder), _ABOVE, None if budget is None else seconds(budget)
     result = session.resume(*given, metric=metric, store=store, started=started, watch=watch)
     write.try_to(Path(folder))
     return Run(Path(folder), result)

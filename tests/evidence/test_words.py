@@ -19,6 +19,8 @@ def told(effect: float, verdict: str, **more: object) -> dict:
 RESULT = {
     "metric": "accuracy",
     "greater_is_better": True,
+    "tuned": True,
+    "first_look": False,
     "margin": 0.005,
     "seeds": 6,
     "seeds_asked": 10,
@@ -47,3 +49,17 @@ def test_conclusions() -> None:
     assert lines[4].startswith("embedding changes nothing")
     names = [row[0] for row in words.table(RESULT)]
     assert names == ["dropout", "decay", "ema", "mish", "mixup", "placebo"]
+
+
+def test_without_tuned_rates_there_are_effects_but_no_verdicts() -> None:
+    look = RESULT | {"tuned": False, "first_look": True, "seeds_asked": 6}
+    for each in look["ingredients"].values():
+        assert "verdict" in each
+    heads, rows = words.heads(look), words.table(look)
+    assert heads[-1] == "95 % interval"
+    assert {len(row) for row in rows} == {len(heads)} == {4}
+    said = " ".join(words.conclusions(look, "run"))
+    assert "shrinkage ablate run" in said
+    assert "+0.0010 (95 % interval -0.0090 to +0.0110)" in said
+    for verdict in ("helps", "hurts", "equivalent", "no evidence"):
+        assert verdict not in said

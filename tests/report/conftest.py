@@ -41,6 +41,11 @@ ABLATION: dict[str, Any] = {
     "folds": 3,
     "networks": 540,
     "wall_s": 61.0,
+    "rows": 96,
+    "seed": 0,
+    "versions": {"shrinkage": "0.1.0"},
+    "tuned": True,
+    "first_look": False,
     "ingredients": {
         "dropout": told(0.021, 0.006, "helps"),
         "ema": told(0.001, 0.002, "equivalent"),
@@ -68,7 +73,8 @@ def ablated(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study with an ablation, and its report."""
     folder = tmp_path_factory.mktemp("ablated") / "run"
     shutil.copytree(study, folder)
-    (folder / "ablation.json").write_text(json.dumps(ABLATION))
+    about = {"recipe_hash": json.loads((folder / "result.json").read_text())["recipe_hash"]}
+    (folder / "ablation.json").write_text(json.dumps(ABLATION | about))
     write(folder)
     return folder
 

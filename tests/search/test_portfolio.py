@@ -19,6 +19,7 @@ from shrinkage.population.train import Training, advance, validation_scores
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import default_metric
 from shrinkage.search import portfolio, proposers, rows, session
+from shrinkage.search.above import Above
 from shrinkage.search.portfolio import PortfolioSearch
 from shrinkage.search.random import RandomSearch
 from shrinkage.search.settings import Settings
@@ -196,7 +197,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def studied(folder: Path, asked: Settings) -> list[tuple]:
-    session.begin(Table(mixed(), "table"), asked, folder, lambda *_: None)
+    session.begin(Table(mixed(), "table"), asked, folder, Above(lambda *_: None))
     return trials(folder)
 
 

@@ -57,6 +57,9 @@ def fit(
     portfolio: Annotated[
         bool, typer.Option("--portfolio", help="Try recipes first that did well on other tables.")
     ] = False,
+    first_look: Annotated[
+        bool, typer.Option(help="End with a first look at what each ingredient bought.")
+    ] = True,
     store: Annotated[
         str | None,
         typer.Option(
@@ -95,6 +98,7 @@ def fit(
         "search": search,
         "prior": prior or (),
         "portfolio": portfolio,
+        "first_look": first_look,
         "started": main.STARTED,
     }
     # What follows imports torch and pandas for seconds; a first worker does so meanwhile.

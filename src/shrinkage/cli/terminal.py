@@ -128,6 +128,8 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
 
 
 def print_result(result: dict[str, Any], folder: str) -> None:
+    from shrinkage.evidence import ablation
+
     for note in (*result["notes"], *result["without_effect"]):
         console.print(f"  {note}", style="dim", markup=False)
     console.print()
@@ -135,20 +137,35 @@ def print_result(result: dict[str, Any], folder: str) -> None:
     console.print()
     for line in summary(result, folder):
         console.print(line, markup=False, soft_wrap=True)  # commands are copied whole
+    if (effects := ablation.of(Path(folder), result["recipe_hash"])) is not None:
+        print_effects(effects, folder)
+        console.print()
     if (page := Path(folder) / "report.html").is_file():
         console.print(f"The report: {page}", markup=False, soft_wrap=True)
 
 
 def print_ablation(result: dict[str, Any], folder: str) -> None:
     """Verdicts, what may be concluded, and where the rest is."""
+    print_effects(result, folder)
+    console.print(
+        f"Saved in {folder}: ablation.json, and ablation.md with each ingredient alone, pairs and "
+        "the way from the plain network.",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def print_effects(result: dict[str, Any], folder: str) -> None:
+    """What each ingredient bought, what may be concluded, and what these numbers are of."""
     from shrinkage.evidence import words
 
     style = {"helps": "bold green", "hurts": "bold red"}
     found = plain_table("ingredient", "setting")
     found.columns[1].no_wrap = False
-    found.add_column(words.title(result).replace(" lower", "\nlower"), justify="right")
-    found.add_column("95 % interval", justify="right", no_wrap=True)
-    found.add_column("verdict", no_wrap=True)
+    effect, *others = words.heads(result)[2:]
+    for head in (effect.replace(" lower", "\nlower"), *others):
+        justify = "left" if head == "verdict" else "right"
+        found.add_column(head, justify=justify, no_wrap=True)
     for row in words.table(result):
         found.add_row(*map(Text, row), style="dim" if row[0] == "placebo" else style.get(row[-1]))
     console.print()
@@ -156,12 +173,6 @@ def print_ablation(result: dict[str, Any], folder: str) -> None:
     console.print()
     for line in (*words.conclusions(result, folder), words.provenance(result)):
         console.print(line, markup=False, soft_wrap=True)
-    console.print(
-        f"Saved in {folder}: ablation.json, and ablation.md with each ingredient alone, pairs and "
-        "the way from the plain network.",
-        markup=False,
-        soft_wrap=True,
-    )
 
 
 def print_plan(plan: Plan) -> None:

@@ -115,10 +115,18 @@ def executor(workers: int) -> Executor:
     return warm or (Processes(workers) if workers else Inline())
 
 
-def stop(pool: Executor) -> None:
-    """End the pool now."""
-    if isinstance(pool, Processes):
+def rested(pool: Executor, workers: int) -> Executor:
+    """The pool where all its tasks have ended; else a new one, and that one is stopped."""
+    if isinstance(pool, Processes) and any(pool.waiting):
         pool.kill()
+        return Processes(workers)
+    return pool
+
+
+def stop(pool: Executor, wait: bool = False) -> None:
+    """End the pool now. wait: until its processes are gone."""
+    if isinstance(pool, Processes):
+        pool.kill(wait)
 
 
 _warm: dict[int, Processes] = {}

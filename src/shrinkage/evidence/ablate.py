@@ -105,7 +105,7 @@ class Ablation:
 def ablate(
     study: Studied, rounds_of: Callable[[Design], Rounds], seeds: int, margin: float | None
 ) -> dict[str, Any]:
-    """Everything that ablation.json holds, but for the time it took.
+    """What was found, as ablation.json holds it.
 
     rounds_of: a design to what trains on it. seeds: at most so many, fewer where time ends.
     margin: a difference that does not matter; None: `MARGIN`.
@@ -120,15 +120,25 @@ def ablate(
     return result
 
 
-def left_out(study: Studied, rounds_of: Callable[[Design], Rounds], seeds: int) -> Ablation:
-    """Train the winner, the winner without each ingredient, and the placebo."""
+def left_out(
+    study: Studied,
+    rounds_of: Callable[[Design], Rounds],
+    seeds: int,
+    factors: tuple[float, ...] = arms.AROUND,
+    folds: int | None = None,
+) -> Ablation:
+    """Train the winner, the winner without each ingredient, and the placebo.
+
+    factors: times the winner's rate, at which every arm is trained. folds: the first so many; None:
+    all. Raises BadInput as `ablate` does.
+    """
     problem, winner = study.problem, study.winner
     plain = arms.as_long(study.plain, winner)
     switches, idle = arms.switches(winner, plain, problem.task, problem.shape)
-    grid = arms.around(winner, plain)
+    grid = arms.around(winner, plain, factors)
     whole = grid.arm(WINNER, winner)
     removed = [grid.arm(f"without {s.name}", s.turned_off(winner)) for s in switches]
-    design = designed(study.rows, problem, [winner, plain], study.folder, study.seed)
+    design = designed(study.rows, problem, [winner, plain], study.folder, study.seed, folds)
     rounds = rounds_of(design)
     own, other = (
         tuple(derive(study.seed, f"ablation.{name}", i) for i in range(seeds))
@@ -184,9 +194,11 @@ def first_table(found: Ablation, margin: float | None) -> dict[str, Any]:
             "rates": found.picked[f"without {name}"],
         }
     placebo = told.pop(PLACEBO)
-    return {
+    none = dict.fromkeys(("alone", "pairs", "path"))
+    return none | {
         "score": _score(found, WINNER),
         "rates": found.picked[WINNER],
+        "tuned": len(found.picked[WINNER]) > 1,
         "margin": margin,
         "seeds": len(found.seeds),
         "ingredients": told,

@@ -14,13 +14,15 @@ from shrinkage.evidence import words
 from shrinkage.evidence.ablate import ablate
 from shrinkage.evidence.design import Design
 from shrinkage.evidence.rounds import Rounds
-from shrinkage.evidence.studied import studied
+from shrinkage.evidence.studied import Studied, studied
 from shrinkage.files import write_text
 from shrinkage.scores import Function
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch
 from shrinkage.search.settings import workers_for
 from shrinkage.store.artifact import versions
+
+NAME = "ablation.json"
 
 
 @dataclass(frozen=True)
@@ -59,26 +61,46 @@ def ablated(
         ) from None
     finally:
         local.stop(pool)
+    asked_for = {"first_look": False, "seeds_asked": asked.seeds, "budget_s": asked.budget_s}
+    return write(root, study, made[0], found | asked_for, clock.used)
+
+
+def write(
+    root: Path, study: Studied, rounds: Rounds, found: dict[str, Any], wall_s: float
+) -> dict[str, Any]:
+    """ablation.json and ablation.md; returns what the first holds.
+
+    found: what `evidence.ablate` says, and what was asked.
+    """
     its = scores.find(study.problem.metric)
     told = {
         "metric": its.name,
         "greater_is_better": its.greater_is_better,
         "task": study.problem.task,
-        "seeds_asked": asked.seeds,
         **found,
-        "folds": made[0].design.problem.folds,
+        "folds": rounds.design.problem.folds,
         "rows": len(study.rows.train),
-        "networks": made[0].kept,
+        "networks": rounds.kept,
         "recipe": study.winner.to_toml(),
         "recipe_hash": study.winner.hash,
         "seed": study.seed,
-        "workers": workers,
+        "workers": rounds.slots,
         "device": study.problem.device,
         "precision": study.problem.precision,
         "versions": versions(),
-        "budget_s": asked.budget_s,
-        "wall_s": round(clock.used, 2),
+        "wall_s": round(wall_s, 2),
     }
-    write_text(root / "ablation.json", json.dumps(told, indent=2, allow_nan=False) + "\n")
-    write_text(root / "ablation.md", words.markdown(told, str(root)))
+    write_text(root / NAME, json.dumps(told, indent=2, allow_nan=False) + "\n")
+    write_text((root / NAME).with_suffix(".md"), words.markdown(told, str(root)))
     return told
+
+
+def of(root: Path, recipe_hash: str) -> dict[str, Any] | None:
+    """What ablation.json holds, where it is about this recipe; a later winner may be another."""
+    try:
+        told = json.loads((root / NAME).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(told, dict) or told.get("recipe_hash") != recipe_hash:
+        return None
+    return {"tuned": True, "first_look": False, **told}  # older ones do not say so

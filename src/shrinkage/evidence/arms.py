@@ -115,9 +115,13 @@ class Grid:
         return Arm(name, tuple(recipe.using(_like(its, lr=rate)) for rate in rates))
 
 
-def around(winner: Recipe, plain: Recipe) -> Grid:
+AROUND = (1.0, 0.5, 2.0)
+"""Times a rate: the grid around it."""
+
+
+def around(winner: Recipe, plain: Recipe, factors: tuple[float, ...] = AROUND) -> Grid:
     """Once, half and twice the winner's rate: for arms that are the winner but for a little."""
-    return Grid((winner.get("optimizer"), plain.get("optimizer")), (1.0, 0.5, 2.0))
+    return Grid((winner.get("optimizer"), plain.get("optimizer")), factors)
 
 
 def between(winner: Recipe, plain: Recipe) -> Grid:

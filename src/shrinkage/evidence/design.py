@@ -82,11 +82,19 @@ def watches(recipe: Recipe) -> bool:
 
 
 def designed(
-    rows: Rows, problem: Problem, recipes: Iterable[Recipe], folder: Path, seed: int
+    rows: Rows,
+    problem: Problem,
+    recipes: Iterable[Recipe],
+    folder: Path,
+    seed: int,
+    most: int | None = None,
 ) -> Design:
-    """The design for these recipes; its files lie in a folder of its own, below `folder`."""
+    """The design for these recipes; its files lie in a folder of its own, below `folder`.
+
+    most: folds, the first ones; None: all.
+    """
     aside = any(watches(recipe) for recipe in recipes)
-    folds = [rows.folds[k] for k in repeats_of(rows)[0]]
+    folds = [rows.folds[k] for k in repeats_of(rows)[0][:most]]
     task, target = rows.schema.task, rows.target(rows.train)
     trained, watched = [], []
     for number, fold in enumerate(folds):

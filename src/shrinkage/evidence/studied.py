@@ -11,8 +11,9 @@ from shrinkage.engine.task import Problem
 from shrinkage.errors import BadInput
 from shrinkage.nets.table import TableShape
 from shrinkage.recipe import Recipe, load
-from shrinkage.scores import OWN, Function
+from shrinkage.scores import OWN, Function, Metric
 from shrinkage.search import rows
+from shrinkage.search.aim import aimed
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import metric_for
 
@@ -29,7 +30,7 @@ class Studied:
     seed: int
 
 
-def studied(root: Path, result: dict[str, Any], metric: Function | None = None) -> Studied:
+def studied(root: Path, result: dict[str, Any], metric: Function | Metric | None = None) -> Studied:
     """Read a study's work folder.
 
     result: what its result.json holds. metric: the function that it was judged by, where it was.
@@ -60,7 +61,8 @@ def studied(root: Path, result: dict[str, Any], metric: Function | None = None) 
     )
     winner, plain = Recipe.from_toml(result["recipe"], str(folder.result)), load("plain")
     place, seed = root / "evidence", int(result.get("seed", 0))
-    return Studied(place, table, problem, winner.for_task(task), plain.for_task(task), seed)
+    aim = task, problem.metric
+    return Studied(place, table, problem, aimed(winner, *aim), aimed(plain, *aim), seed)
 
 
 def _shape(path: Path) -> TableShape:

@@ -7,13 +7,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shrinkage import scores
-from shrinkage.wording import ends, listed, signed
+from shrinkage.wording import count, ends, listed, signed
 
 
 def title(result: Mapping[str, Any]) -> str:
     """What an effect is: "gain in accuracy", or how much lower a loss is."""
     name = scores.pretty_name(result["metric"])
     return f"gain in {name}" if result["greater_is_better"] else f"{name} lower by"
+
+
+def heads(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of `table`. Where rates were not tuned there are no verdicts."""
+    last = ("verdict",) if result["tuned"] else ()
+    return "ingredient", "setting", title(result), "95 % interval", *last
 
 
 def table(result: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -23,7 +29,8 @@ def table(result: dict[str, Any]) -> list[tuple[str, ...]]:
     """
     ranked = sorted(result["ingredients"].items(), key=_place)
     rows = [_row(name, told["setting"], told) for name, told in ranked]
-    return [*rows, _row("placebo", "other seeds only", result["placebo"])]
+    rows.append(_row("placebo", "other seeds only", result["placebo"]))
+    return [row[: len(heads(result))] for row in rows]
 
 
 def _place(item: tuple[str, dict[str, Any]]) -> float:
@@ -34,13 +41,15 @@ def _place(item: tuple[str, dict[str, Any]]) -> float:
 
 def _row(name: str, setting: str, told: dict[str, Any]) -> tuple[str, ...]:
     if told["effect"] is None:
-        return name, setting, "-", "-", told["verdict"]
+        return name, setting, "diverges", "-", told["verdict"]
     low, high = told["interval"]
-    return name, setting, signed(told["effect"]), ends(low, high, signed), told["verdict"]
+    return name, setting, signed(told["effect"]), ends(low, high, signed), told["verdict"] or ""
 
 
 def conclusions(result: dict[str, Any], folder: str) -> list[str]:
     """What may be concluded, and what is missing for more."""
+    if not result["tuned"]:
+        return [_noise(result), at_one_rate(folder)]
     told = result["ingredients"]
     by: dict[str, list[str]] = {}
     for name, each in told.items():
@@ -57,7 +66,15 @@ def conclusions(result: dict[str, Any], folder: str) -> list[str]:
     return lines
 
 
-def _found(by: dict[str, list[str]], count: int, result: dict[str, Any]) -> str:
+def at_one_rate(folder: str) -> str:
+    """Why a first look may end without verdicts."""
+    return (
+        "This is a first look, at the winner's learning rate alone: without an ingredient another "
+        f"rate may do as well. Verdicts: shrinkage ablate {folder}"
+    )
+
+
+def _found(by: dict[str, list[str]], total: int, result: dict[str, Any]) -> str:
     parts = []
     if "helps" in by:
         parts.append(f"{listed(by['helps'])} {_verb('help', by['helps'])}")
@@ -72,7 +89,7 @@ def _found(by: dict[str, list[str]], count: int, result: dict[str, Any]) -> str:
         makes = "makes" if len(same) == 1 else "make"
         margin = f"{result['margin']:.3g}" if result["margin"] else "anything"
         tail = f" {listed(same)} {makes} no difference beyond {margin}."
-    return f"Of {count} ingredients: {sure}.{tail}"
+    return f"Of {total} ingredients: {sure}.{tail}"
 
 
 def _noise(result: dict[str, Any]) -> str:
@@ -87,11 +104,11 @@ def _noise(result: dict[str, Any]) -> str:
 
 
 def _needed(wanted: dict[str, int | None], folder: str) -> str:
-    seeds = {name: count for name, count in wanted.items() if count is not None}
-    rows = [name for name, count in wanted.items() if count is None]
+    seeds = {name: most for name, most in wanted.items() if most is not None}
+    rows = [name for name, most in wanted.items() if most is None]
     parts = []
     if seeds:
-        each = ", ".join(f"{name} about {count}" for name, count in seeds.items())
+        each = ", ".join(f"{name} about {most}" for name, most in seeds.items())
         most = max(seeds.values())
         parts.append(
             f"If effects are as they seem, a verdict takes this many seeds: {each} "
@@ -104,21 +121,21 @@ def _needed(wanted: dict[str, int | None], folder: str) -> str:
 
 def markdown(result: dict[str, Any], folder: str) -> str:
     """The whole ablation as a page."""
-    heads = ("ingredient", "setting", title(result), "95 % interval", "verdict")
-    lines = ["# What each ingredient bought", "", *_markdown_table(heads, table(result)), ""]
+    lines = ["# What each ingredient bought", ""]
+    lines += [*_markdown_table(heads(result), table(result)), ""]
     lines += [f"- {line}" for line in conclusions(result, folder)]
     if result["alone"]:
         rows = [
             _row(name, "", told)[:1] + _row(name, "", told)[2:]
             for name, told in result["alone"]["ingredients"].items()
         ]
-        heads_ = (heads[0], *heads[2:])
-        lines += ["", "## Alone on the plain network", "", *_markdown_table(heads_, rows)]
+        of_alone = (heads(result)[0], *heads(result)[2:])
+        lines += ["", "## Alone on the plain network", "", *_markdown_table(of_alone, rows)]
     if result["pairs"]:
         rows = [_row(" + ".join(told["pair"]), "", told) for told in result["pairs"]]
         rows = [row[:1] + row[2:4] for row in rows]
-        heads_ = ("pair", "beyond the sum of both", "95 % interval")
-        lines += ["", "## Together", "", *_markdown_table(heads_, rows)]
+        of_pairs = ("pair", "beyond the sum of both", "95 % interval")
+        lines += ["", "## Together", "", *_markdown_table(of_pairs, rows)]
     if result["path"]:
         rows = [
             (
@@ -129,9 +146,9 @@ def markdown(result: dict[str, Any], folder: str) -> str:
             )
             for step in result["path"]
         ]
-        heads_ = ("added", "gain", "over the plain network", "95 % interval")
+        of_path = ("added", "gain", "over the plain network", "95 % interval")
         lines += ["", "## From the plain network to the winner", ""]
-        lines += [*_markdown_table(heads_, rows), "", _FLATTERED]
+        lines += [*_markdown_table(of_path, rows), "", _FLATTERED]
     lines += ["", provenance(result)]
     return "\n".join(lines) + "\n"
 
@@ -142,13 +159,15 @@ _FLATTERED = (
 )
 
 
-def provenance(result: dict[str, Any]) -> str:
+def provenance(result: Mapping[str, Any]) -> str:
     """Numbers come with what they are of."""
+    rates = "three learning rates" if result["tuned"] else "the winner's learning rate"
+    took = "" if result["first_look"] else f", of which this run's in {result['wall_s']:.0f} s"
+    folds = count(result["folds"], "fold")
     return (
-        f"{result['seeds']} seeds x {result['folds']} folds of {result['rows']:,} training rows, "
-        f"three learning rates in every arm: {result['networks']:,} networks, of which this run's "
-        f"in {result['wall_s']:.0f} s; recipe {result['recipe_hash']}, seed {result['seed']}, "
-        f"shrinkage {result['versions']['shrinkage']}."
+        f"{result['seeds']} seeds x {folds} of {result['rows']:,} training rows, {rates} in every "
+        f"arm: {result['networks']:,} networks{took}; recipe {result['recipe_hash']}, seed "
+        f"{result['seed']}, shrinkage {result['versions']['shrinkage']}."
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from shrinkage.evidence.words import title
+from shrinkage.evidence.words import heads, provenance, title
 from shrinkage.report import charts
 from shrinkage.report.facts import Facts
 from shrinkage.report.page import Block, Chart, Commands, Section, Table, Text
@@ -17,13 +18,10 @@ from shrinkage.wording import count, ends, listed, number, signed
 def sentence(ablation: Mapping[str, Any]) -> str:
     """The ingredients with a verdict, each with its interval."""
     told = ablation["ingredients"]
+    if not ablation["tuned"]:
+        return _without_verdicts(ablation)
     named = {
-        verdict: [
-            f"{name} ({signed(each['effect'])}, 95 % interval "
-            f"{ends(*each['interval'], say=signed)})"
-            for name, each in told.items()
-            if each["verdict"] == verdict
-        ]
+        verdict: [_said(name, each) for name, each in told.items() if each["verdict"] == verdict]
         for verdict in ("helps", "hurts")
     }
     begin = f"Of its {count(len(told), 'ingredient')}"
@@ -35,6 +33,23 @@ def sentence(ablation: Mapping[str, Any]) -> str:
     if hurting := named["hurts"]:
         parts.append(f"{listed(hurting)} {'hurts' if len(hurting) == 1 else 'hurt'}")
     return f"{begin}, {'; '.join(parts)}."
+
+
+def _said(name: str, told: Mapping[str, Any]) -> str:
+    interval = ends(*told["interval"], say=signed)
+    return f"{name} ({signed(told['effect'])}, 95 % interval {interval})"
+
+
+def _without_verdicts(ablation: Mapping[str, Any]) -> str:
+    """Of a first look at one learning rate."""
+    known = {n: each for n, each in ablation["ingredients"].items() if each["effect"] is not None}
+    clear = [_said(n, each) for n, each in known.items() if math.prod(each["interval"]) > 0]
+    which = listed(clear) if clear else "none"
+    return (
+        f"In a first look at its {count(len(ablation['ingredients']), 'ingredient')}, over "
+        f"{count(ablation['seeds'], 'seed')} and at one learning rate, the intervals of what was "
+        f"bought leave out 0 for {which}; verdicts take an ablation."
+    )
 
 
 def effects(ablation: Mapping[str, Any]) -> Chart:
@@ -52,12 +67,13 @@ def effects(ablation: Mapping[str, Any]) -> Chart:
             signed(each["effect"]) if each["effect"] is not None else "–",
             ends(*each["interval"], say=signed) if each["effect"] is not None else "–",
             each["verdict"] if name != "placebo" else "",
-        )
+        )[: len(heads(ablation))]
         for name, each in told
     ]
+    rate = "its own" if ablation["tuned"] else "the winner's"
     numbers = Table(
-        f"Effects over {ablation['seeds']} seeds; each arm at its own learning rate",
-        ("ingredient", "setting", gain, "95 % interval", "verdict"),
+        f"Effects over {count(ablation['seeds'], 'seed')}; each arm at {rate} learning rate",
+        heads(ablation),
         tuple(rows),
         text=(0, 1, 4),
     )
@@ -74,11 +90,17 @@ def effects(ablation: Mapping[str, Any]) -> Chart:
 def section(facts: Facts) -> Section:
     """Without an ablation, how to get one."""
     found, heading = facts.ablation, "Ingredients"
+    command = Commands((("Ablation", f"shrinkage ablate {facts.folder}"),))
     if found is None:
         text = "Which ingredients earn their place is measured by training without each of them:"
-        command = f"shrinkage ablate {facts.folder}"
-        return Section("ingredients", heading, (Text(text), Commands((("Ablation", command),))))
+        return Section("ingredients", heading, (Text(text), command))
     blocks: list[Block] = []
+    if not found["tuned"]:
+        text = (
+            "What stands above is a first look, at the winner's learning rate alone: without an "
+            "ingredient another rate may do as well. An ablation tunes the rate in every arm:"
+        )
+        blocks += [Text(text), command]
     placebo, metric = found["placebo"], pretty(found["metric"])
     if placebo["effect"] is not None:
         blocks.append(
@@ -101,12 +123,7 @@ def section(facts: Facts) -> Section:
         if each.get("seeds_needed")
     ]:
         blocks.append(Text(f"Seeds that a verdict would take: {', '.join(undecided)}."))
-    blocks.append(
-        Text(
-            f"{found['seeds']} seeds, {found['folds']} folds, {found['networks']:,} networks in "
-            f"{found['wall_s']:.0f} s; the learning rate is tuned again in every arm."
-        )
-    )
+    blocks.append(Text(provenance(found)))
     return Section("ingredients", heading, tuple(blocks))
 
 
@@ -117,9 +134,9 @@ def _effects(caption: str, told: Mapping[str, Mapping[str, Any]], verdict: bool 
         (name, signed(each["effect"]), ends(*each["interval"], say=signed), each["verdict"])
         for name, each in known
     ]
-    heads = ("ingredient", "effect", "95 % interval", "verdict")
+    columns = ("ingredient", "effect", "95 % interval", "verdict")
     last = 4 if verdict else 3
-    return Table(caption, heads[:last], tuple(row[:last] for row in rows), text=(0, 3))
+    return Table(caption, columns[:last], tuple(row[:last] for row in rows), text=(0, 3))
 
 
 def _path(path: list[Mapping[str, Any]], metric: str) -> Table:
@@ -133,10 +150,10 @@ def _path(path: list[Mapping[str, Any]], metric: str) -> Table:
         )
         for step in path
     )
-    heads = ("added", metric, "this step", "over the plain network", "95 % interval")
+    columns = ("added", metric, "this step", "over the plain network", "95 % interval")
     return Table(
         "From the plain network to the winner; each step is the one that gained most, so single "
         "steps flatter",
-        heads,
+        columns,
         rows,
     )

@@ -97,7 +97,7 @@ def forest(
 ) -> Figure:
     """Effects with intervals, by verdict; the band is what other seeds alone do."""
     data = []
-    for verdict, (color, symbol) in VERDICTS.items():
+    for verdict, (color, symbol) in (*VERDICTS.items(), (None, ("muted", "circle"))):
         here = [i for i, (_, told) in enumerate(effects) if told["verdict"] == verdict]
         if not here:
             continue
@@ -105,7 +105,7 @@ def forest(
         marks = {
             "type": "scatter",
             "mode": "markers",
-            "name": verdict,
+            "name": verdict or "a first look",
             "x": [each["effect"] for each in told],
             "y": here,
             "marker": {"size": 11, "color": f"@{color}", "symbol": symbol},
@@ -131,7 +131,7 @@ def _effect(name: str, told: Mapping[str, Any]) -> str:
     low, high = told["interval"]
     return (
         f"{name}: {told['effect']:+.4f} (95 % interval {low:+.4f} to {high:+.4f})<br>"
-        f"{told['verdict']}"
+        f"{told['verdict'] or 'a first look'}"
     )
 
 

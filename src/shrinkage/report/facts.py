@@ -19,6 +19,7 @@ from shrinkage import scores
 from shrinkage.engine import arrays
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput
+from shrinkage.evidence import ablation
 from shrinkage.evidence.paired import Interval, difference, score, values
 from shrinkage.nets.table import TableShape
 from shrinkage.population.cohort import network_of
@@ -169,7 +170,7 @@ def read(root: Path) -> Facts:
         errors_of(outputs.get("winner"), target, table.outputs),
         alone(table.train, table.target(table.train), table.schema),
         _inside(folder, result, recipe, table.outputs),
-        _json(root / "ablation.json") or None,
+        ablation.of(root, result["recipe_hash"]),
     )
 
 

@@ -28,11 +28,15 @@ MEMBERS_A_COHORT = 16
 
 @dataclass(frozen=True)
 class Clock:
-    """started: in seconds of time.time(). spent: by earlier sessions of the study."""
+    """started: in seconds of time.time(). spent: by earlier sessions of the study.
+
+    ending_s: what scoring and writing take after training; None: a guess by the budget.
+    """
 
     started: float
     budget_s: float
     spent: float = 0.0
+    ending_s: float | None = None
 
     @property
     def used(self) -> float:
@@ -62,8 +66,8 @@ class Clock:
     @property
     def deadline(self) -> float:
         """When training must halt."""
-        reserve = min(1.5 + 0.03 * self.budget_s, self.budget_s / 3)
-        return self.started + self.budget_s - reserve
+        reserve = 1.5 + 0.03 * self.budget_s if self.ending_s is None else self.ending_s
+        return self.started + self.budget_s - min(reserve, self.budget_s / 3)
 
 
 def affordable_epochs(epochs: int, seconds: float, left: float) -> int:

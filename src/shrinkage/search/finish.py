@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import resource
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +23,7 @@ from shrinkage.nets.table import TableShape
 from shrinkage.population.dataset import Dataset
 from shrinkage.recipe import load
 from shrinkage.search import baseline, ensemble, refit, said, shared
+from shrinkage.search.above import Optimism
 from shrinkage.search.calibrate import calibrated, report
 from shrinkage.search.choose import Difference, difference
 from shrinkage.search.contest import (
@@ -41,10 +41,6 @@ from shrinkage.store.artifact import versions
 
 SINGLE = "single"
 """The best recipe alone, where the winner is an ensemble."""
-
-Optimism = Callable[[Mapping[int, Finalist], Rows, baseline.Goal, int], dict[str, Any] | None]
-"""(who could win, rows, metric, seed) -> what result.json says under "optimism". It is measured in
-a layer above the search, so whoever begins a study hands it in."""
 
 
 def conclude(study: Study, optimism: Optimism) -> dict[str, Any]:
@@ -143,8 +139,9 @@ def conclude(study: Study, optimism: Optimism) -> dict[str, Any]:
 
 
 def write(study: Study, result: dict[str, Any]) -> None:
-    """result.json, with the time of everything up to here."""
+    """result.json, with the time and the memory of everything up to here."""
     result["wall_s"] = round(study.clock.used, 2)
+    result["peak_memory_mb"] = _peak_memory()
     result |= _finite(result)
     write_text(study.folder.result, json.dumps(result, indent=2, allow_nan=False) + "\n")
 
@@ -232,7 +229,7 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
             "test": len(rows.test),
             "folds": len(rows.folds),
         },
-        "budget_s": round(study.clock.spent + study.clock.budget_s, 2),
+        "budget_s": round(study.clock.spent + study.settings.budget_s, 2),
         "wall_s": 0.0,
         "interrupted": study.interrupted,
         "shared": shared.described(study.store),
@@ -253,7 +250,7 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
         "device": study.problem.device,
         "precision": study.problem.precision,
         "versions": versions(),
-        "peak_memory_mb": _peak_memory(),
+        "peak_memory_mb": {},
         "notes": [*rows.notes, *(study.store.study().plan or {}).get("notes", [])],
         "without_effect": _without_effect(study),
         "scores": table,

@@ -11,7 +11,7 @@ import resource
 import tempfile
 import time
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from shrinkage.data.source import Table
 from shrinkage.engine import local
 from shrinkage.population.cohort import network_of
 from shrinkage.search import cost, session
+from shrinkage.search.above import Keep
 from shrinkage.search.budget import REFIT_SAFETY, Clock, cohort_size
 from shrinkage.search.folder import Folder
 from shrinkage.search.halving import ETA, RUNGS
@@ -62,17 +63,22 @@ class Plan:
         return asdict(self)
 
 
-def planned(table: Table, settings: Settings, started: float) -> Plan:
-    """Read the table, time a few steps, and leave nothing behind. Raises BadInput."""
+def planned(table: Table, settings: Settings, started: float, keep: Keep) -> Plan:
+    """Read the table, time a few steps, and leave nothing behind. Raises BadInput.
+
+    keep: seconds of the look at the end, see `search.above`.
+    """
     with tempfile.TemporaryDirectory() as place:
         folder, pool = Folder(Path(place) / "plan"), local.executor(0)
         with session.prepared(table, settings, folder, Clock(started, settings.budget_s)) as study:
-            return _of(study, pool)
+            return _of(study, pool, keep)
 
 
-def _of(study: Study, pool: Executor) -> Plan:
-    settings, clock, problem = study.settings, study.clock, study.problem
+def _of(study: Study, pool: Executor, keep: Keep) -> Plan:
+    settings, whole_clock, problem = study.settings, study.clock, study.problem
     study.plan(pool)
+    look = keep(study)
+    clock = study.clock = replace(whole_clock, budget_s=whole_clock.budget_s - look)
     recipe = study.space.base
     network = network_of(recipe, problem.shape)
     plain = study.recipes[1]
@@ -120,7 +126,8 @@ def _of(study: Study, pool: Executor) -> Plan:
             "default, plain, baselines": round(references, 1),
             "search": round(search, 1),
             "all rows": round(refits / slots * one * REFIT_SAFETY, 1),
-            "whole budget": clock.budget_s,
+            "first look": round(look, 1),
+            "whole budget": whole_clock.budget_s,
         },
         peak_mb=round(now + more, 1),
     )

@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from shrinkage.nets.table import TableShape
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import OWN, Function, name_of
 from shrinkage.search import baseline, earlier, finish, origin, refit, rows, shared
+from shrinkage.search.above import Above, Look
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch, nobody
 from shrinkage.search.folder import Folder
@@ -38,7 +40,7 @@ def begin(
     table: Table,
     settings: Settings,
     root: Path,
-    optimism: finish.Optimism,
+    above: Above,
     *,
     place: shared.Place | None = None,
     started: float | None = None,
@@ -46,14 +48,14 @@ def begin(
 ) -> dict[str, Any]:
     """Search, choose and write into a new folder; returns what its result.json holds.
 
-    optimism: what is said of the winner's validation score, see `evidence.optimism`.
+    above: what layers above the search do within its time.
     place: of a study that several machines work on; it is begun there, or joined.
     started: time.time() at which the budget began. Raises BadInput.
     """
     clock = Clock(started or time.time(), settings.budget_s)
     watch(Progress("reading", name_of(settings.metric), left_s=clock.left, budget_s=clock.budget_s))
     folder = Folder(root)
-    return _go(folder, *_founded(table, settings, folder, place), clock, watch, optimism)
+    return _go(folder, *_founded(table, settings, folder, place), clock, watch, above)
 
 
 @contextmanager
@@ -106,7 +108,7 @@ def _founded(
 
 def resume(
     root: Path,
-    optimism: finish.Optimism,
+    above: Above,
     budget_s: float | None = None,
     *,
     metric: Function | None = None,
@@ -123,7 +125,7 @@ def resume(
     folder = Folder(root)
     known = shared.opened(folder, store)
     try:
-        return _resume(folder, known, budget_s, metric, started, watch, optimism)
+        return _resume(folder, known, budget_s, metric, started, watch, above)
     finally:
         known.close()
 
@@ -135,7 +137,7 @@ def _resume(
     metric: Function | None,
     started: float | None,
     watch: Watch,
-    optimism: finish.Optimism,
+    above: Above,
 ) -> dict[str, Any]:
     settings, row = shared.settings_of(store), store.me()
     left = budget_s if budget_s is not None else max(0.0, settings.budget_s - row.spent_s)
@@ -149,7 +151,7 @@ def _resume(
         cut = replace(cut, origin=origin.kept(folder))
     judge = metric_for(_again(folder, str(settings.metric), metric), cut.schema.task)
     settings = replace(settings, budget_s=left, metric=judge)
-    return _go(folder, store, settings, cut, clock, watch, optimism)
+    return _go(folder, store, settings, cut, clock, watch, above)
 
 
 def _again(folder: Folder, name: str, given: Function | None) -> str | Function:
@@ -181,7 +183,7 @@ def _go(
     cut: rows.Rows,
     clock: Clock,
     watch: Watch,
-    optimism: finish.Optimism,
+    above: Above,
 ) -> dict[str, Any]:
     pool = local.executor(settings.workers)
     kernels.available()  # where they are not compiled yet, that begins now, beside the run
@@ -192,6 +194,8 @@ def _go(
                 log.info("study '%s' on %s, as %s", store.study().name, store.name, store.client)
             study = _study(folder, store, settings, cut, clock, watch)
             try:
+                study.plan(pool)
+                study.clock = replace(clock, budget_s=clock.budget_s - above.keep(study))
                 study.run(pool)
                 shared.fetch(store, folder)
                 refit.train(study, pool)
@@ -199,16 +203,33 @@ def _go(
                 study.interrupted = True
                 log.warning("interrupted: keeping the best so far")
                 shared.fetch(store, folder)
-            local.stop(pool)
+            pool = local.rested(pool, settings.workers)
             folder.sweep()  # a worker that was stopped while it wrote leaves a piece
             watch(Progress("scoring", name_of(settings.metric), budget_s=clock.budget_s))
-            result = finish.conclude(study, optimism)
+            result = finish.conclude(study, above.optimism)
             finish.write(study, result)
             store.spend(clock.used, finished=not study.interrupted)
+            if not study.interrupted:
+                _look(study, result, pool, clock, above.look)
+                local.stop(pool, wait=True)
+                finish.write(study, result)
+                store.spend(clock.used, finished=True)
             log.info("done after %.1f s", clock.used)
             return result
         finally:
             local.stop(pool)
+
+
+def _look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock, look: Look) -> None:
+    """The study is done: whatever goes wrong here costs the look alone."""
+    try:
+        look(study, result, pool, clock)
+    except KeyboardInterrupt:
+        log.warning("interrupted: no first look at what ingredients bought")
+    except BadInput as error:
+        log.info("no first look at what ingredients bought: %s", error)
+    except Exception:
+        log.exception("the first look at what ingredients bought failed")
 
 
 def _study(

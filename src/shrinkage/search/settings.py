@@ -39,6 +39,7 @@ class Settings:
     prior: folders of earlier studies that the search learns from.
     search: what proposes recipes: random, gp, optuna or auto; see `search.proposers`.
     portfolio: recipes that did well on other tables are tried first; see `search.portfolio`.
+    first_look: at what ingredients bought, at the end, where time allows.
     """
 
     source: str
@@ -62,6 +63,7 @@ class Settings:
     search: str = "auto"
     prior: tuple[str, ...] = ()
     portfolio: bool = False
+    first_look: bool = False
 
     def __post_init__(self) -> None:
         # JSON brings it back as a list.

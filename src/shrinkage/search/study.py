@@ -96,11 +96,6 @@ class Study:
         nothing = not any(self.folder.trials.glob("*.safetensors"))
         return max(_GRACE_FOR_FIRST_S if nothing else 0.5, 0.02 * self.settings.budget_s)
 
-    def run(self, pool: Executor) -> None:
-        """Search until the time for it is used up or the trials are all done."""
-        self.plan(pool)
-        self._loop(pool)
-
     # -- before the search ---------------------------------------------------------------
 
     def plan(self, pool: Executor) -> None:
@@ -126,7 +121,8 @@ class Study:
 
     # -- the search ----------------------------------------------------------------------
 
-    def _loop(self, pool: Executor) -> None:
+    def run(self, pool: Executor) -> None:
+        """Search as planned, until the time for it is used up or the trials are all done."""
         slots = max(1, self.settings.workers)
         running: dict[Future, Cohort | str] = {}
         while self.clock.left > 0:

@@ -1,0 +1,153 @@
+"""A first look, at the end of `fit`, at what each ingredient of the winner bought.
+
+The first part of an ablation (`evidence.ablate`) in the time that a study keeps for it. What does
+not fit goes in this order: seeds, learning rates, folds. At one learning rate, the winner's, no
+verdicts are given: a gain that is the rate's would be booked as an ingredient's. `shrinkage ablate`
+goes on from the files that a look on all folds leaves.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shrinkage import scores
+from shrinkage.errors import BadInput
+from shrinkage.evidence import ablate, ablation, arms
+from shrinkage.evidence.rounds import Rounds
+from shrinkage.evidence.studied import studied
+from shrinkage.recipe import Recipe
+from shrinkage.search import cost, refit
+from shrinkage.search.baseline import repeats_of
+from shrinkage.search.budget import Clock
+from shrinkage.search.study import Study
+
+log = logging.getLogger("shrinkage")
+
+SHARE = 0.15
+"""Of the budget, at most."""
+
+SHORTEST_S = 60.0
+"""A shorter study needs all its time for the search."""
+
+SEEDS, MOST_SEEDS = 3, 10
+"""Enough for intervals that are not mostly Student's; as many as `shrinkage ablate` trains."""
+
+BEGIN_S, ENDING_S = 1.5, 2.5
+"""Writing the arrays and sending tasks; writing what was found, and the report."""
+
+VALIDATED = 2.0
+"""Times what a network on all rows takes: fewer rows here, but judged, and in small cohorts."""
+
+BESIDE = 2
+"""Arms besides one an ingredient: the winner and the placebo."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How much of an ablation is trained: rates of each arm, folds, seeds at least."""
+
+    factors: tuple[float, ...]
+    folds: int
+    seeds: int = SEEDS
+
+    def networks(self, ingredients: int) -> int:
+        return (ingredients + BESIDE) * len(self.factors) * self.folds * self.seeds
+
+
+def forms(folds: int) -> list[Form]:
+    """From the best to the least."""
+    fewer = sorted({folds, (folds + 1) // 2, 1}, reverse=True)
+    at_one = [Form((1.0,), count) for count in fewer]
+    return [Form(arms.AROUND, folds), *at_one, Form((1.0,), 1, ablate.FEWEST_SEEDS)]
+
+
+def keep(study: Study) -> float:
+    """Seconds to keep: what the best form takes if the winner is like trial 0, within `SHARE`.
+
+    0 where the least form does not fit; time that is left at the end may do all the same.
+    """
+    base = study.space.base
+    if not _wanted(study) or not (count := _ingredients(study, base)):
+        return 0.0
+    one = _planned(study, base)
+    taken = [BEGIN_S + ENDING_S + one * form.networks(count) for form in forms(_folds(study))]
+    most = SHARE * study.settings.budget_s
+    return min(most, taken[0]) if taken[-1] <= most else 0.0
+
+
+def look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock) -> None:
+    """Train and judge in the time that is left; ablation.json and ablation.md are written.
+
+    Nothing is done where an ablation of this winner is there. Raises BadInput where there is no
+    ingredient or no time.
+    """
+    root, metric = study.folder.root, study.problem.metric
+    if not _wanted(study) or ablation.of(root, result["recipe_hash"]) is not None:
+        return
+    clock = replace(clock, ending_s=ENDING_S)
+    its = studied(root, result, metric if isinstance(metric, scores.Metric) else None)
+    count, left = _ingredients(study, its.winner), clock.left - BEGIN_S
+    one = _measured(study, result["winner"]["trial"]) or _planned(study, its.winner)
+    form = next((f for f in forms(_folds(study)) if one * f.networks(count) < left), None)
+    if form is None or not count:
+        raise BadInput(f"{count} ingredients, {one:.2f} s a network, {max(0.0, left):.1f} s left")
+    made: list[Rounds] = []
+
+    def rounds_of(design: Any) -> Rounds:
+        made.append(Rounds(design, pool, max(1, study.settings.workers), clock, study.watch))
+        return made[0]
+
+    given = MOST_SEEDS, form.factors, form.folds
+    found = ablate.first_table(ablate.left_out(its, rounds_of, *given), None)
+    found |= {"first_look": True, "seeds_asked": found["seeds"], "budget_s": clock.budget_s}
+    told = ablation.write(root, its, made[0], _without_verdicts(found), clock.elapsed())
+    log.info("first look: %d networks over %d seeds", told["networks"], told["seeds"])
+
+
+def _wanted(study: Study) -> bool:
+    """Whether time decides in this study, and its winner can be taken apart."""
+    settings = study.settings
+    timed = settings.trials is None and settings.budget_s >= SHORTEST_S
+    return settings.first_look and timed and not study.store.shared and study.problem.start is None
+
+
+def _without_verdicts(found: dict[str, Any]) -> dict[str, Any]:
+    """None where rates were not tuned; what diverged has."""
+    if not found["tuned"]:
+        for told in (*found["ingredients"].values(), found["placebo"]):
+            if told["effect"] is not None:
+                told |= {"verdict": None, "seeds_needed": None}
+    return found
+
+
+def _ingredients(study: Study, recipe: Recipe) -> int:
+    """How many a recipe has that can be left out."""
+    problem = study.problem
+    try:
+        plain = study.shortened(study.recipes[1], 1.0)
+        return len(arms.switches(recipe, plain, problem.task, problem.shape)[0])
+    except BadInput:
+        return 0
+
+
+def _folds(study: Study) -> int:
+    return len(repeats_of(study.rows)[0])
+
+
+def _planned(study: Study, recipe: Recipe) -> float:
+    """Seconds of one network, all processes at work, by the steps of trial 0 that were timed."""
+    shape, base = study.problem.shape, study.space.base
+    one = study.trial_seconds / study.problem.folds
+    one *= cost.whole(recipe, shape) / cost.whole(base, shape)
+    return one / max(1, study.settings.workers)
+
+
+def _measured(study: Study, trial: int) -> float | None:
+    """The same, by what training the winner on all rows took; None where it was not trained."""
+    networks = refit.networks(study.folder, trial)
+    if networks is None or not networks.seconds:
+        return None
+    return VALIDATED * networks.seconds / len(networks.weights) / max(1, study.settings.workers)

@@ -1,0 +1,35 @@
+"""What layers above the search do within a study's time; whoever begins a study hands it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shrinkage.search.baseline import Goal
+from shrinkage.search.budget import Clock
+from shrinkage.search.contest import Finalist
+from shrinkage.search.rows import Rows
+
+if TYPE_CHECKING:
+    from shrinkage.search.study import Study
+
+Optimism = Callable[[Mapping[int, Finalist], Rows, Goal, int], dict[str, Any] | None]
+"""(who could win, rows, metric, seed) -> what result.json says under "optimism"."""
+
+Keep = Callable[["Study"], float]
+"""A study with its plan -> the seconds of its budget that the look at the end shall have."""
+
+Look = Callable[["Study", dict[str, Any], Executor, Clock], None]
+"""(study, what its result.json holds, idle processes, the clock of the whole session) -> nothing:
+what it finds, it writes."""
+
+
+@dataclass(frozen=True)
+class Above:
+    """optimism: of the winner's validation score. keep, look: of what ingredients bought."""
+
+    optimism: Optimism
+    keep: Keep = lambda _study: 0.0
+    look: Look = lambda *_: None
