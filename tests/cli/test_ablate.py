@@ -25,12 +25,12 @@ def finished(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = json.loads((folder / "result.json").read_text())
     recipe = Recipe.from_toml(result["recipe"]).set({"network.dropout.rate": 0.3})
     (folder / "result.json").write_text(json.dumps({**result, "recipe": recipe.to_toml()}))
-    ablate(folder, seeds=2, budget="60s", workers=0)
+    ablate(folder, seeds=2, budget="10m", workers=0)
     return folder
 
 
 def test_the_command_prints_verdicts(finished: Path, command: Callable[..., Done]) -> None:
-    done = command("ablate", finished, "--seeds", 2, "--budget", "60s", "--workers", 0)
+    done = command("ablate", finished, "--seeds", 2, "--budget", "10m", "--workers", 0)
     assert (done.code, done.err) == (0, "")
     assert "placebo" in done.out
     assert "dropout" in done.out
@@ -43,7 +43,7 @@ def test_the_command_prints_verdicts(finished: Path, command: Callable[..., Done
 
 
 def test_the_command_prints_json(finished: Path, command: Callable[..., Done]) -> None:
-    asked = ("ablate", finished, "--seeds", 2, "--budget", "60s", "--workers", 0)
+    asked = ("ablate", finished, "--seeds", 2, "--budget", "10m", "--workers", 0)
     done = command(*asked, "--margin", 0.9, "--json")
     told = json.loads(done.out)
     assert told["margin"] == 0.9
