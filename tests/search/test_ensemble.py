@@ -135,12 +135,48 @@ def test_a_true_gain_is_taken_and_measured() -> None:
     assert surprise[0] - surprise[1] == pytest.approx(gain.mean, rel=0.25)
 
 
-def test_copies_of_the_lead_and_a_single_fold_gain_nothing() -> None:
-    outputs, target = numbers(1, 100, 1.0, 6)
-    found, rows = study_of(np.repeat(outputs, 3, 0), target, 3)
-    assert of_trials(found, 1, rows, "rmse", 0)[0] == {1: 1.0}
+def holdout(outputs: np.ndarray, target: np.ndarray) -> tuple[dict, Any]:
+    """The same of one fold that has all rows, in an order of its own."""
+    found, rows = study_of(outputs, target, 1)
+    for each in found.values():
+        each.parts = each.parts[:1]
     rows.folds = rows.folds[:1]
-    assert of_trials(found, 1, rows, "rmse", 0) == ({1: 1.0}, None)
+    return found, rows
+
+
+def test_a_gain_on_a_holdout_is_judged_on_rows_that_chose_nothing() -> None:
+    judged = []
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        target = random.normal(size=240)
+        outputs = np.concatenate([np.zeros((1, 240)), 0.3 * random.normal(size=(15, 240))])
+        found, rows = holdout(outputs, target)
+        gain = of_trials(found, 0, rows, "rmse", 0)[1]
+        assert gain is not None
+        assert gain.rows == 240
+        judged.append(gain.mean)
+    assert np.mean(judged) < 0.005
+
+
+def test_a_true_gain_on_a_holdout_is_taken() -> None:
+    outputs, target = probabilities(8, 600, 1.5, 5)
+    found, rows = holdout(outputs, target)
+    together, gain = of_trials(found, 2, rows, "log_loss", 0)
+    assert len(together) > 3
+    assert gain is not None
+    (blended,) = ensemble.blended(found, together)  # pyright: ignore
+    y = target[rows.folds[0].validation]
+    surprise = [-np.log(p[np.arange(600), y]).mean() for p in (found[2].parts[0], blended)]
+    assert surprise[0] - surprise[1] == pytest.approx(gain.mean, rel=0.25)
+
+
+def test_copies_of_the_lead_gain_nothing() -> None:
+    outputs, target = numbers(1, 100, 1.0, 6)
+    for found, rows in (
+        study_of(np.repeat(outputs, 3, 0), target, 3),
+        holdout(np.repeat(outputs, 3, 0), target),
+    ):
+        assert of_trials(found, 1, rows, "rmse", 0)[0] == {1: 1.0}
 
 
 def test_a_study_saves_what_predicts_together(

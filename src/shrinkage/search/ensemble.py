@@ -9,8 +9,8 @@ which sees half of the trials, and the shares are averaged. What is helped is th
 orders models as the metric does (`scores.row_losses`): for AUC and a person's own function, which
 are dear to compute or have none, it is the log loss or the squared error.
 
-Whether an ensemble is taken at all is decided on rows that its shares have not seen: the folds are
-cut into three groups, and shares chosen on two are judged on the third.
+Whether an ensemble is taken at all is decided on rows that its shares have not seen: the folds, or
+the rows of a holdout, are cut into three groups, and shares chosen on two are judged on the third.
 
 Source: Caruana et al. 2004, "Ensemble Selection from Libraries of Models"; Caruana et al. 2006,
 "Getting the Most Out of Ensemble Selection" (bags, and more).
@@ -87,24 +87,26 @@ def of_trials(
     """Shares by trial, that of the lead first, then the largest, and what they gain over the lead.
 
     The gain is in mean loss a row, cross-fitted: positive is better. Only the lead predicts where
-    there is no gain, with one trial, or with one fold, whose rows have no others to be judged by.
+    there is no gain, or with one trial.
     """
     alone = {lead: 1.0}
-    if len(found) < 2 or len(rows.folds) < 2:
+    if len(found) < 2:
         return alone, None
     numbers = [lead, *(number for number in found if number != lead)]
     parts = [[found[number].parts[k] for number in numbers] for k in range(len(rows.folds))]
     target = rows.target(rows.train)
     targets = [target[fold.validation] for fold in rows.folds]
-    judged: list[np.ndarray] = []
-    for group in np.array_split(np.arange(len(rows.folds)), min(_JUDGES, len(rows.folds))):
+    judged = [np.empty(part[0].shape) for part in parts]
+    for judges in _judges(rows, seed):
         # Repeats validate a row again in another fold: what judges must not have chosen.
-        unseen = np.concatenate([rows.folds[k].validation for k in group])
+        both = zip(rows.folds, judges, strict=True)
+        unseen = np.concatenate([fold.validation[at] for fold, at in both])
         keep = [np.flatnonzero(~np.isin(fold.validation, unseen)) for fold in rows.folds]
         seen = [np.stack(part)[:, at] for part, at in zip(parts, keep, strict=True)]
         y = np.concatenate([own[at] for own, at in zip(targets, keep, strict=True)])
         chosen = shares(np.concatenate(seen, 1), y, metric, seed)
-        judged += [np.tensordot(chosen, np.stack(parts[k]), 1) for k in group]
+        for k, at in enumerate(judges):
+            judged[k][at] = np.tensordot(chosen, np.stack(parts[k])[:, at], 1)
     every = np.concatenate(targets)
     y = torch.from_numpy(every)
     losses = [
@@ -118,6 +120,17 @@ def of_trials(
     chosen = shares(whole, every, metric, seed)
     order = [0, *(1 + np.argsort(-chosen[1:], kind="stable"))]
     return {numbers[at]: float(chosen[at]) for at in order if chosen[at] > 0}, gain
+
+
+def _judges(rows: Rows, seed: int) -> list[list[np.ndarray]]:
+    """By group, by fold: positions among its validation rows that the group judges, each once."""
+    sizes = [len(fold.validation) for fold in rows.folds]
+    if len(sizes) == 1:
+        drawn = np.random.default_rng(seed).permutation(sizes[0])
+        return [[np.sort(part)] for part in np.array_split(drawn, _JUDGES)]
+    groups = np.array_split(np.arange(len(sizes)), min(_JUDGES, len(sizes)))
+    own = [np.arange(size) for size in sizes]
+    return [[at if k in group else at[:0] for k, at in enumerate(own)] for group in groups]
 
 
 def blended(found: dict[int, Finalist], shares: dict[int, float]) -> list[np.ndarray]:
