@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from shrinkage.estimator import Classifier, Regressor
     from shrinkage.model import Model
     from shrinkage.recipe import Recipe
-    from shrinkage.run import Run, ablate, fit, resume
+    from shrinkage.run import Run, ablate, fit, resume, subgroups
     from shrinkage.space import Space
 
 __version__ = "0.1.0"
@@ -29,6 +29,7 @@ _HOMES = {
     "ablate": "run",
     "fit": "run",
     "resume": "run",
+    "subgroups": "run",
     "Space": "space",
 }
 
@@ -45,6 +46,7 @@ __all__ = [
     "ablate",
     "fit",
     "resume",
+    "subgroups",
 ]
 
 

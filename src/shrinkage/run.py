@@ -19,7 +19,7 @@ from typing import Any
 
 from shrinkage.data.source import Table, read
 from shrinkage.errors import BadInput, NoEffectWarning
-from shrinkage.evidence import ablation, optimism
+from shrinkage.evidence import ablation, grouped, optimism
 from shrinkage.evidence.first_look import keep, look
 from shrinkage.model import Model
 from shrinkage.recipe import Recipe, load
@@ -42,7 +42,7 @@ from shrinkage.search.settings import (
 from shrinkage.space import load_space
 from shrinkage.store.tables import Trial
 
-_ABOVE = Above(optimism.of_study, keep, look)
+_ABOVE = Above(optimism.of_study, keep, look, grouped.told)
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ def fit(
     prior: str | Path | Sequence[str | Path] = (),
     portfolio: bool = False,
     first_look: bool = True,
+    by: str | Sequence[str] = (),
     keep_all: bool = False,
     store: str | None = None,
     study: str | None = None,
@@ -103,6 +104,7 @@ def fit(
     same dimensions for the same kind of task.
     portfolio: recipes that did well on other tables are tried first; not beside a recipe, a space
     or a start of one's own.
+    by: columns: winner and plain network are compared on each group of test rows (`subgroups`).
     start_from: folder of a model whose layers and preparation networks start with; recipe and
     space are then its own and "finetune", else "default" and "tabular".
     metric: its name, or a function (target, output) -> number that larger values please, as
@@ -141,6 +143,7 @@ def fit(
         prior=prior,
         portfolio=portfolio,
         first_look=first_look,
+        by=by,
         keep_all=keep_all,
     )
     folder = Path(out) if out is not None else _fresh_folder()
@@ -185,6 +188,7 @@ def _asked(
     prior: str | Path | Sequence[str | Path] = (),
     portfolio: bool = False,
     first_look: bool = True,
+    by: str | Sequence[str] = (),
     keep_all: bool = False,
 ) -> tuple[Table, Settings]:
     """The table, read, and the settings, checked. Raises BadInput."""
@@ -232,6 +236,7 @@ def _asked(
         prior=tuple(str(folder) for folder in folders),
         portfolio=portfolio,
         first_look=first_look,
+        by=_columns(by),
     )
     return table, settings
 
@@ -286,9 +291,27 @@ def ablate(
     return found
 
 
-def report(folder: str | Path) -> Path:
-    """Write a finished study's report.html and report.md again; returns the page's path."""
-    return write.write(opened(folder).folder)
+def report(folder: str | Path, by: str | Sequence[str] = ()) -> Path:
+    """Write a finished study's report.html and report.md again; returns the page's path.
+
+    by: columns of its table whose groups the report shows from now on, with those that were asked
+    for before; their numbers go to subgroups.json. Raises BadInput, and writes nothing then.
+    """
+    return write.write(opened(folder).folder, _columns(by))
+
+
+def subgroups(folder: str | Path, by: str | Sequence[str]) -> dict[str, Any]:
+    """Winner and plain network on each group of a study's test rows: what subgroups.json holds.
+
+    by: one column or several; all of them are judged together. Nothing is written.
+    Raises BadInput for a column that is not there, or has no two groups of rows enough.
+    """
+    run = opened(folder)
+    return grouped.of_folder(run.folder, run.result, _columns(by))
+
+
+def _columns(by: str | Sequence[str]) -> tuple[str, ...]:
+    return (by,) if isinstance(by, str) else tuple(dict.fromkeys(str(name) for name in by))
 
 
 def opened(folder: str | Path) -> Run:

@@ -60,6 +60,13 @@ def fit(
     first_look: Annotated[
         bool, typer.Option(help="End with a first look at what each ingredient bought.")
     ] = True,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Compare winner and plain network by the groups of a column; may be repeated.",
+            metavar="COLUMN",
+        ),
+    ] = None,
     store: Annotated[
         str | None,
         typer.Option(
@@ -99,6 +106,7 @@ def fit(
         "prior": prior or (),
         "portfolio": portfolio,
         "first_look": first_look,
+        "by": by or (),
         "started": main.STARTED,
     }
     # What follows imports torch and pandas for seconds; a first worker does so meanwhile.

@@ -112,6 +112,10 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
             f"{gain:.4g} (95 % interval {gain - error:.4g} to {gain + error:.4g})."
         )
     lines += after_training(result)
+    if groups := result.get("subgroups"):
+        from shrinkage.evidence import group_words
+
+        lines += group_words.sentences(groups)
     diverged = result["n_members_diverged"]
     lines.append(
         f"{result['n_trials']} trials, {result['n_trials_finished']} trained to the end"

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from scipy import stats
@@ -161,7 +161,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return found
 
 
-def verdict(found: Estimate, adjusted: float, margin: float = 0.0) -> Verdict:
+class Uncertain(Protocol):
+    """A mean with an interval."""
+
+    @property
+    def mean(self) -> float: ...
+
+    def interval(self) -> tuple[float, float]: ...
+
+
+def verdict(found: Uncertain, adjusted: float, margin: float = 0.0) -> Verdict:
     """What may be said; the rule is fixed before anything is trained.
 
         equivalent    the 95 % interval lies within +- margin

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shrinkage import scores
+from shrinkage.evidence import group_words
 from shrinkage.evidence.paired import limits
 from shrinkage.report import bought, charts
 from shrinkage.report.facts import Contender, Facts
@@ -33,8 +34,10 @@ def about(facts: Facts) -> str:
 
 
 def answer(facts: Facts) -> tuple[str, ...]:
-    """Three sentences; a fourth in front where the study was interrupted."""
+    """Three sentences; one in front where the study was interrupted, more where groups are hurt."""
     said = [_how_good(facts), _against(facts), _why(facts)]
+    if facts.subgroups:
+        said += group_words.alarms(facts.subgroups)
     if facts.result.get("interrupted"):
         said.insert(0, "This study was interrupted: what follows is the best so far.")
     return tuple(said)

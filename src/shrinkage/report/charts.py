@@ -60,14 +60,14 @@ def scores(contenders: Sequence[Contender], axis: str, highest: float) -> Figure
         "hovertext": [_gain(each) for each in shown],
         "hoverinfo": "text",
     }
-    data["error_x"] = _bars([low for low, _ in ends], [high for _, high in ends])
-    layout = _named(names, axis)
+    data["error_x"] = bars([low for low, _ in ends], [high for _, high in ends])
+    layout = named(names, axis)
     reached = [v + end for v, both in zip(values, ends, strict=True) for end in (-both[0], both[1])]
     edge = 0.06 * max(max(reached) - min(reached), 1e-9)
     layout["xaxis"]["range"] = [min(reached) - edge, min(max(reached) + edge, highest + edge / 9)]
     plain = next((each for each in shown if each.name == "plain"), None)
     if plain is not None and plain.test is not None:
-        layout["shapes"] = [_upright(plain.test.value, "plain", "dash")]
+        layout["shapes"] = [upright(plain.test.value, "plain", "dash")]
     return {"data": [data], "layout": layout}
 
 
@@ -112,18 +112,18 @@ def forest(
             "hovertext": [_effect(effects[i][0], effects[i][1]) for i in here],
             "hoverinfo": "text",
         }
-        marks["error_x"] = _bars(
+        marks["error_x"] = bars(
             [each["effect"] - each["interval"][0] for each in told],
             [each["interval"][1] - each["effect"] for each in told],
             f"@{color}",
         )
         data.append(marks)
-    layout = _legend(_named([name for name, _ in effects], axis))
-    layout["shapes"] = [_upright(0.0, "ink", "solid")]
+    layout = legend(named([name for name, _ in effects], axis))
+    layout["shapes"] = [upright(0.0, "ink", "solid")]
     if placebo.get("interval"):
         low, high = placebo["interval"]
         layout["shapes"].append(_band(low, high))
-    layout["shapes"] += [_upright(end, "muted", "dot") for end in (-margin, margin) if margin]
+    layout["shapes"] += [upright(end, "muted", "dot") for end in (-margin, margin) if margin]
     return {"data": data, "layout": layout}
 
 
@@ -165,7 +165,7 @@ def search(
     its = [point for point in done if point.trial == winner]
     if its:
         data.append(_marks(f"winner, trial {winner}", its, "winner", "star", 14))
-    layout = _legend(_plain("seconds since the start", axis))
+    layout = legend(_plain("seconds since the start", axis))
     low, high = near([point.score for point in done or points], [p.score for p in points])
     layout["yaxis"]["range"] = [low, high]
     outside = sum(not low <= point.score <= high for point in points)
@@ -235,8 +235,8 @@ def work(spans: Sequence[Span], names: Mapping[str, str]) -> Figure:
                     "hoverinfo": "text",
                 }
             )
-    layout = _named([f"process {lane + 1}" for lane in range(lanes)], "seconds since the start")
-    layout = _legend(layout)
+    layout = named([f"process {lane + 1}" for lane in range(lanes)], "seconds since the start")
+    layout = legend(layout)
     layout["barmode"] = "overlay"
     layout["xaxis"]["rangemode"] = "tozero"
     return {"data": data, "layout": layout}
@@ -256,7 +256,7 @@ def reliability(bins: Sequence[Mapping[str, float]], of: str) -> Figure:
         ],
         "hoverinfo": "text",
     }
-    data["error_y"] = _bars(
+    data["error_y"] = bars(
         [each["rate"] - each["low"] for each in bins],
         [each["high"] - each["rate"] for each in bins],
     )
@@ -300,7 +300,7 @@ def _short(values: np.ndarray) -> list[float]:
     return [float(f"{value:.5g}") for value in values]
 
 
-def _bars(below: list[float], above: list[float], color: str = "@muted") -> Figure:
+def bars(below: list[float], above: list[float], color: str = "@muted") -> Figure:
     return {
         "type": "data",
         "symmetric": False,
@@ -312,7 +312,7 @@ def _bars(below: list[float], above: list[float], color: str = "@muted") -> Figu
     }
 
 
-def _upright(x: float, color: str, dash: str) -> Figure:
+def upright(x: float, color: str, dash: str) -> Figure:
     ends = {"yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1}
     line = {"color": f"@{color}", "width": 1, "dash": dash}
     return {"type": "line", **ends, "line": line, "layer": "below"}
@@ -323,7 +323,7 @@ def _band(low: float, high: float) -> Figure:
     return {"type": "rect", **ends, "fillcolor": "@band", "line": {"width": 0}, "layer": "below"}
 
 
-def _named(names: Sequence[str], axis: str) -> Figure:
+def named(names: Sequence[str], axis: str) -> Figure:
     """A layout with one line a name, the first on top."""
     layout = _plain(axis, "")
     layout["height"] = 64 + (ROW if len(names) < 7 else NARROW) * len(names)
@@ -369,10 +369,10 @@ def _plain(across: str, up: str) -> Figure:
     }
 
 
-def _legend(layout: Figure) -> Figure:
+def legend(layout: Figure) -> Figure:
     """With a line for names of marks above the picture."""
     place = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
-    legend = {
+    said = {
         **place,
         "font": {"size": 12, "color": "@muted"},
         "itemclick": False,
@@ -380,7 +380,7 @@ def _legend(layout: Figure) -> Figure:
     }
     return layout | {
         "showlegend": True,
-        "legend": legend,
+        "legend": said,
         "margin": {**layout["margin"], "t": LEGEND},
         "height": layout["height"] + LEGEND,
     }

@@ -42,6 +42,8 @@ def fit(settings: Mapping[str, Any]) -> str | None:
         if value != usual:
             words += [f"--{name.replace('_', '-')}", str(value)]
     words += ["--workers", str(settings["workers"])]
+    for column in settings.get("by", ()):
+        words += ["--by", column]
     if not settings.get("ensemble", True):
         words.append("--single")
     if own_recipe(settings):

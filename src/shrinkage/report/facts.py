@@ -19,7 +19,7 @@ from shrinkage import scores
 from shrinkage.engine import arrays
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput
-from shrinkage.evidence import ablation
+from shrinkage.evidence import ablation, grouped
 from shrinkage.evidence.paired import Interval, difference, score, values
 from shrinkage.nets.table import TableShape
 from shrinkage.population.cohort import network_of
@@ -99,6 +99,7 @@ class Facts:
     epochs_share: of those asked for, as many as the budget allows. changed: (path, default, winner)
     of what the winner's recipe does differently. classes: (label, training rows, test rows) of
     each. target: of the training rows. ablation: what ablation.json holds, None without one.
+    subgroups: what is known of groups of test rows, None where nobody asked.
     """
 
     folder: str
@@ -118,6 +119,7 @@ class Facts:
     alone: Alone | None
     inside: Inside | None
     ablation: Mapping[str, Any] | None
+    subgroups: Mapping[str, Any] | None
 
     @property
     def winner(self) -> Contender:
@@ -171,6 +173,7 @@ def read(root: Path) -> Facts:
         alone(table.train, table.target(table.train), table.schema),
         _inside(folder, result, recipe, table.outputs),
         ablation.of(root, result["recipe_hash"]),
+        _json(root / grouped.FILE) or result.get("subgroups"),
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
+from shrinkage.evidence import grouped
 from shrinkage.files import write_text
 from shrinkage.report import facts, html, markdown, sections
 
@@ -13,8 +16,13 @@ log = logging.getLogger("shrinkage")
 PAGE, TEXT = "report.html", "report.md"
 
 
-def write(folder: Path) -> Path:
-    """Write both; returns the page's path. Raises BadInput where there is no finished study."""
+def write(folder: Path, by: Sequence[str] = ()) -> Path:
+    """Write both; returns the page's path. Raises BadInput where there is no finished study.
+
+    by: further columns whose groups are shown, now and whenever it is written again.
+    """
+    result = json.loads((folder / "result.json").read_text("utf-8"))
+    grouped.written(folder, result, by)
     page = sections.page(facts.read(folder))
     write_text(folder / TEXT, markdown.markdown(page))
     write_text(folder / PAGE, html.html(page))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from shrinkage.search.baseline import Goal
 from shrinkage.search.budget import Clock
@@ -25,11 +27,21 @@ Look = Callable[["Study", dict[str, Any], Executor, Clock], None]
 """(study, what its result.json holds, idle processes, the clock of the whole session) -> nothing:
 what it finds, it writes."""
 
+Subgroups = Callable[
+    [Rows, Sequence[str], str, Mapping[str, Any], Mapping[str, np.ndarray]], dict[str, Any] | None
+]
+"""(rows, columns, the table's name, result so far, what each said of the test rows) -> what
+result.json says under "subgroups"."""
+
 
 @dataclass(frozen=True)
 class Above:
-    """optimism: of the winner's validation score. keep, look: of what ingredients bought."""
+    """optimism: of the winner's validation score. keep, look: of what ingredients bought.
+
+    subgroups: of groups of test rows, where somebody asked for them.
+    """
 
     optimism: Optimism
     keep: Keep = lambda _study: 0.0
     look: Look = lambda *_: None
+    subgroups: Subgroups = lambda *_: None

@@ -23,7 +23,7 @@ from shrinkage.nets.table import TableShape
 from shrinkage.population.dataset import Dataset
 from shrinkage.recipe import load
 from shrinkage.search import baseline, ensemble, refit, said, shared
-from shrinkage.search.above import Optimism
+from shrinkage.search.above import Above
 from shrinkage.search.calibrate import calibrated, report
 from shrinkage.search.choose import Difference, difference
 from shrinkage.search.contest import (
@@ -43,10 +43,11 @@ SINGLE = "single"
 """The best recipe alone, where the winner is an ensemble."""
 
 
-def conclude(study: Study, optimism: Optimism) -> dict[str, Any]:
+
+def conclude(study: Study, above: Above) -> dict[str, Any]:
     """Choose, score, write; returns what result.json holds.
 
-    optimism: what is said of the winner's validation score, see `evidence.optimism`.
+    above: what says how much the winner's validation score and groups of test rows are worth.
     Raises BadInput where no network was trained far enough to predict.
     """
     rows, metric = study.rows, study.problem.metric
@@ -119,13 +120,15 @@ def conclude(study: Study, optimism: Optimism) -> dict[str, Any]:
     alone = models.get(SINGLE, models["winner"])
     result = _result(study, winner, len(alone.weights), table)
     result["ensemble"] = None if len(shares) == 1 else _ensemble(models, shares, gain, rows)
-    result["optimism"] = optimism(found, rows, metric, study.settings.seed)
+    result["optimism"] = above.optimism(found, rows, metric, study.settings.seed)
     result |= report(models["winner"], heat, rule, raw, outputs["winner"], target)
     shown = deciding if scores.find(metric).decides else outputs
     for name, output in shown.items():
         said.keep(study.folder.work, name, output)
     if "plain" in outputs:
         result["against_plain"] = _against(shown["plain"], shown["winner"], target, metric)
+    if by := study.settings.by:
+        result["subgroups"] = above.subgroups(rows, by, study.settings.source, result, shown)
     provenance = {
         "seed": study.settings.seed,
         "metric": scores.name_of(metric),

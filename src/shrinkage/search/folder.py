@@ -25,6 +25,8 @@ _BEFORE_BEGIN = (
     "trials",
     "train.parquet",
     "test.parquet",
+    "train-unread.parquet",
+    "test-unread.parquet",
     "folds.npz",
     "schema.json",
     "start",

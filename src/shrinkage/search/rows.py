@@ -16,6 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
+from shrinkage.data.groups import Groups, checked, groups, known, unread
 from shrinkage.data.labels import encode_classes
 from shrinkage.data.schema import FEWEST_ROWS, Schema, conform, infer, infer_like
 from shrinkage.data.source import Table, read
@@ -39,6 +40,7 @@ class Rows:
 
     notes: what was noticed in the data and what was done about it.
     origin: the model that networks start from. Its preparation goes with them.
+    unread: of both parts, the columns that networks do not see, for whoever looks at groups.
     """
 
     schema: Schema
@@ -47,6 +49,22 @@ class Rows:
     folds: tuple[Fold, ...]
     notes: tuple[str, ...]
     origin: Model | None = None
+    unread: tuple[pd.DataFrame, pd.DataFrame] | None = None
+
+    def groups(self, column: str, name: str) -> Groups:
+        """The test rows by a column of the table. name: of the table, for errors.
+
+        Raises BadInput where there is no such column, or no two groups to compare.
+        """
+        for train, test in ((self.train, self.test), self.unread or (self.train, self.test)):
+            if column in train and column in test:
+                return checked(column, groups(column, train[column], test[column]))
+        names = [each.name for each in self.schema.columns] + [self.schema.target]
+        known(column, names, name)
+        raise BadInput(
+            f"{name}: column '{column}' is not kept with this study's rows: networks do not read it.\n"
+            "Name it when the study begins, with fit --by, and in the file of --test, too."
+        )
 
     def target(self, frame: pd.DataFrame) -> np.ndarray:
         """[n] class codes int64, or numbers float64."""
@@ -88,31 +106,41 @@ def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
     keep = [str(name) for name in table.frame.columns] if settings.keep_all else []
     fewest = _FEWEST if settings.keep_all else FEWEST_ROWS
     asked = table, settings.target, settings.task
+    for column in settings.by:
+        known(column, [str(name) for name in table.frame.columns], table.name)
     if origin is None:
         schema, frame = infer(*asked, keep=keep, min_rows=fewest)
     else:
         schema, frame = infer_like(origin.schema, *asked, min_rows=fewest)
     notes = list(schema.notes)
-    y = frame[schema.target]
+    y, others = frame[schema.target], unread(table, schema)
     if isinstance(settings.test, str):
-        test, more = conform(schema, read(settings.test), need_target=True)
+        given = read(settings.test)
+        test, more = conform(schema, given, need_target=True)
         notes += [f"{settings.test}: {note}" for note in more]
-        train = frame
+        train, left = frame, (others, unread(given, schema))
     else:
         kept, aside = test_split(y, schema.task, settings.test, settings.seed)
         train, test = frame.iloc[kept], frame.iloc[aside]
+        left = others.iloc[kept].reset_index(drop=True), others.iloc[aside].reset_index(drop=True)
     train, test = train.reset_index(drop=True), test.reset_index(drop=True)
     target = train[schema.target]
     if schema.task == "classification" and target.nunique() < 2:
         raise BadInput(f"the training rows hold one class of '{schema.target}'; add rows")
     cv, repeats = folds_for(settings.cv, len(train))
     folds = inside(target, schema.task, cv, settings.seed, repeats)
-    return Rows(schema, train, test, folds, tuple(notes), origin)
+    found = Rows(schema, train, test, folds, tuple(notes), origin, left)
+    for column in settings.by:
+        found.groups(column, table.name)
+    return found
 
 
 def save(rows: Rows, folder: Path) -> None:
     """Keep the parts for workers and for resuming."""
-    for name, frame in (("train", rows.train), ("test", rows.test)):
+    frames = {"train": rows.train, "test": rows.test}
+    if rows.unread is not None and any(map(len, (f.columns for f in rows.unread))):
+        frames |= dict(zip(_UNREAD, rows.unread, strict=True))
+    for name, frame in frames.items():
         with replacing(folder / f"{name}.parquet", sync=False) as temporary:
             frame.to_parquet(temporary)
     folds = {f"{k}.{part}": getattr(f, part) for k, f in enumerate(rows.folds) for part in _PARTS}
@@ -123,6 +151,7 @@ def save(rows: Rows, folder: Path) -> None:
 
 
 _PARTS = ("train", "validation")
+_UNREAD = ("train-unread", "test-unread")
 
 
 def load(folder: Path) -> Rows:
@@ -137,7 +166,16 @@ def load(folder: Path) -> Rows:
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         first = str(error).partition("\n")[0]
         raise BadInput(f"{folder} is not a complete study: {first}; fit again") from None
-    return Rows(schema, frames[0], frames[1], folds, notes)
+    return Rows(schema, frames[0], frames[1], folds, notes, unread=_load_unread(folder))
+
+
+def _load_unread(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """None where networks read every column, or an earlier version kept no others."""
+    try:
+        train, test = (pd.read_parquet(folder / f"{name}.parquet") for name in _UNREAD)
+    except (OSError, ValueError):
+        return None
+    return train, test
 
 
 def prepare(

@@ -206,7 +206,7 @@ def _go(
             pool = local.rested(pool, settings.workers)
             folder.sweep()  # a worker that was stopped while it wrote leaves a piece
             watch(Progress("scoring", name_of(settings.metric), budget_s=clock.budget_s))
-            result = finish.conclude(study, above.optimism)
+            result = finish.conclude(study, above)
             finish.write(study, result)
             store.spend(clock.used, finished=not study.interrupted)
             if not study.interrupted:

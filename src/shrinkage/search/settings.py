@@ -40,6 +40,7 @@ class Settings:
     search: what proposes recipes: random, gp, optuna or auto; see `search.proposers`.
     portfolio: recipes that did well on other tables are tried first; see `search.portfolio`.
     first_look: at what ingredients bought, at the end, where time allows.
+    by: columns whose groups of test rows the winner is compared on; they decide nothing.
     """
 
     source: str
@@ -64,10 +65,12 @@ class Settings:
     prior: tuple[str, ...] = ()
     portfolio: bool = False
     first_look: bool = False
+    by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        # JSON brings it back as a list.
-        object.__setattr__(self, "prior", tuple(self.prior))
+        # JSON brings them back as lists.
+        for name in ("prior", "by"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
     def to_json(self) -> dict[str, Any]:
         """What the database keeps; of a metric that is a function, the name."""
