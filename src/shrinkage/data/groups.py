@@ -17,13 +17,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from shrinkage.data import cells
-from shrinkage.data.cells import count, label_text, show
+from shrinkage.data.cells import label_text, show
 from shrinkage.data.labels import list_labels
 from shrinkage.data.schema import Schema
 from shrinkage.data.source import Table
@@ -77,17 +78,16 @@ def groups(column: str, train: pd.Series, test: pd.Series) -> Groups:
 
 def checked(column: str, found: Groups) -> Groups:
     """The groups. Raises BadInput where there are no two to compare."""
+    rows = f"the {len(found.codes):,} test rows"
     if len(found.names) < 2:
         raise BadInput(
-            f"--by {show(column)[1:-1]}: all {count(len(found.codes), 'test row')} are in one group "
-            f"({found.names[0]});\nname a column with at least two values of {FEWEST} test rows or "
-            "more"
+            f"--by {column}: all of {rows} are in one group, {show(*found.names)}.\n"
+            f"Name a column with at least two values of {FEWEST} test rows or more."
         )
     if not found.judged:
         raise BadInput(
-            f"--by {show(column)[1:-1]}: no group has {FEWEST} of the {len(found.codes):,} test "
-            "rows, and fewer tell nothing;\nname a column of fewer values, or set more rows aside "
-            "with --test"
+            f"--by {column}: no group has {FEWEST} of {rows}, and fewer tell nothing.\n"
+            "Name a column of fewer values, or set more rows aside with --test."
         )
     return found
 
@@ -168,15 +168,16 @@ def _ranges(column: str, train: pd.Series, test: pd.Series) -> Groups:
     said = [_said(bound, dates) for bound in bounds]
     names = [
         f"up to {said[0]}",
-        *(f"{low} to {high}" for low, high in zip(said, said[1:], strict=False)),
+        *(f"{low} to {high}" for low, high in pairwise(said)),
         f"above {said[-1]}",
     ]
     codes = np.where(np.isfinite(cells_), codes, len(names))
     names.append(NO_VALUE)
     there = np.unique(codes)
+    kind = "quartiles" if len(shares) > 1 else "the median"
     about = (
-        f"cut at {', '.join(said)}: {'quartiles' if len(shares) > 1 else 'the median'} of the training "
-        "rows; a bound belongs to the range below it"
+        f"cut at {', '.join(said)}: {kind} of the training rows; "
+        "a bound belongs to the range below it"
     )
     return Groups(
         column, tuple(names[code] for code in there), np.searchsorted(there, codes), about

@@ -25,7 +25,7 @@ def alarms(told: Told) -> list[str]:
     for part in told["columns"]:
         known, column = [g for g in part["groups"] if g["gain"]], called(part["column"])
         lines += [_differs(told, column, g) for g in known if g["gain"]["verdict"] == "hurts"]
-        lines += [line for wider, line in _gaps(told, column, known) if wider]
+        lines += [line for behind, line in _gaps(told, column, known) if behind]
     return lines
 
 
@@ -99,10 +99,11 @@ def _open(told: Told, column: str, groups: Sequence[Told], all_: bool) -> str:
 
 
 def _gaps(told: Told, column: str, groups: Sequence[Told]) -> list[tuple[bool, str]]:
-    """(whether it widened, the sentence) of gaps that moved surely; of two, of the one behind."""
-    moved = [
-        g for g in groups if g["gap"] and g["gap"]["change"]["verdict"] in ("helps", "hurts")
-    ]
+    """(whether it left the group further behind, the sentence) of gaps that moved surely.
+
+    Of two groups it is one gap: that of the group behind.
+    """
+    moved = [g for g in groups if g["gap"] and g["gap"]["change"]["verdict"] in ("helps", "hurts")]
     if len(groups) == 2 and len(moved) == 2:
         moved = [min(moved, key=lambda g: g["gap"]["winner"]["value"])]
     rose = all(g["gain"]["value"] > 0 for g in groups)
@@ -111,14 +112,17 @@ def _gaps(told: Told, column: str, groups: Sequence[Told]) -> list[tuple[bool, s
         gap = group["gap"]
         before, after, change = gap["plain"]["value"], gap["winner"]["value"], gap["change"]
         wider = abs(after) > abs(before)
+        moved_ = "widened" if wider else "narrowed"
+        if before * after < 0:
+            moved_ = "turned"
         although = ", although every group gained" if wider and rose else ""
         line = (
-            f"The gap of {column} = {called(group['name'])} to the others "
-            f"{'widened' if wider else 'narrowed'}{although}: {_side(told, before)} under the plain "
-            f"network, {_side(told, after)} under the winner (change {signed(change['value'])}, "
+            f"The gap of {column} = {called(group['name'])} to the others {moved_}{although}: "
+            f"{_side(told, before)} under the plain network, {_side(told, after)} under the winner "
+            f"(change {signed(change['value'])}, "
             f"95 % interval {ends(*change['interval'], say=signed)})."
         )
-        lines.append((wider, line))
+        lines.append((wider and after < 0, line))
     return lines
 
 

@@ -1,7 +1,7 @@
 """From a study's rows to what is said of its groups: result.json's "subgroups", subgroups.json.
 
-Nothing is trained or predicted: both networks said something of the test rows once, and it was kept.
-All columns that were asked for are judged together, so a further look makes every verdict stricter.
+Nothing is trained or predicted: what both networks said of the test rows, once, was kept. All
+columns that were asked for are judged together, so a further look makes every verdict stricter.
 """
 
 from __future__ import annotations
@@ -78,10 +78,8 @@ def told(
                 "column": groups.column,
                 "about": groups.about,
                 "groups": [
-                    _group(
-                        groups.names[j], group, others[i][j], gains.get((i, j)), moves.get((i, j)),
-                        tests,
-                    )  # fmt: skip
+                    {"name": groups.names[j]}
+                    | _group(group, others[i][j], gains.get((i, j)), moves.get((i, j)), tests)
                     for j, group in enumerate(found[i])
                 ],
                 "worst": {
@@ -112,10 +110,9 @@ def _worst(groups: Groups, found: Sequence[Group], who: str, greater: bool) -> s
 
 
 def _group(
-    name: str, group: Group, second: Group, gain: Judged | None, change: Judged | None, tests: int
+    group: Group, second: Group, gain: Judged | None, change: Judged | None, tests: int
 ) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "name": name,
         "rows": group.rows,
         PLAIN: _interval(group.plain),
         WINNER: _interval(group.winner),

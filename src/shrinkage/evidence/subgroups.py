@@ -13,9 +13,9 @@ Notation
 A mean of paired differences over n rows has the variance var / n and n - 1 degrees of freedom. A
 group and the others share no row, so their variances add, with the degrees of Welch 1947. Decisions
 are right or wrong: where two models decide alike on nearly all rows of a group, differences show no
-variance though there is some. So half a row more is counted in each of the four cells (Agresti & Min
-2005, "Simple improved confidence intervals for comparing matched proportions"); for balanced accuracy
-and F1 these have the size that a changed decision has there.
+variance though there is some. So half a row more is counted in each of the four cells (Agresti &
+Min 2005, "Simple improved confidence intervals for comparing matched proportions"); for balanced
+accuracy and F1 these have the size that a changed decision has there.
 
     values v    accuracy, log loss, MAE, quantile loss    the row's own
                 F1, balanced accuracy                     linearized, F1 as in `scores.row_losses`
@@ -29,17 +29,18 @@ less so, and that of a gap from the intervals of both scores, which are independ
     F1              Wilson's of J = hits / (hits + both kinds of errors); F1 = 2 J / (1 + J)
     losses, 1 - R2  Student's, of the logarithm
     AUC             Student's, of log(A / (1 - A))
-    gap a - b       low = a - b - sqrt((a - low_a)^2 + (high_b - b)^2), high likewise: Newcombe 1998,
-                    "Interval estimation for the difference between independent proportions: comparison
-                    of eleven methods", method 10; Zou & Donner 2008 for any two
+    gap a - b       low = a - b - sqrt((a - low_a)^2 + (high_b - b)^2), high likewise: Newcombe
+                    1998, "Interval estimation for the difference between independent
+                    proportions: comparison of eleven methods", method 10; Zou & Donner 2008
 
 The networks are taken as they are: intervals are about rows yet to come, not about other seeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -58,6 +59,8 @@ rows of a class its variance is not known."""
 
 POWER = 0.8
 """How often a difference of the size that is called detectable would be found."""
+
+Key = TypeVar("Key", bound=Hashable)
 
 _BY_CLASS = frozenset({"roc_auc", "f1", "balanced_accuracy"})
 _HITS = frozenset({"accuracy", "balanced_accuracy", "f1"})
@@ -92,7 +95,7 @@ class Effect:
     def detectable(self, tests: int = 1) -> float:
         """The true difference that would be found in a share `POWER` of all such test parts.
 
-            (t_{1 - level/2/tests} + t_{power}) error,   Holm's first step being the strictest
+        (t_{1 - level/2/tests} + t_{power}) error,   Holm's first step being the strictest
         """
         t = distributions.t.ppf((1 - LEVEL / 2 / max(1, tests), POWER), self.degrees)
         return float(t.sum()) * self.error
@@ -147,8 +150,8 @@ def compared(metric: scores.Metric, said: Said, codes: np.ndarray, count: int) -
 
 
 def verdicts(
-    effects: Mapping[Hashable, Effect], same: Mapping[Hashable, Hashable] | None = None
-) -> dict[Hashable, Judged]:
+    effects: Mapping[Key, Effect], same: Mapping[Key, Key] | None = None
+) -> dict[Key, Judged]:
     """What may be said of each of a family; false verdicts are in 5 % of families (Holm).
 
     same: of keys whose effect is another's with the other sign, that other key: of two groups the
@@ -176,9 +179,9 @@ def _group(metric: scores.Metric, here: Said, others: Said) -> Group:
     theirs = [_values(metric, output, others.target) for output in (others.plain, others.winner)]
     if not all(map(_known, theirs)):
         return Group(len(here), plain, winner, gain, why="not defined on all others")
-    gaps = (_gap(a.score, b.score) for a, b in zip(mine, theirs, strict=True))
+    before, after = (_gap(a.score, b.score) for a, b in zip(mine, theirs, strict=True))
     change = _less(gain, _paired(metric, *theirs))
-    return Group(len(here), plain, winner, gain, *gaps, change)
+    return Group(len(here), plain, winner, gain, before, after, change)
 
 
 def _unknown(metric: scores.Metric, said: Said) -> str:

@@ -17,6 +17,14 @@ from shrinkage.wording import count, ends, number, signed
 
 Told = Mapping[str, Any]
 
+_MOVED = {
+    "helps": "gained more",
+    "hurts": "gained less",
+    "equivalent": "gained as much",
+    "no evidence": "no evidence",
+}
+"""Than the others: how a gap's verdict is read."""
+
 _OFF = 0.13
 """Of a line's height: so far plain network and winner stand above and below the middle."""
 
@@ -41,7 +49,8 @@ def _how(told: Told) -> str:
     groups = told["tests"]["gain"]
     text = (
         f"Winner and plain network on the same {told['rows']:,} test rows, which chose nothing. "
-        f"Verdicts hold for {count(groups, 'group')} together: false ones are in 5 % of such reports at most."
+        f"Verdicts hold for {count(groups, 'group')} together: false ones are in 5 % of such "
+        "reports at most."
     )
     if told["asked"] != told["metric"]:
         text += (
@@ -67,8 +76,8 @@ def _chart(told: Told, part: Told, place: int) -> Chart:
         f"By {column}",
         _dots(known, f"test {escape(metric)}"),
         f"{goal} is the goal. Bars are 95 % intervals of each score alone; both networks saw the "
-        "same rows, so differences are surer than the bars: they stand in the table. Behind names: test "
-        "rows.",
+        "same rows, so differences are surer than the bars: they stand in the table. Behind names "
+        "stand test rows.",
         numbers,
     )
 
@@ -126,7 +135,8 @@ def _gaps(told: Told, part: Told) -> Table:
             called(g["name"]),
             _gap(g["gap"]["plain"]),
             _gap(g["gap"]["winner"]),
-            *_effect(g["gap"]["change"]),
+            *_effect(g["gap"]["change"])[:2],
+            _MOVED[g["gap"]["change"]["verdict"]],
         )
         if g["gap"]
         else (called(g["name"]), "–", "–", "–", "–", g["why"])

@@ -62,8 +62,8 @@ class Rows:
         names = [each.name for each in self.schema.columns] + [self.schema.target]
         known(column, names, name)
         raise BadInput(
-            f"{name}: column '{column}' is not kept with this study's rows: networks do not read it.\n"
-            "Name it when the study begins, with fit --by, and in the file of --test, too."
+            f"{name}: column '{column}' is not among the rows that this study keeps.\n"
+            "Fit again: what networks do not read is kept where the test part has it, too."
         )
 
     def target(self, frame: pd.DataFrame) -> np.ndarray:
