@@ -91,3 +91,22 @@ def nasty(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
     source = folder / "<b>bold & big.csv"
     frame.to_csv(source, index=False)
     return tiny_fit(str(source), TARGET, folder / "run", tiny, trials=2)
+
+
+COLOUR = "<script>colour</script>"
+
+
+@pytest.fixture(scope="session")
+def by_group(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
+    """A study asked for the groups of a column whose name and values would be markup, with an
+    identifier, which networks do not read, and a hundred and sixty test rows."""
+    folder = tmp_path_factory.mktemp("by_group")
+    frame = mixed(400).rename(columns={"colour": COLOUR})
+    frame[COLOUR] = frame[COLOUR].replace({"red": SCRIPT, "blue": MARKED})
+    frame["id"] = range(1000, 1400)
+    frame.loc[frame.index[:390], "rare"] = "often"
+    frame["rare"] = frame["rare"].fillna("seldom")
+    source = folder / "table.csv"
+    frame.to_csv(source, index=False)
+    more: dict[str, Any] = {"trials": 2, "test": 0.4, "by": [COLOUR, "b"]}
+    return tiny_fit(str(source), "y", folder / "run", tiny, **more)
