@@ -36,6 +36,12 @@ def test_one_rare_value_keeps_its_name_and_is_not_judged() -> None:
     assert found.judged == 2
 
 
+def test_equal_sizes_stand_in_the_order_of_their_names() -> None:
+    test = repeated({"b": 30, "c": 30, "a": 30})
+    assert groups("x", test, test).names == ("a", "b", "c")
+    assert groups("x", test, test[::-1]).names == ("a", "b", "c")
+
+
 def test_missing_cells_are_a_group() -> None:
     test = repeated({"a": 50, None: 40})
     assert sizes(groups("x", test, test)) == {"a": 50, NO_VALUE: 40}
@@ -119,12 +125,13 @@ def test_groups_partition_the_rows_whatever_their_order(words: list, numbers: li
 
 
 def test_one_group_cannot_be_compared() -> None:
+    ids = pd.Series([f"row {i}" for i in range(60)])
+    one = groups("id", ids, ids)
     with pytest.raises(BadInput, match=r"--by id: all of the 60 test rows are in one group"):
-        ids = pd.Series([f"row {i}" for i in range(60)])
-        checked("id", groups("id", ids, ids))
+        checked("id", one)
+    few = Groups("x", ("a", "b"), np.repeat([0, 1], [19, 5]))
     with pytest.raises(BadInput, match=r"no group has 20 of the 24 test rows"):
-        few = repeated({"a": 19, "b": 5})
-        checked("x", Groups("x", ("a", "b"), (few == "b").to_numpy().astype(int)))
+        checked("x", few)
 
 
 def test_an_unknown_column_is_named_with_the_nearest() -> None:

@@ -70,9 +70,9 @@ def right(hits: str) -> np.ndarray:
 
 def test_accuracies_by_hand() -> None:
     """Group 0: of 40 rows plain is right on 20, the winner on these and 12 more, but 2 others
-    fewer. Group 1: both are right on 30 of 60."""
-    plain = "1" * 20 + "0" * 20 + "1" * 30 + "0" * 30
-    winner = "1" * 18 + "0" * 2 + "1" * 12 + "0" * 8 + "1" * 30 + "0" * 30
+    fewer. Group 1: both are right on 54 of 60."""
+    plain = "1" * 20 + "0" * 20 + "1" * 54 + "0" * 6
+    winner = "1" * 18 + "0" * 2 + "1" * 12 + "0" * 8 + "1" * 54 + "0" * 6
     codes = np.repeat([0, 1], [40, 60])
     said = Said(np.ones(100, int), right(plain), right(winner))
     first, second = compared(scores.find("accuracy"), said, codes, 2)
@@ -91,12 +91,12 @@ def test_accuracies_by_hand() -> None:
     assert second.gain is not None
     assert second.gain.mean == 0
     assert second.gain.interval() == pytest.approx((-1.959964 / 62, 1.959964 / 62))
-    # Newcombe's method 10 for 32 - 2 = 30 of 40 against 30 of 60.
-    (l1, u1), (l2, u2) = wilson(30, 40), wilson(30, 60)
+    # Newcombe's method 10 for 32 - 2 = 30 of 40 against 54 of 60.
+    (l1, u1), (l2, u2) = wilson(30, 40), wilson(54, 60)
     assert first.gap_winner is not None
-    assert first.gap_winner.value == pytest.approx(0.25)
-    assert first.gap_winner.low == pytest.approx(0.25 - np.hypot(0.75 - l1, u2 - 0.5))
-    assert first.gap_winner.high == pytest.approx(0.25 + np.hypot(u1 - 0.75, 0.5 - l2))
+    assert first.gap_winner.value == pytest.approx(-0.15)
+    assert first.gap_winner.low == pytest.approx(-0.15 - np.hypot(0.75 - l1, u2 - 0.9))
+    assert first.gap_winner.high == pytest.approx(-0.15 + np.hypot(u1 - 0.75, 0.9 - l2))
     assert first.change is not None
     assert first.change.mean == pytest.approx(0.25)
     assert first.change.error == pytest.approx(np.hypot(error, 1 / 62))

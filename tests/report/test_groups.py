@@ -196,7 +196,10 @@ def group(name: str, plain: float, winner: float, verdict: str, gap: tuple, move
     gain = winner - plain
     own = {who: {"value": v, "interval": [v - 0.05, v + 0.05]}
            for who, v in (("plain", plain), ("winner", winner))}  # fmt: skip
-    change = {"value": gap[1] - gap[0], "interval": [gap[1] - gap[0] - 0.01, gap[1] - gap[0] + 0.01]}
+    change = {
+        "value": gap[1] - gap[0],
+        "interval": [gap[1] - gap[0] - 0.01, gap[1] - gap[0] + 0.01],
+    }
     gaps = {who: {"value": v, "interval": [v - 0.05, v + 0.05]}
             for who, v in zip(("plain", "winner"), gap, strict=True)}  # fmt: skip
     return {

@@ -185,7 +185,7 @@ def _ranges(column: str, train: pd.Series, test: pd.Series) -> Groups:
 
 
 def _bounds(values: np.ndarray, shares: tuple[float, ...]) -> np.ndarray:
-    """The quantiles, values of rows, that have some above them; the second largest where none has."""
+    """The quantiles that have values above them; the second largest value where none has."""
     found = np.unique(np.quantile(values, shares, method="inverted_cdf"))
     found = found[found < values.max()]
     return found if len(found) else np.unique(values)[-2:-1]
