@@ -138,10 +138,10 @@ def test_from_python_nothing_is_written(folder: Path) -> None:
     assert sorted(folder.rglob("*")) == before
     with pytest.raises(BadInput, match="no column 'colour' for --by"):
         subgroups(folder, "colour")
+    same = rows.load(folder / "work")
+    assert same.unread is not None
+    same.unread[1]["id"] = 7
     with pytest.raises(BadInput, match="all of the 160 test rows are in one group"):
-        same = rows.load(folder / "work")
-        assert same.unread is not None
-        same.unread[1]["id"] = 7
         same.groups("id", "t")
 
 
@@ -273,8 +273,8 @@ def test_what_was_not_found_is_said_with_what_could_have_been() -> None:
     calm[1]["gain"]["detectable"] = 0.02
     line = group_words.sentences(told(*calm))[0]
     assert line == (
-        "By sex: no sure difference between winner and plain network in any group. To be found four "
-        "times in five one would have to be 0.0200 (M) to 0.0500 (F) in accuracy."
+        "By sex: no sure difference between winner and plain network in any group. To be found "
+        "four times in five one would have to be 0.0200 (M) to 0.0500 (F) in accuracy."
     )
 
 
@@ -282,7 +282,7 @@ def test_an_alarm_stands_on_the_first_screen(folder: Path) -> None:
     found = told(group("F", 0.80, 0.76, "hurts", (-0.02, -0.10), "hurts"))
     read = facts.read(folder)
     calm = sections.page(read).answer
-    hurt = sections.page(replace(read, subgroups=found | {
-        "rows": 123, "tests": {"gain": 1}, "asked": "accuracy", "second": "log_loss"})).answer  # fmt: skip
+    found |= {"rows": 123, "tests": {"gain": 1}, "asked": "accuracy", "second": "log_loss"}
+    hurt = sections.page(replace(read, subgroups=found)).answer
     assert len(hurt) == len(calm) + 2
     assert hurt[-2].startswith("The winner is worse than the plain network for sex = F")
