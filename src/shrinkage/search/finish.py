@@ -43,7 +43,6 @@ SINGLE = "single"
 """The best recipe alone, where the winner is an ensemble."""
 
 
-
 def conclude(study: Study, above: Above) -> dict[str, Any]:
     """Choose, score, write; returns what result.json holds.
 
