@@ -24,6 +24,11 @@ def ends(low: float, high: float, say: Callable[[float], str] = number) -> str:
     return f"{say(low)} to {say(high)}"
 
 
+def clock(seconds: float) -> str:
+    """Minutes and seconds, 1:05."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
 def count(number: int, thing: str) -> str:
     return f"{number} {thing}" + ("" if number == 1 else "s")
 

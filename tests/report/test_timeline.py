@@ -46,6 +46,43 @@ def test_a_killed_session_begins_at_zero() -> None:
     assert timeline(FIRST).ended(0, 0) == pytest.approx(5.5)
 
 
+TOLD = """\
+2026-01-04 09:00:03,500 INFO regression, 96 training rows, 3 folds
+2026-01-04 09:00:03,500 INFO session of 60.0 s, 3.5 s of it used, after 30.0 s
+2026-01-04 09:00:04,000 INFO data: Column 'a' is constant: dropped.
+2026-01-04 09:00:04,000 INFO phase: timing a few steps
+2026-01-04 09:00:05,000 INFO phase: searching
+2026-01-04 09:00:07,500 INFO baseline linear ended after 1.0 s
+"""
+
+
+def test_a_session_that_says_so_counts_from_its_start_while_it_runs() -> None:
+    """It began at 09:00:00, at second 30 of the study."""
+    found = timeline(TOLD)
+    (span,) = found.spans
+    assert (span.begin, span.end) == (pytest.approx(36.5), pytest.approx(37.5))
+    assert found.last is not None
+    assert found.last.started == datetime(2026, 1, 4, 9, 0, 0)
+    assert (found.last.budget_s, found.last.before) == (60.0, 30.0)
+    assert (found.last.task, found.last.rows, found.last.folds) == ("regression", 96, 3)
+    assert (found.last.phase, found.last.done) == ("searching", False)
+    assert found.last.notes == ("Column 'a' is constant: dropped.",)
+
+
+def test_its_own_words_count_for_more_than_those_of_the_session_before() -> None:
+    """The one before took 30 s by its own account, killed in the middle or not."""
+    assert timeline(FIRST + TOLD).spans[-1].end == pytest.approx(37.5)
+    ended = timeline(FIRST + DONE + TOLD)
+    assert ended.spans[-1].end == pytest.approx(37.5)
+    assert ended.ended(0, 0) == pytest.approx(15.5)
+    assert ended.last is not None
+    assert not ended.last.done, "the last session did not come to its end"
+
+
+def test_a_log_of_an_earlier_version_tells_of_no_session() -> None:
+    assert timeline(FIRST + DONE).last is None
+
+
 @pytest.mark.parametrize("log", ["", "no line of ours\n", "\x00\xff"])
 def test_a_log_without_anything_has_no_spans(log: str) -> None:
     assert timeline(log).spans == ()

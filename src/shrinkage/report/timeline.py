@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 _LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) [A-Z]+ (.*)")
-_BEGIN = re.compile(r"(?:classification|regression), \d+ training rows")
+_BEGIN = re.compile(r"(classification|regression), (\d+) training rows, (\d+) folds")
+_SESSION = re.compile(r"session of ([\d.]+) s, ([\d.]+) s of it used, after ([\d.]+) s")
+_PHASE = re.compile(r"phase: (.+)")
+_NOTE = re.compile(r"data: (.+)")
 _DONE = re.compile(r"done after ([\d.]+) s")
 _RUNG = re.compile(r"cohort (\d+) rung (\d+): (\d+) trials, .*?([\d.]+) s")
 _BASELINE = re.compile(r"baseline (\w+) ended after ([\d.]+) s")
@@ -31,12 +34,35 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Session:
+    """The last session of a study, as far as its log goes.
+
+    started: when its budget began, in local time. before: seconds of earlier sessions.
+    phase: what went on last. done: it came to its end. notes: what was noticed in the data.
+    """
+
+    started: datetime
+    budget_s: float
+    before: float
+    task: str
+    rows: int
+    folds: int
+    phase: str
+    done: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Timeline:
-    """began: of the first session, in local time. sessions: how often the study was run."""
+    """began: of the first session, in local time. sessions: how often the study was run.
+
+    last: None where nothing was logged, or by a version that did not log its budget.
+    """
 
     began: datetime | None
     sessions: int
     spans: tuple[Span, ...]
+    last: Session | None = None
 
     def ended(self, cohort: int, rung: int) -> float | None:
         """When a cohort finished a rung."""
@@ -47,8 +73,8 @@ class Timeline:
 def timeline(log: str) -> Timeline:
     """Everything that ended, from a run.log. Lines of other kinds are passed over.
 
-    A session that came to its end says how long the study had run by then; one that was killed
-    is taken to have begun when the one before it ended.
+    A session says when it begins how long the study had run by then. Those of earlier versions
+    say so when they end; one that was killed is taken to have begun when the one before it ended.
     """
     sessions: list[list[tuple[datetime, str]]] = []
     for line in log.splitlines():
@@ -62,15 +88,48 @@ def timeline(log: str) -> Timeline:
     before = 0.0
     for session in sessions:
         last, text = session[-1]
-        first = session[0][0]
-        done = _DONE.match(text)
-        end = float(done[1]) if done else before + (last - first).total_seconds()
+        if told := _first(_SESSION, session):
+            moment, times = told
+            end = float(times[2]) + float(times[3]) + (last - moment).total_seconds()
+        elif done := _DONE.match(text):
+            end = float(done[1])
+        else:
+            end = before + (last - session[0][0]).total_seconds()
         for moment, said in session:
             if (span := _span(said, end - (last - moment).total_seconds())) is not None:
                 spans.append(span)
         before = end
     began = sessions[0][0][0] if sessions else None
-    return Timeline(began, len(sessions), tuple(in_lanes(spans)))
+    last_ = _session(sessions[-1]) if sessions else None
+    return Timeline(began, len(sessions), tuple(in_lanes(spans)), last_)
+
+
+Lines = Sequence[tuple[datetime, str]]
+
+
+def _first(pattern: re.Pattern[str], lines: Lines) -> tuple[datetime, re.Match[str]] | None:
+    """The first line that matches, with its moment."""
+    found = ((moment, pattern.match(said)) for moment, said in lines)
+    return next(((moment, match) for moment, match in found if match), None)
+
+
+def _session(lines: Lines) -> Session | None:
+    begin, told = _first(_BEGIN, lines), _first(_SESSION, lines)
+    if begin is None or told is None:
+        return None
+    moment, times = told
+    phases = [found[1] for _, said in lines if (found := _PHASE.match(said))]
+    return Session(
+        moment - timedelta(seconds=float(times[2])),
+        float(times[1]),
+        float(times[3]),
+        begin[1][1],
+        int(begin[1][2]),
+        int(begin[1][3]),
+        phases[-1] if phases else "",
+        _first(_DONE, lines) is not None,
+        tuple(found[1] for _, said in lines if (found := _NOTE.match(said))),
+    )
 
 
 def _span(said: str, end: float) -> Span | None:

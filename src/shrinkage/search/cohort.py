@@ -92,14 +92,20 @@ def progress_of(
     alive: int | None = None,
 ) -> Progress:
     """What can be said of a search now. alive: networks in training, where no cohort trains."""
+    rungs: tuple[int, ...] = ()
     if alive is None:
         alive = folds * sum(len(cohort.alive) for cohort in cohorts if cohort.busy)
+        rungs = tuple(
+            folds * sum(len(cohort.alive) for cohort in cohorts if cohort.rung == rung)
+            for rung in range(len(RUNGS))
+        )
     return Progress(
         phase,
         metric,
         tried=len({number for cohort in cohorts for number in cohort.trials}),
         finished=sum(1 for cohort in cohorts if cohort.rung >= len(RUNGS)),
         alive=alive,
+        rungs=rungs,
         best=best,
         left_s=max(0.0, clock.left),
         budget_s=clock.budget_s,

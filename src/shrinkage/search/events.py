@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +12,8 @@ class Progress:
     """phase: what goes on. best: the best score of a finished trial, in the metric's unit.
 
     tried, finished: trials that began, that were trained to the end. alive: members in
-    training now. left_s: seconds of the budget.
+    training now. rungs: members in the contest by the rung that they come to next, the first one
+    first; empty where there is no contest. left_s: seconds of the budget.
     """
 
     phase: str
@@ -19,12 +21,28 @@ class Progress:
     tried: int = 0
     finished: int = 0
     alive: int = 0
+    rungs: tuple[int, ...] = ()
     best: float | None = None
     left_s: float = 0.0
     budget_s: float = 0.0
 
 
 Watch = Callable[[Progress], None]
+
+
+def logged(watch: Watch) -> Watch:
+    """The same watch, which logs each phase as it begins: whoever reads the log knows it then."""
+    log = logging.getLogger("shrinkage")
+    phase = ""
+
+    def told(progress: Progress) -> None:
+        nonlocal phase
+        if progress.phase != phase:
+            phase = progress.phase
+            log.info("phase: %s", phase)
+        watch(progress)
+
+    return told
 
 
 def nobody(progress: Progress) -> None:

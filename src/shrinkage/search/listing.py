@@ -121,7 +121,7 @@ def summary(folder: Folder) -> Summary:
             row, trials, asked = store.me(), store.trials(), store.study().settings
         finally:
             store.close()
-        status = "finished" if row.finished else "running" if _held(folder.log) else "stopped"
+        status = "finished" if row.finished else "running" if held(folder.log) else "stopped"
         return Summary(
             folder.root,
             status,
@@ -148,7 +148,7 @@ def _score(result: Path, metric: str) -> float | None:
         return None
 
 
-def _held(log: Path) -> bool:
+def held(log: Path) -> bool:
     """Whether a run holds the study: it locks its log."""
     try:
         with log.open("rb") as stream:

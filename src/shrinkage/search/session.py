@@ -25,7 +25,7 @@ from shrinkage.scores import OWN, Function, name_of
 from shrinkage.search import baseline, earlier, finish, origin, refit, rows, shared
 from shrinkage.search.above import Above, Look
 from shrinkage.search.budget import Clock
-from shrinkage.search.events import Progress, Watch, nobody
+from shrinkage.search.events import Progress, Watch, logged, nobody
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import Settings, metric_for
 from shrinkage.search.study import Study
@@ -186,13 +186,14 @@ def _go(
     above: Above,
 ) -> dict[str, Any]:
     pool = local.executor(settings.workers)
+    watch = logged(watch)
     kernels.available()  # where they are not compiled yet, that begins now, beside the run
     with closing(store), _resumable(folder), _logged(folder.log), store.claims.held():
         try:
             folder.sweep()
+            study = _study(folder, store, settings, cut, clock, watch)
             if store.shared:
                 log.info("study '%s' on %s, as %s", store.study().name, store.name, store.client)
-            study = _study(folder, store, settings, cut, clock, watch)
             try:
                 study.plan(pool)
                 study.clock = replace(clock, budget_s=clock.budget_s - above.keep(study))
@@ -237,6 +238,8 @@ def _study(
 ) -> Study:
     task = cut.schema.task
     log.info("%s, %d training rows, %d folds", task, len(cut.train), len(cut.folds))
+    times = clock.budget_s, clock.elapsed(), clock.spent
+    log.info("session of %.1f s, %.1f s of it used, after %.1f s", *times)
     for note in cut.notes:
         log.info("data: %s", note)
     shape_file = folder.work / "shape.json"

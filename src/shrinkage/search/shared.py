@@ -24,7 +24,7 @@ from shrinkage.search.folder import Folder
 from shrinkage.search.rows import Rows
 from shrinkage.search.settings import Settings
 from shrinkage.store.artifact import versions
-from shrinkage.store.database import at_url, shown
+from shrinkage.store.database import at_file, at_url, shown
 from shrinkage.store.schema import StudyRow
 from shrinkage.store.tables import Store, founded
 
@@ -97,15 +97,18 @@ def joined(where: Place, folder: Folder, settings: Settings, rows: Rows) -> Stor
     return store
 
 
-def opened(folder: Folder, url: str | None = None) -> Store:
+def opened(folder: Folder, url: str | None = None, *, read_only: bool = False) -> Store:
     """The database of a study's folder: its own file, or the server that its link names.
 
     url: the server's, with the password, where that is not in PGPASSWORD or ~/.pgpass.
+    read_only: to look on while a run goes on; see `database.at_file`.
     Raises BadInput where the folder holds no study.
     """
     if not folder.link.is_file():
         if url is not None:
             raise BadInput(f"{folder.root} is no folder of a study on a server: leave out --store")
+        if read_only and folder.database.is_file():
+            return Store(at_file(folder.database, read_only=True))
         return Store(folder.database)
     try:
         link = json.loads(folder.link.read_text("utf-8"))

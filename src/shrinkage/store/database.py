@@ -7,17 +7,21 @@ connection to a server is lost it runs again, so it must be fit to run twice.
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from json import JSONDecodeError
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
 
 from shrinkage.errors import BadInput, Unwritable
 
@@ -144,11 +148,27 @@ class _Lost(Exception):
     """A server that cannot be reached now, and could before."""
 
 
-def at_file(path: Path) -> Database:
-    """The database in this file."""
-    engine = create_engine(f"sqlite:///{path}")
+def at_file(path: Path, *, read_only: bool = False) -> Database:
+    """The database in this file.
+
+    read_only: to look at what another program writes; nothing is written, and each connection is
+    closed at once, so that the writer can tidy up when it ends.
+    """
+    if read_only:
+        engine = create_engine("sqlite://", creator=partial(_looking, path), poolclass=NullPool)
+    else:
+        engine = create_engine(f"sqlite:///{path}")
     event.listen(engine, "connect", _patient)
     return Database(engine, str(path))
+
+
+def _looking(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write. Where nobody writes there is no log beside the file, and none
+    is made: SQLite would make an empty one, and leave it."""
+    written = path.with_name(f"{path.name}-wal").exists()
+    options = "mode=ro" if written else "mode=ro&immutable=1"
+    address = f"file:{quote(str(path.absolute()))}?{options}"
+    return sqlite3.connect(address, uri=True, check_same_thread=False)
 
 
 def at_url(text: str) -> Database:
