@@ -32,10 +32,10 @@ def ablate(
 
     with local.warming(workers):
         from shrinkage import run as program
-        from shrinkage.cli import terminal
+        from shrinkage.cli import live, terminal
 
         asked = {"seeds": seeds, "budget": budget, "margin": margin, "workers": workers}
-        with terminal.live(as_json) as watch:
+        with live.shown(as_json) as watch:
             result = program.ablate(folder, **asked, started=main.STARTED, watch=watch)
     if as_json:
         terminal.print_json(result)

@@ -112,13 +112,13 @@ def fit(
     # What follows imports torch and pandas for seconds; a first worker does so meanwhile.
     with nullcontext() if dry_run else local.warming(workers):
         from shrinkage import run as program
-        from shrinkage.cli import terminal
+        from shrinkage.cli import live, terminal
 
         if dry_run:
             plan = program.plan(data, target, **asked)
             terminal.print_json(plan.to_json()) if as_json else terminal.print_plan(plan)
             return
-        with terminal.live(as_json) as watch:
+        with live.shown(as_json) as watch:
             run = program.fit(data, target, out=out, store=store, study=study, watch=watch, **asked)
     if as_json:
         terminal.print_json(run.result)

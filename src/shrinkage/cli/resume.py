@@ -26,10 +26,10 @@ def resume(
     from shrinkage.engine import local
 
     with local.warming(None):
-        from shrinkage.cli import terminal
+        from shrinkage.cli import live, terminal
         from shrinkage.run import resume as run_resume
 
-        with terminal.live(as_json) as watch:
+        with live.shown(as_json) as watch:
             run = run_resume(folder, budget, store=store, started=main.STARTED, watch=watch)
     if as_json:
         terminal.print_json(run.result)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
@@ -24,7 +20,6 @@ from shrinkage.report.words import (
     pretty,
     unit,
 )
-from shrinkage.search.events import Progress, Watch, nobody
 from shrinkage.wording import count, number
 
 if TYPE_CHECKING:
@@ -196,39 +191,3 @@ def print_plan(plan: Plan) -> None:
     ]
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
-
-
-@contextmanager
-def live(quiet: bool) -> Iterator[Watch]:
-    """A watch that draws one line that changes; silent where nobody looks."""
-    if quiet or not console.is_terminal:
-        yield nobody
-        return
-    columns = (
-        TextColumn("{task.fields[phase]:<11}"),
-        BarColumn(bar_width=20),
-        TextColumn("{task.fields[text]}"),
-    )
-    with Bar(*columns, console=console, transient=True) as bar:
-        line = bar.add_task("", total=1.0, phase="starting", text="")
-
-        def watch(progress: Progress) -> None:
-            used = 1 - progress.left_s / progress.budget_s if progress.budget_s else 0
-            bar.update(line, completed=used, phase=progress.phase, text=_line(progress))
-
-        yield watch
-
-
-def _line(progress: Progress) -> str:
-    parts = [f"{_clock(progress.left_s)} left"]
-    if progress.tried:
-        parts.append(f"{progress.tried} trials")
-    if progress.tried or progress.alive:
-        parts.append(f"{progress.alive} networks in training")
-    if progress.best is not None:
-        parts.append(f"best {pretty(progress.metric)} {number(progress.best)}")
-    return "  ".join(parts)
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
