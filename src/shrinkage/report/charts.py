@@ -136,9 +136,12 @@ def _effect(name: str, told: Mapping[str, Any]) -> str:
 
 
 def search(
-    points: Sequence[Point], winner: int, axis: str, greater_is_better: bool
+    points: Sequence[Point], winner: int, axis: str, greater_is_better: bool, name: str = "winner"
 ) -> tuple[Figure, int]:
-    """Scores by the second they were known; and how many lie outside the picture."""
+    """Scores by the second they were known; and how many lie outside the picture.
+
+    winner: the trial that stands out. name: what it is called, "the best" before there is a winner.
+    """
     done = [point for point in points if point.share >= 1]
     early = [point for point in points if point.share < 1]
     data = []
@@ -164,7 +167,7 @@ def search(
             data.append(_marks("trained to the end", others, "other", "diamond", 9))
     its = [point for point in done if point.trial == winner]
     if its:
-        data.append(_marks(f"winner, trial {winner}", its, "winner", "star", 14))
+        data.append(_marks(f"{name}, trial {winner}", its, "winner", "star", 14))
     layout = legend(_plain("seconds since the start", axis))
     low, high = near([point.score for point in done or points], [p.score for p in points])
     layout["yaxis"]["range"] = [low, high]

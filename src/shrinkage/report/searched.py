@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shrinkage.report import charts
-from shrinkage.report.facts import Facts
+from shrinkage.report.facts import Facts, Point
 from shrinkage.report.page import Block, Chart, Section, Table, Text
+from shrinkage.report.timeline import Timeline
 from shrinkage.report.words import corrected_line, pretty
+from shrinkage.store.tables import Trial
 from shrinkage.wording import count, number
 
 TOP = 15
@@ -24,33 +28,52 @@ def section(facts: Facts) -> Section:
     if result.get("optimism"):
         who = "best recipe" if result.get("ensemble") else "winner"
         blocks.append(Text(corrected_line(result["optimism"], metric, who)))
-    trials = _trials(facts)
+    winner, greater = result["winner"]["trial"], bool(result["greater_is_better"])
+    listed = trials(facts.trials, winner, greater)
     if facts.points:
-        winner, axis = result["winner"]["trial"], f"validation {metric}"
-        figure, outside = charts.search(facts.points, winner, axis, result["greater_is_better"])
-        says = f"Each mark is a trial at a rung, by its {metric} averaged over folds."
-        if outside:
-            says += f" Far outside the picture: {count(outside, 'rung')}."
-        blocks.append(Chart("search", "Search over time", figure, says, trials))
+        blocks.append(over_time(facts.points, winner, metric, greater, listed))
     else:
-        blocks.append(trials)
+        blocks.append(listed)
     if facts.timeline.spans:
-        names = _span_names(facts)
-        figure = charts.work(facts.timeline.spans, names)
-        rows = tuple(
-            (names[f"{s.kind} {s.name}"], f"{s.begin:.1f}", f"{s.end - s.begin:.1f}")
-            for s in facts.timeline.spans
-        )
-        heads = ("work", "begun at second", "seconds")
-        numbers = Table("What was done when", heads, rows)
-        says = "Time without a bar is reading, compiling, choosing and writing."
-        blocks.append(Chart("work", "Where the time went", figure, says, numbers))
+        blocks.append(where_time_went(facts.timeline, facts.trials))
     return Section("search", "Search", tuple(blocks))
 
 
-def _trials(facts: Facts) -> Table:
-    sign = 1 if facts.result["greater_is_better"] else -1
-    scored = [trial for trial in facts.trials if trial.score is not None]
+def over_time(
+    points: Sequence[Point],
+    winner: int,
+    metric: str,
+    greater_is_better: bool,
+    numbers: Table | None,
+    name: str = "winner",
+) -> Chart:
+    """metric: as people write it. winner, name: see `charts.search`."""
+    axis = f"validation {metric}"
+    figure, outside = charts.search(points, winner, axis, greater_is_better, name)
+    says = f"Each mark is a trial at a rung, by its {metric} averaged over folds."
+    if outside:
+        says += f" Far outside the picture: {count(outside, 'rung')}."
+    return Chart("search", "Search over time", figure, says, numbers)
+
+
+def where_time_went(timeline: Timeline, every: Sequence[Trial]) -> Chart:
+    """Which process did what when."""
+    names = _span_names(timeline, every)
+    figure = charts.work(timeline.spans, names)
+    rows = tuple(
+        (names[f"{s.kind} {s.name}"], f"{s.begin:.1f}", f"{s.end - s.begin:.1f}")
+        for s in timeline.spans
+    )
+    heads = ("work", "begun at second", "seconds")
+    numbers = Table("What was done when", heads, rows)
+    says = "Time without a bar is reading, compiling, choosing and writing."
+    return Chart("work", "Where the time went", figure, says, numbers)
+
+
+def trials(every: Sequence[Trial], winner: int | None, greater_is_better: bool) -> Table:
+    """The best of those that have a score, those that were trained to the end first."""
+    sign = 1 if greater_is_better else -1
+    scored = [trial for trial in every if trial.score is not None]
     scored.sort(key=lambda trial: (trial.status != "finished", -trial.share, -(trial.score or 0)))
     rows = tuple(
         (
@@ -63,24 +86,25 @@ def _trials(facts: Facts) -> Table:
         )
         for trial in scored[:TOP]
     )
-    winner = facts.result["winner"]["trial"]
     strong = next((i for i, trial in enumerate(scored[:TOP]) if trial.number == winner), None)
-    caption = f"{'The first' if len(scored) > TOP else 'All'} {len(rows)} trials with a score"
+    caption = (
+        f"{'The first' if len(scored) > TOP else 'All'} {count(len(rows), 'trial')} with a score"
+    )
     heads = ("trial", "source", "status", "trained", "score", "seconds")
     return Table(caption, heads, rows, text=(1, 2), strong=strong)
 
 
-def _span_names(facts: Facts) -> dict[str, str]:
+def _span_names(timeline: Timeline, every: Sequence[Trial]) -> dict[str, str]:
     """What a piece of work was, for people: by "kind name"."""
     found = {}
-    for span in facts.timeline.spans:
+    for span in timeline.spans:
         name = span.name.replace("_", " ")
         if span.kind == "refit":
             name = f"{count(int(span.name), 'network')} on all rows"
         if span.kind == "cohort":
             cohort, rung = span.name.split(".")
-            trials = [t.number for t in facts.trials if t.cohort == int(cohort)]
-            span_ = f"{min(trials)} to {max(trials)}" if len(trials) > 1 else f"{min(trials)}"
-            name = f"trial{'s' if len(trials) > 1 else ''} {span_}, rung {int(rung) + 1}"
+            own = [trial.number for trial in every if trial.cohort == int(cohort)]
+            span_ = f"{min(own)} to {max(own)}" if len(own) > 1 else f"{min(own, default='')}"
+            name = f"trial{'s' if len(own) > 1 else ''} {span_}, rung {int(rung) + 1}"
         found[f"{span.kind} {span.name}"] = name
     return found

@@ -1,8 +1,6 @@
 (async () => {
   const root = document.documentElement;
-  const nodes = [...document.querySelectorAll("[data-figure]")];
-  const text = document.getElementById("figures").textContent;
-
+  const nonce = document.currentScript.nonce;
   // Colours are names, "@ink": what they are depends on light, dark or paper.
   function painted() {
     const style = getComputedStyle(root);
@@ -10,12 +8,13 @@
       Array.isArray(value) ? value.map(paint)
       : typeof value === "string" && value[0] === "@" ? style.getPropertyValue("--" + value.slice(1)).trim()
       : value;
+    const text = document.getElementById("figures").textContent;
     return JSON.parse(text, (key, value) => (/color$/.test(key) ? paint(value) : value));
   }
 
   function draw(width) {
     const figures = painted();
-    for (const node of nodes) {
+    for (const node of document.querySelectorAll("[data-figure]")) {
       const { data, layout } = figures[node.dataset.figure];
       layout.width = width || node.clientWidth;
       layout.font.family = getComputedStyle(document.body).fontFamily;
@@ -32,6 +31,7 @@
     const packed = Uint8Array.from(atob(document.getElementById("plotly").textContent), (c) => c.charCodeAt(0));
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
     const script = document.createElement("script");
+    script.nonce = nonce;
     script.textContent = await new Response(stream).text();
     document.head.append(script);
     draw();
@@ -48,6 +48,7 @@
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
   document.addEventListener("toggle", () => draw(), true);
+  document.addEventListener("redraw", () => draw()); // another page's script changed the figures
 
   const opened = [];
   addEventListener("beforeprint", () => {
