@@ -25,7 +25,7 @@ help:
 	@echo "make demo      fit, show and use a model on a small table"
 	@echo "make test      the tests, a few minutes"
 	@echo "make test-all  the slow ones too"
-	@echo "make browser   what the tests of the report need besides chromium; skipped without both"
+	@echo "make browser   what the tests of pages need besides chromium; skipped without both"
 	@echo "make lint      ruff and pyright"
 	@echo "make fmt       format the code"
 	@echo "make docs      write the pages of the ingredients"

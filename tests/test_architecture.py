@@ -59,6 +59,7 @@ RULES = [
     Rule("search", ABOVE),
     Rule("evidence", ABOVE),
     Rule("report", ABOVE),
+    Rule("dashboard", ABOVE),
     Rule("testing", ABOVE),
     Rule("run", ABOVE),
     Rule("estimator", ABOVE),

@@ -203,6 +203,16 @@ COMMANDS = [
     Bad("no such recipe", lambda p: ["recipe", "defualt"], ("defualt", "default")),
     Bad("diff to nothing", lambda p: ["recipe", "plain", "--diff", "x"], ("'x'", "plain")),
     Bad("no such ingredient", lambda p: ["ingredients", "mixpu"], ("mixpu", "mixup")),
+    Bad(
+        "nothing to watch",
+        lambda p: ["watch", "nowhere", "--wait", "0"],
+        ("nowhere does not exist", "shrinkage fit", "--wait"),
+    ),
+    Bad("no run to watch", lambda p: ["watch", p.folder, "--wait", "0"], ("holds no run",)),
+    Bad(
+        "watch at a port that is none", lambda p: ["watch", p.study, "--port", "70000"], ("--port",)
+    ),
+    Bad("watch in negative time", lambda p: ["watch", p.study, "--wait", "-1"], ("--wait",)),
     Bad("show --top 0", lambda p: ["show", p.study, "--top", "0"], ("--top", "equal to 1")),
 ]
 

@@ -26,6 +26,7 @@ from shrinkage.cli import (  # noqa: E402
     resume,
     show,
     studies,
+    watch,
 )
 from shrinkage.errors import BadInput, Interrupted, NoEffectWarning  # noqa: E402
 
@@ -44,6 +45,7 @@ for command in (
     predict.predict,
     show.show,
     ablate.ablate,
+    watch.watch,
     report.report,
     studies.studies,
     recipe.recipe,
