@@ -267,6 +267,7 @@ def ablate(
     seeds: int = 10,
     budget: str | float = "5m",
     margin: float | None = None,
+    data_worth: bool = False,
     metric: Function | None = None,
     workers: int | None = None,
     started: float | None = None,
@@ -276,6 +277,7 @@ def ablate(
 
     seeds: trainings of every arm, fewer where the budget ends. budget: seconds or "5m".
     margin: a difference that does not matter, in the metric's unit; None: see `evidence.ablate`.
+    data_worth: also how many times the rows the winner is worth, see `evidence.data_worth`.
     metric: the function that the study is judged by, where `fit` was given one.
     Raises BadInput where the folder holds no finished study, or there is no time for two seeds.
     """
@@ -285,7 +287,8 @@ def ablate(
             "than 0 for the margin"
         )
     given = Path(folder), opened(folder).result, metric
-    asked = ablation.Asked(seeds, seconds(budget), margin, workers, started or time.time())
+    begun = started or time.time()
+    asked = ablation.Asked(seeds, seconds(budget), margin, workers, begun, data_worth)
     found = ablation.ablated(*given, asked, watch)
     write.try_to(Path(folder))
     return found

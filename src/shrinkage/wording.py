@@ -36,3 +36,10 @@ def count(number: int, thing: str) -> str:
 def listed(parts: Sequence[str]) -> str:
     """One, two and three."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def times(factor: float) -> str:
+    """A factor: two digits that matter."""
+    if 0.95 <= factor < 9.95:
+        return f"{factor:.1f}"
+    return f"{factor:.2g}" if factor < 1 else f"{factor:,.0f}"

@@ -50,6 +50,18 @@ def test_the_command_prints_json(finished: Path, command: Callable[..., Done]) -
     assert told["seeds"] == 2
 
 
+def test_worth_in_rows_on_too_few_rows(finished: Path, command: Callable[..., Done]) -> None:
+    """The ablation is there all the same; its report says what is missing."""
+    asked = ("ablate", finished, "--seeds", 2, "--budget", "60s", "--workers", 0)
+    done = command(*asked, "--data-worth")
+    assert (done.code, done.err) == (0, "")
+    said = "What the recipe is worth in rows is not known: 64 training rows a fold are too few"
+    assert said in done.out
+    assert said in (finished / "ablation.md").read_text()
+    assert said in (finished / "report.md").read_text()
+    assert "verdict" in done.out
+
+
 BAD = [
     (("--seeds", "1"), "seeds"),
     (("--margin", "-1"), "margin"),

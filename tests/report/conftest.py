@@ -68,6 +68,37 @@ ABLATION: dict[str, Any] = {
 }
 
 
+def learned(*scores: float) -> dict[str, Any]:
+    """What an ablation says of one learning curve at three sizes."""
+    shares = [1.0, 0.7, 0.5, 0.35, 0.25]
+    fitted = [scores[0] - 0.03 * i for i in range(5)]
+    return {
+        "scores": list(scores),
+        "intervals": [[score - 0.01, score + 0.01] for score in scores],
+        "shares": shares,
+        "fitted": fitted,
+        "bands": [[score - 0.008, score + 0.008] for score in fitted],
+        "limit": 0.97,
+        "power": 0.5,
+    }
+
+
+ABLATION["worth"] = {
+    "times": 1.8,
+    "beyond": None,
+    "interval": [1.3, None],
+    "seen": [0.25, 4.0],
+    "seeds": 6,
+    "shares": [1.0, 0.5, 0.25],
+    "rows": [64, 32, 16],
+    "ingredients": {
+        "dropout": {"times": 1.4, "beyond": None, "interval": [1.1, 1.9], "seen": [1.0, 4.0]}
+    },
+    "plain_needs": {"times": 2.2, "beyond": None, "interval": [1.4, None], "seen": [1.0, 8.0]},
+    "curves": {"winner": learned(0.91, 0.87, 0.81), "plain": learned(0.87, 0.82, 0.74)},
+}
+
+
 @pytest.fixture(scope="session")
 def ablated(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study with an ablation, and its report."""

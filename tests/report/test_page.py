@@ -192,6 +192,26 @@ def test_an_ablation_is_shown(ablated: Path) -> None:
     assert "diverged" in page
 
 
+def test_worth_in_rows_is_shown(ablated: Path) -> None:
+    """The sentence, both curves, and the dotted line from one to the other where they are equal."""
+    page = Reader((ablated / "report.html").read_text()).words
+    assert "The recipe is worth 1.8 times the rows (95 % interval 1.3 to more than 4.0)" in page
+    assert "dropout 1.4 (1.1 to 1.9)" in page
+    (chart,) = (b for b in blocks(sections.page(facts.read(ablated))) if named(b) == "rows")
+    points = {t["name"]: t for t in chart.figure["data"] if t["mode"] == "markers"}
+    told = ABLATION["worth"]["curves"]
+    assert {n: t["y"] for n, t in points.items()} == {
+        "plain network": told["plain"]["scores"],
+        "winner": told["winner"]["scores"],
+    }
+    assert all(t["x"] == [64, 32, 16] for t in points.values())
+    (dotted,) = (t for t in chart.figure["data"] if t.get("line", {}).get("dash") == "dot")
+    assert dotted["x"] == pytest.approx([64 / 1.8, 64])
+    assert dotted["y"] == [0.87, 0.87]
+    assert chart.figure["layout"]["xaxis"]["type"] == "log"
+    assert ("32", "0.8200", "0.8100 to 0.8300", "0.8700", "0.8600 to 0.8800") in chart.numbers.rows
+
+
 def named(block: object) -> str:
     return getattr(block, "name", "")
 

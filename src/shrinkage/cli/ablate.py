@@ -18,6 +18,10 @@ def ablate(
             min=0.0,
         ),
     ] = None,
+    data_worth: Annotated[
+        bool,
+        typer.Option("--data-worth", help="Also how many times the rows the recipe is worth."),
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(help="Processes; default: one a core. 0: none but this one.")
     ] = None,
@@ -35,8 +39,9 @@ def ablate(
         from shrinkage.cli import live, terminal
 
         asked = {"seeds": seeds, "budget": budget, "margin": margin, "workers": workers}
+        asked |= {"data_worth": data_worth, "started": main.STARTED}
         with live.shown(as_json) as watch:
-            result = program.ablate(folder, **asked, started=main.STARTED, watch=watch)
+            result = program.ablate(folder, **asked, watch=watch)
     if as_json:
         terminal.print_json(result)
     else:

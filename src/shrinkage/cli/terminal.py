@@ -156,7 +156,7 @@ def print_ablation(result: dict[str, Any], folder: str) -> None:
 
 def print_effects(result: dict[str, Any], folder: str) -> None:
     """What each ingredient bought, what may be concluded, and what these numbers are of."""
-    from shrinkage.evidence import words
+    from shrinkage.evidence import words, worth_words
 
     style = {"helps": "bold green", "hurts": "bold red"}
     found = plain_table("ingredient", "setting")
@@ -170,7 +170,8 @@ def print_effects(result: dict[str, Any], folder: str) -> None:
     console.print()
     console.print(found)
     console.print()
-    for line in (*words.conclusions(result, folder), words.provenance(result)):
+    said = *words.conclusions(result, folder), *worth_words.sentences(result)
+    for line in (*said, words.provenance(result)):
         console.print(line, markup=False, soft_wrap=True)
 
 

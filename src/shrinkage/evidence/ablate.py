@@ -21,12 +21,11 @@ from typing import Any
 import numpy as np
 
 from shrinkage import scores
-from shrinkage.engine import scoring
 from shrinkage.errors import BadInput
 from shrinkage.evidence import arms, stats
 from shrinkage.evidence.arms import Arm, Switch
 from shrinkage.evidence.design import Design, designed
-from shrinkage.evidence.rounds import Rounds, Wanted
+from shrinkage.evidence.rounds import Rounds, Wanted, read
 from shrinkage.evidence.studied import Studied
 from shrinkage.randomness import derive
 from shrinkage.recipe import Recipe
@@ -65,13 +64,8 @@ class Ablation:
 
     def read(self, arm: Arm, seeds: Sequence[int]) -> None:
         """Take up an arm's scores, and pick its rates."""
-        folder = self.design.problem.folder
-        table = np.array(
-            [[np.load(scoring.path_of(folder, r, s)) for s in seeds] for r in arm.recipes]
-        )
-        picks = stats.tuned(table[..., 0])
-        chosen = stats.at_rates(table, picks)
-        self.values[arm.name] = stats.pseudo_values(chosen.mean(1))
+        paths = [[self.rounds.path_of(Wanted(r, s)) for s in seeds] for r in arm.recipes]
+        self.values[arm.name], picks = read(paths)
         rates = [recipe.get("optimizer").lr for recipe in arm.recipes]
         self.picked[arm.name] = {r: int((picks == i).sum()) for i, r in enumerate(rates)}
 
@@ -92,7 +86,7 @@ class Ablation:
     def train(self, asked: Sequence[Arm], phase: str) -> bool:
         """Whether there was time for all of these arms at two seeds or more; they are read then."""
         wanted: list[list[Wanted]] = [
-            [(recipe, seed) for arm in asked for recipe in arm.recipes] for seed in self.seeds
+            [Wanted(recipe, seed) for arm in asked for recipe in arm.recipes] for seed in self.seeds
         ]
         whole = self.rounds.run(wanted, phase)
         if whole < FEWEST_SEEDS:
@@ -103,17 +97,24 @@ class Ablation:
 
 
 def ablate(
-    study: Studied, rounds_of: Callable[[Design], Rounds], seeds: int, margin: float | None
+    study: Studied,
+    rounds_of: Callable[[Design], Rounds],
+    seeds: int,
+    margin: float | None,
+    further: Callable[[Ablation, dict[str, Any]], dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """What was found, as ablation.json holds it.
 
     rounds_of: a design to what trains on it. seeds: at most so many, fewer where time ends.
     margin: a difference that does not matter; None: `MARGIN`.
+    further: what else is asked of the arms, before the rest takes the time that is left.
     Raises BadInput where there is nothing to take out, or no time for two seeds.
     """
     found = left_out(study, rounds_of, seeds)
     result = first_table(found, margin)
     given = result["margin"]
+    if further is not None:
+        result |= further(found, result)
     result["alone"] = _alone(found, given)
     result["pairs"] = _pairs(found, result["ingredients"])
     result["path"] = _path(found)
@@ -146,8 +147,8 @@ def left_out(
     )
     wanted: list[list[Wanted]] = []
     for seed, its in zip(own, other, strict=True):
-        same = [(recipe, seed) for arm in (whole, *removed) for recipe in arm.recipes]
-        wanted.append([*same, *((recipe, its) for recipe in whole.recipes)])
+        same = [Wanted(recipe, seed) for arm in (whole, *removed) for recipe in arm.recipes]
+        wanted.append([*same, *(Wanted(recipe, its) for recipe in whole.recipes)])
     done = rounds.run(wanted, "seed")
     if done < FEWEST_SEEDS:
         raise BadInput(

@@ -10,8 +10,8 @@ from typing import Any
 from shrinkage import kernels, scores
 from shrinkage.engine import local
 from shrinkage.errors import Interrupted
-from shrinkage.evidence import words
-from shrinkage.evidence.ablate import ablate
+from shrinkage.evidence import data_worth, words
+from shrinkage.evidence.ablate import Ablation, ablate
 from shrinkage.evidence.design import Design
 from shrinkage.evidence.rounds import Rounds
 from shrinkage.evidence.studied import Studied, studied
@@ -27,13 +27,22 @@ NAME = "ablation.json"
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person asks of an ablation; started: time.time() at which the budget began."""
+    """What a person asks of an ablation; started: time.time() at which the budget began.
+
+    data_worth: also what the recipe is worth in rows.
+    """
 
     seeds: int
     budget_s: float
     margin: float | None
     workers: int | None
     started: float
+    data_worth: bool = False
+
+
+FIRST_SHARE = 0.6
+"""Of the budget, for what each ingredient bought where worth in rows is asked for, too: that comes
+next, and the rest of the ablation gets what is left."""
 
 
 def ablated(
@@ -50,11 +59,17 @@ def ablated(
     made: list[Rounds] = []
 
     def rounds_of(design: Design) -> Rounds:
-        made.append(Rounds(design, pool, max(1, workers), clock, watch))
+        share = FIRST_SHARE if asked.data_worth else 1.0
+        made.append(Rounds(design, pool, max(1, workers), clock, watch, share))
         return made[0]
 
+    def further(known: Ablation, told: dict[str, Any]) -> dict[str, Any]:
+        known.rounds.share = 1.0
+        return {"worth": data_worth.worth(known, told)}
+
     try:
-        found = ablate(study, rounds_of, asked.seeds, asked.margin)
+        given = study, rounds_of, asked.seeds, asked.margin
+        found = ablate(*given, further if asked.data_worth else None)
     except KeyboardInterrupt:
         raise Interrupted(
             f"interrupted; what was trained is kept: `shrinkage ablate {root}` goes on from there"

@@ -7,14 +7,20 @@ round that would not end in time is not begun. A run that is killed goes on from
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from shrinkage import scores
 from shrinkage.engine import scoring
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput
+from shrinkage.evidence import stats
 from shrinkage.evidence.design import Design
 from shrinkage.recipe import Recipe
 from shrinkage.search import cost, memory
@@ -23,8 +29,16 @@ from shrinkage.search.events import Progress, Watch, nobody
 
 log = logging.getLogger("shrinkage")
 
-Wanted = tuple[Recipe, int]
-"""A recipe and the seed it is trained with."""
+
+class Wanted(NamedTuple):
+    """A recipe and the seed it is trained with; on which rows, where not on those of the rounds."""
+
+    recipe: Recipe
+    seed: int
+    design: Design | None = None
+
+
+Task = tuple[Design, scoring.Scoring]
 
 _TICK_S = 0.25
 _GRACE_S = 2.0
@@ -33,8 +47,9 @@ _GRACE_S = 2.0
 
 @dataclass
 class Rounds:
-    """slots: processes at work. most: recipes a cohort, where memory has set a limit.
+    """slots: processes at work. share: of the clock's budget that these rounds may use up to now.
 
+    most: recipes a cohort, where memory has set a limit.
     networks: trained by this run. spent, jobs: seconds and number of tasks that it has finished.
     """
 
@@ -43,22 +58,35 @@ class Rounds:
     slots: int
     clock: Clock
     watch: Watch = nobody
+    share: float = 1.0
     most: int | None = None
     networks: int = 0
     spent: float = 0.0
     jobs: int = 0
-    running: dict[Future, scoring.Scoring] = field(default_factory=dict)
+    running: dict[Future, Task] = field(default_factory=dict)
     phase: str = ""
+
+    @property
+    def deadline(self) -> float:
+        """When training must halt, in seconds of time.time()."""
+        return self.clock.deadline - (1 - self.share) * self.clock.budget_s
+
+    @property
+    def left(self) -> float:
+        return self.deadline - time.time()
 
     @property
     def kept(self) -> int:
         """Networks whose scores are kept, of this run and of earlier ones."""
-        return len(list(self.design.problem.folder.glob("*.npy"))) * self.design.problem.folds
+        return len(list(self.design.problem.folder.rglob("*.npy"))) * self.design.problem.folds
+
+    def path_of(self, wanted: Wanted) -> Path:
+        """Where its scores lie."""
+        design = wanted.design or self.design
+        return scoring.path_of(design.problem.folder, wanted.recipe, wanted.seed)
 
     def missing(self, wanted: Sequence[Wanted]) -> list[Wanted]:
-        folder = self.design.problem.folder
-        unique = dict.fromkeys(wanted)
-        return [each for each in unique if not scoring.path_of(folder, *each).is_file()]
+        return [each for each in dict.fromkeys(wanted) if not self.path_of(each).is_file()]
 
     def run(self, rounds: Sequence[Sequence[Wanted]], phase: str) -> int:
         """Train what is missing, round by round; returns how many rounds from the first are whole.
@@ -66,60 +94,75 @@ class Rounds:
         Raises BadInput where memory does not hold the networks of one recipe.
         """
         for number, wanted in enumerate(rounds):
-            waiting = list(self._tasks(self.missing(wanted)))
-            self._show(f"{phase} {number + 1}/{len(rounds)}")
-            if waiting and not self._fits(len(waiting)):
+            if not self._begin(wanted, f"{phase} {number + 1}/{len(rounds)}"):
                 break
-            while waiting and self.clock.left > 0:
-                while waiting and len(self.running) < self.slots:
-                    self._submit(waiting.pop(0))
-                self._collect()
-        while self.running and self.clock.left > -_GRACE_S:
-            self._collect()
+        self._end()
         whole = [not self.missing(wanted) for wanted in rounds]
         return whole.index(False) if False in whole else len(whole)
 
-    def _tasks(self, wanted: Sequence[Wanted]) -> Iterator[scoring.Scoring]:
-        """Cohorts of one seed and signature, the costliest first, so that processes end together.
+    def one(self, wanted: Sequence[Wanted], phase: str) -> bool:
+        """One round; whether it is whole."""
+        self._begin(wanted, phase)
+        self._end()
+        return not self.missing(wanted)
+
+    def _begin(self, wanted: Sequence[Wanted], phase: str) -> bool:
+        """Submit all of a round that is missing; False where it would not end in time."""
+        waiting = list(self._tasks(self.missing(wanted)))
+        self._show(phase)
+        if waiting and not self._fits(len(waiting)):
+            return False
+        while waiting and self.left > 0:
+            while waiting and len(self.running) < self.slots:
+                self._submit(waiting.pop(0))
+            self._collect()
+        return True
+
+    def _end(self) -> None:
+        while self.running and self.left > -_GRACE_S:
+            self._collect()
+
+    def _tasks(self, wanted: Sequence[Wanted]) -> Iterator[Task]:
+        """Cohorts of one seed, signature and choice of rows; the costliest first, so that
+        processes end together.
 
         Members with one seed draw their numbers once for all.
         """
-        groups: dict[tuple[int, str], list[Recipe]] = {}
-        for recipe, seed in wanted:
-            groups.setdefault((seed, recipe.signature), []).append(recipe)
-        problem = self.design.problem
-        tasks = []
-        for (seed, _), recipes in groups.items():
+        groups: dict[tuple[Design, int, str], list[Recipe]] = {}
+        for recipe, seed, design in wanted:
+            groups.setdefault((design or self.design, seed, recipe.signature), []).append(recipe)
+        tasks: list[tuple[float, Task]] = []
+        for (design, seed, _), recipes in groups.items():
+            problem = design.problem
             each = cost.held(recipes[0], problem.shape)
             members = memory.room(problem.device, each) or 2 * MEMBERS_A_COHORT
             size = max(1, min(members // problem.folds, self.most or len(recipes)))
-            parts, groups_ = self.design.parts, self.design.groups
+            given = design.parts, design.groups, self.deadline
             for first in range(0, len(recipes), size):
                 some = tuple(recipes[first : first + size])
-                tasks.append(
-                    scoring.Scoring(problem, some, seed, parts, groups_, self.clock.deadline)
-                )
-        yield from sorted(tasks, key=self._cost, reverse=True)
-
-    def _cost(self, task: scoring.Scoring) -> float:
-        return sum(cost.whole(recipe, task.problem.shape) for recipe in task.recipes)
+                work = sum(cost.whole(recipe, problem.shape) for recipe in some)
+                task = design, scoring.Scoring(problem, some, seed, *given)
+                tasks.append((work * len(design.trained[0]), task))
+        yield from (task for _, task in sorted(tasks, key=lambda each: each[0], reverse=True))
 
     def _fits(self, jobs: int) -> bool:
         """Whether a round of so many tasks should end in time; the first is begun anyway."""
         each = self.spent / self.jobs if self.jobs else 0.0
         rounds = -(-jobs // self.slots)
-        return self.clock.left > rounds * each
+        return self.left > rounds * each
 
-    def _submit(self, task: scoring.Scoring) -> None:
-        for recipe in task.recipes:
-            self.design.prepare(scaling_of(recipe))
-        self.running[self.pool.submit(scoring.run, task)] = task
+    def _submit(self, task: Task) -> None:
+        design, work = task
+        for recipe in work.recipes:
+            design.prepare(scaling_of(recipe))
+        self.running[self.pool.submit(scoring.run, work)] = task
 
     def _collect(self) -> None:
         done, _ = wait(self.running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
         self._show()
         for future in done:
             task = self.running.pop(future)
+            work = task[1]
             try:
                 seconds = future.result()
             except Exception as error:
@@ -130,12 +173,13 @@ class Rounds:
             if seconds is not None:
                 self.jobs += 1
                 self.spent += seconds
-                self.networks += len(task.recipes) * task.problem.folds
+                self.networks += len(work.recipes) * work.problem.folds
 
-    def _halve(self, task: scoring.Scoring, error: BaseException) -> None:
+    def _halve(self, task: Task, error: BaseException) -> None:
         """Memory did not hold them at once: two halves follow, and no larger cohort."""
         memory.let_go(error)
-        count = len(task.recipes)
+        design, work = task
+        count = len(work.recipes)
         if count == 1:
             raise BadInput(
                 "no memory for the networks of one recipe, or their process was killed: close "
@@ -143,12 +187,12 @@ class Rounds:
             ) from None
         log.warning("no memory for %d recipes at once: %s", count, error)
         self.most = count // 2
-        for some in (task.recipes[: count // 2], task.recipes[count // 2 :]):
-            self._submit(scoring.Scoring(**{**vars(task), "recipes": some}))
+        for some in (work.recipes[: count // 2], work.recipes[count // 2 :]):
+            self._submit((design, replace(work, recipes=some)))
 
     def _show(self, phase: str | None = None) -> None:
         self.phase = phase or self.phase
-        alive = sum(len(task.recipes) * task.problem.folds for task in self.running.values())
+        alive = sum(len(work.recipes) * work.problem.folds for _, work in self.running.values())
         self.watch(
             Progress(
                 self.phase,
@@ -158,3 +202,13 @@ class Rounds:
                 budget_s=self.clock.budget_s,
             )
         )
+
+
+def read(paths: Sequence[Sequence[Path]]) -> tuple[np.ndarray, np.ndarray]:
+    """An arm's scores from its files, one a recipe and seed: pseudo-values [S, J], picks [S, P].
+
+    Which of its recipes counts is chosen by cross-fitting (`stats.tuned`).
+    """
+    table = np.array([[np.load(path) for path in row] for row in paths])
+    picks = stats.tuned(table[..., 0])
+    return stats.pseudo_values(stats.at_rates(table, picks).mean(1)), picks

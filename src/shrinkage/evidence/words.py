@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shrinkage import scores
+from shrinkage.evidence import worth_words
 from shrinkage.wording import count, ends, listed, signed
 
 
@@ -124,6 +125,7 @@ def markdown(result: dict[str, Any], folder: str) -> str:
     lines = ["# What each ingredient bought", ""]
     lines += [*_markdown_table(heads(result), table(result)), ""]
     lines += [f"- {line}" for line in conclusions(result, folder)]
+    lines += worth_words.markdown(result)
     if result["alone"]:
         rows = [
             _row(name, "", told)[:1] + _row(name, "", told)[2:]

@@ -168,7 +168,7 @@ def search(
     its = [point for point in done if point.trial == winner]
     if its:
         data.append(_marks(f"{name}, trial {winner}", its, "winner", "star", 14))
-    layout = legend(_plain("seconds since the start", axis))
+    layout = legend(axes("seconds since the start", axis))
     low, high = near([point.score for point in done or points], [p.score for p in points])
     layout["yaxis"]["range"] = [low, high]
     outside = sum(not low <= point.score <= high for point in points)
@@ -265,7 +265,7 @@ def reliability(bins: Sequence[Mapping[str, float]], of: str) -> Figure:
     )
     low = min(min(each["low"], each["confidence"]) for each in bins)
     low = 0.0 if low < 0.25 else max(0.0, low - 0.05)
-    layout = _plain(f"probability of {escape(of)}", "share that occurred")
+    layout = axes(f"probability of {escape(of)}", "share that occurred")
     for name in ("xaxis", "yaxis"):
         layout[name] |= {"range": [low - 0.02, 1.02], "zeroline": False}
     ends = {"x0": low, "y0": low, "x1": 1, "y1": 1}
@@ -289,7 +289,7 @@ def residuals(errors: Errors, target: str) -> Figure:
         "marker": {"size": 5, "color": "@winner", "opacity": 0.45},
         "hoverinfo": "x+y",
     }
-    layout = _plain(f"predicted {escape(target)}", "actual less predicted")
+    layout = axes(f"predicted {escape(target)}", "actual less predicted")
     layout["shapes"] = [
         {
             **{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0},
@@ -328,7 +328,7 @@ def _band(low: float, high: float) -> Figure:
 
 def named(names: Sequence[str], axis: str) -> Figure:
     """A layout with one line a name, the first on top."""
-    layout = _plain(axis, "")
+    layout = axes(axis, "")
     layout["height"] = 64 + (ROW if len(names) < 7 else NARROW) * len(names)
     layout["yaxis"] |= {
         "tickvals": list(range(len(names))),
@@ -339,7 +339,9 @@ def named(names: Sequence[str], axis: str) -> Figure:
     return layout
 
 
-def _plain(across: str, up: str) -> Figure:
+def axes(across: str, up: str) -> Figure:
+    """A layout with these titles."""
+
     def axis(title: str) -> Figure:
         found: Figure = {
             "gridcolor": "@line",

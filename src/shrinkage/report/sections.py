@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from shrinkage.report import answer, bought, commands, groups, judged, noticed, searched
+from shrinkage.report import answer, bought, commands, groups, judged, noticed, rows, searched
 from shrinkage.report.facts import Facts
 from shrinkage.report.page import Block, Code, Commands, Notes, Page, Section, Table, Text
 from shrinkage.report.words import ensemble_line, unit
@@ -18,6 +18,7 @@ def page(facts: Facts) -> Page:
     made = (
         _recipe(facts),
         bought.section(facts),
+        rows.section(facts),
         searched.section(facts),
         judged.probabilities(facts),
         judged.errors(facts),

@@ -1,0 +1,132 @@
+"""What a recipe is worth in rows, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from shrinkage import scores
+from shrinkage.wording import ends, listed, number, times
+
+
+def sentences(result: Mapping[str, Any]) -> list[str]:
+    """What may be said; one sentence that says why where nothing may. Empty if nobody asked."""
+    told = result.get("worth")
+    if told is None:
+        return []
+    if "missing" in told:
+        return [f"What the recipe is worth in rows is not known: {told['missing']}"]
+    return [whole(told), *_parts(told)]
+
+
+def whole(told: Mapping[str, Any]) -> str:
+    """What the recipe is worth."""
+    (low, high), (least, most), value = told["interval"], told["seen"], told["times"]
+    rows, fewest = told["rows"][0], told["rows"][-1]
+    span = f"95 % interval {interval(told)}"
+    with_fewest = f"with {fewest:,}, the fewest that were tried"
+    if low is not None and low > 1:
+        if value is not None:
+            return (
+                f"The recipe is worth {times(value)} times the rows ({span}): with about "
+                f"{rows / value:,.0f} it is as good as the plain network with {rows:,}."
+            )
+        return (
+            f"The recipe is worth more than {times(most)} times the rows ({span}): {with_fewest}, "
+            f"its scores are not below those of the plain network with {rows:,}."
+        )
+    if high is not None and high < 1:
+        if value is not None:
+            return (
+                f"The recipe is worth fewer rows than there are, {times(value)} times ({span}): "
+                f"with about {rows * value:,.0f} the plain network is as good as it with {rows:,}."
+            )
+        return (
+            f"The recipe is worth less than {times(least)} times the rows ({span}): {with_fewest}, "
+            f"the plain network's scores are not below its own with {rows:,}."
+        )
+    return f"No evidence that the recipe is worth more rows: {size(told)} times ({span})."
+
+
+def size(told: Mapping[str, Any]) -> str:
+    """How many times the rows, or beyond what was tried."""
+    least, most = told["seen"]
+    if told["times"] is not None:
+        return times(told["times"])
+    return f"more than {times(most)}" if told["beyond"] == "most" else f"less than {times(least)}"
+
+
+def interval(told: Mapping[str, Any]) -> str:
+    """Its 95 % interval; ends that are open say so."""
+    (low, high), (least, most) = told["interval"], told["seen"]
+    begin = f"less than {times(least)}" if low is None else times(low)
+    end = f"more than {times(most)}" if high is None else times(high)
+    return f"{begin} to {end}"
+
+
+def _parts(told: Mapping[str, Any]) -> list[str]:
+    """Of each ingredient that helps."""
+    each = [f"{name} {size(its)} ({interval(its)})" for name, its in told["ingredients"].items()]
+    if not each:
+        return []
+    return [f"Beside the recipe without it, in times the rows, is worth: {', '.join(each)}."]
+
+
+def ahead(told: Mapping[str, Any]) -> list[str]:
+    """What the plain network would need, by its curve; only where the recipe is worth more."""
+    its = told["plain_needs"]
+    if its is None:
+        return []
+    span = f"95 % interval {interval(its)}"
+    need = size(its)
+    return [
+        f"If its curve goes on as it does, the plain network would need {need} times the rows to "
+        f"be as good as the recipe with {told['rows'][0]:,} ({span}): a guess beyond what was "
+        "trained."
+    ]
+
+
+HEADS = ("rows", "plain network", "95 % interval", "winner", "95 % interval")
+
+
+def rows(told: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Scores at each size, most rows first, under `HEADS`."""
+    both = [told["curves"][name] for name in ("plain", "winner")]
+    return [
+        (
+            f"{count:,}",
+            *(
+                cell
+                for its in both
+                for cell in (number(its["scores"][i]), ends(*its["intervals"][i]))
+            ),
+        )
+        for i, count in enumerate(told["rows"])
+    ]
+
+
+def caption(result: Mapping[str, Any]) -> str:
+    """What the table of `rows` holds."""
+    metric = scores.pretty_name(result["metric"])
+    return (
+        f"{metric[0].upper()}{metric[1:]} by training rows, over {result['worth']['seeds']} seeds"
+    )
+
+
+def markdown(result: Mapping[str, Any]) -> list[str]:
+    """The section of ablation.md."""
+    told = result.get("worth")
+    if told is None:
+        return []
+    lines = ["", "## Worth in rows", "", *(f"- {line}" for line in sentences(result))]
+    if "missing" in told:
+        return lines
+    lines += [f"- {line}" for line in ahead(told)]
+    table = [HEADS, ("---",) * len(HEADS), *rows(told)]
+    lines += ["", f"{caption(result)}:", "", *(f"| {' | '.join(cells)} |" for cells in table)]
+    both = ("plain network", "plain"), ("winner", "winner")
+    powers = [
+        f"{name} {number(told['curves'][its]['limit'])}, {told['curves'][its]['power']:.2f}"
+        for name, its in both
+    ]
+    return [*lines, "", f"Limit and power of the curves: {listed(powers)}."]
