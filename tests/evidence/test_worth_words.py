@@ -28,14 +28,16 @@ SAID = [
     (told(12.3, 4.2, None), "worth 12 times the rows (95 % interval 4.2 to more than 16)"),
     (told(None, 5.0, None, "most"), "worth more than 16 times the rows (95 % interval 5.0 to more "
      "than 16): with 40, the fewest that were tried, its scores are not below"),
+    (told(None, 16.0, None, "most"), "worth more than 16 times the rows (95 % interval more than "
+     "16): with 40"),
     (told(0.61, 0.4, 0.8), "worth fewer rows than there are, 0.61 times (95 % interval 0.4 to "
      "0.8): with about 390 the plain network is as good as it with 640."),
-    (told(None, None, 0.5, "least"), "worth less than 0.062 times the rows (95 % interval less "
-     "than 0.062 to 0.5)"),
+    (told(None, None, 0.5, "least"), "worth less than 0.0625 times the rows (95 % interval less "
+     "than 0.0625 to 0.5)"),
     (told(1.4, 0.9, 2.1), "No evidence that the recipe is worth more rows: 1.4 times (95 % "
      "interval 0.9 to 2.1)."),
     (told(1.4, None, None), "No evidence that the recipe is worth more rows: 1.4 times (95 % "
-     "interval less than 0.062 to more than 16)."),
+     "interval less than 0.0625 to more than 16)."),
     (told(None, 0.9, None, "most"), "No evidence that the recipe is worth more rows: more than 16"),
 ]  # fmt: skip
 
@@ -50,7 +52,10 @@ def test_ingredients_and_what_the_plain_network_needs() -> None:
     its["ingredients"] = {"dropout": told(1.62, 1.2, 2.2), "mlp": told(None, 3, None, "most")}
     its["plain_needs"] = {**told(2.6, 1.4, None), "seen": [1.0, 8.0]}
     lines = worth_words.sentences({"worth": its})
-    assert "dropout 1.6 (1.2 to 2.2), mlp more than 16 (3.0 to more than 16)." in lines[1]
+    assert lines[1] == (
+        "Beside the recipe without it, dropout is worth 1.6 times the rows (95 % interval 1.2 to "
+        "2.2) and mlp is worth more than 16 times the rows (95 % interval 3.0 to more than 16)."
+    )
     (ahead,) = worth_words.ahead(its)
     assert "2.6 times the rows to be as good as the recipe with 640" in ahead
     assert "1.4 to more than 8" in ahead

@@ -195,9 +195,9 @@ def test_an_ablation_is_shown(ablated: Path) -> None:
 def test_worth_in_rows_is_shown(ablated: Path) -> None:
     """The sentence, both curves, and the dotted line from one to the other where they are equal."""
     page = Reader((ablated / "report.html").read_text()).words
-    assert "The recipe is worth 1.8 times the rows (95 % interval 1.3 to more than 4.0)" in page
-    assert "dropout 1.4 (1.1 to 1.9)" in page
-    (chart,) = (b for b in blocks(sections.page(facts.read(ablated))) if named(b) == "rows")
+    assert "The recipe is worth 1.8 times the rows (95 % interval 1.3 to more than 4)" in page
+    assert "dropout is worth 1.4 times the rows (95 % interval 1.1 to 1.9)." in page
+    (chart,) = (b for b in blocks(sections.page(facts.read(ablated))) if named(b) == "curves")
     points = {t["name"]: t for t in chart.figure["data"] if t["mode"] == "markers"}
     told = ABLATION["worth"]["curves"]
     assert {n: t["y"] for n, t in points.items()} == {

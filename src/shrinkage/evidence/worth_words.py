@@ -21,7 +21,7 @@ def sentences(result: Mapping[str, Any]) -> list[str]:
 
 def whole(told: Mapping[str, Any]) -> str:
     """What the recipe is worth."""
-    (low, high), (least, most), value = told["interval"], told["seen"], told["times"]
+    (low, high), value = told["interval"], told["times"]
     rows, fewest = told["rows"][0], told["rows"][-1]
     span = f"95 % interval {interval(told)}"
     with_fewest = f"with {fewest:,}, the fewest that were tried"
@@ -32,7 +32,7 @@ def whole(told: Mapping[str, Any]) -> str:
                 f"{rows / value:,.0f} it is as good as the plain network with {rows:,}."
             )
         return (
-            f"The recipe is worth more than {times(most)} times the rows ({span}): {with_fewest}, "
+            f"The recipe is worth {size(told)} times the rows ({span}): {with_fewest}, "
             f"its scores are not below those of the plain network with {rows:,}."
         )
     if high is not None and high < 1:
@@ -42,7 +42,7 @@ def whole(told: Mapping[str, Any]) -> str:
                 f"with about {rows * value:,.0f} the plain network is as good as it with {rows:,}."
             )
         return (
-            f"The recipe is worth less than {times(least)} times the rows ({span}): {with_fewest}, "
+            f"The recipe is worth {size(told)} times the rows ({span}): {with_fewest}, "
             f"the plain network's scores are not below its own with {rows:,}."
         )
     return f"No evidence that the recipe is worth more rows: {size(told)} times ({span})."
@@ -50,26 +50,34 @@ def whole(told: Mapping[str, Any]) -> str:
 
 def size(told: Mapping[str, Any]) -> str:
     """How many times the rows, or beyond what was tried."""
-    least, most = told["seen"]
     if told["times"] is not None:
         return times(told["times"])
-    return f"more than {times(most)}" if told["beyond"] == "most" else f"less than {times(least)}"
+    return _beyond(told, told["beyond"] == "most")
 
 
 def interval(told: Mapping[str, Any]) -> str:
     """Its 95 % interval; ends that are open say so."""
     (low, high), (least, most) = told["interval"], told["seen"]
-    begin = f"less than {times(least)}" if low is None else times(low)
-    end = f"more than {times(most)}" if high is None else times(high)
-    return f"{begin} to {end}"
+    if low is not None and low >= most:
+        return _beyond(told, True)
+    if high is not None and high <= least:
+        return _beyond(told, False)
+    begin = _beyond(told, False) if low is None else times(low)
+    return f"{begin} to {_beyond(told, True) if high is None else times(high)}"
+
+
+def _beyond(told: Mapping[str, Any], above: bool) -> str:
+    least, most = told["seen"]
+    return f"more than {most:g}" if above else f"less than {least:.3g}"
 
 
 def _parts(told: Mapping[str, Any]) -> list[str]:
     """Of each ingredient that helps."""
-    each = [f"{name} {size(its)} ({interval(its)})" for name, its in told["ingredients"].items()]
-    if not each:
-        return []
-    return [f"Beside the recipe without it, in times the rows, is worth: {', '.join(each)}."]
+    each = [
+        f"{name} is worth {size(its)} times the rows (95 % interval {interval(its)})"
+        for name, its in told["ingredients"].items()
+    ]
+    return [f"Beside the recipe without it, {listed(each)}."] if each else []
 
 
 def ahead(told: Mapping[str, Any]) -> list[str]:

@@ -37,7 +37,7 @@ def section(facts: Facts) -> Section | None:
         if told["times"] is not None:
             says += " The dotted line leads from one to the other where they are as good."
         figure = curves(told, escape(metric))
-        blocks.append(Chart("rows", f"{metric} by training rows", figure, says, numbers))
+        blocks.append(Chart("curves", "Learning curves", figure, says, numbers))
         blocks += [Text(line) for line in worth_words.ahead(told)]
     return Section("rows", "Worth in rows", tuple(blocks))
 
