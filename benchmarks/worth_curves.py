@@ -10,8 +10,6 @@ other rows are drawn, too) and of both. The true worth is where the curves say i
     sure      share of tables whose interval leaves 1 out; where the truth is 1, that is an error
     times     median of the estimate, and what 95 % of the estimates lie between
     open      share of intervals with an open end: the data do not tell it
-    needed    the same as held, of the plain network's curve prolonged: how many times the rows it
-              needs to be as good as the recipe
 """
 
 from __future__ import annotations
@@ -84,31 +82,23 @@ def drawn(case: Case, random: np.random.Generator, shares: list[float]) -> np.nd
     return np.stack(found)
 
 
-def truth(case: Case, shares: list[float]) -> tuple[float, float]:
-    """Worth and need, 0 or inf beyond what is seen."""
+def truth(case: Case, shares: list[float]) -> float:
+    """The worth, inf beyond what is seen."""
     least, most = shares[-1], 1 / shares[-1]
 
     def ahead(k: float) -> float:
         return case.winner(min(1, 1 / k)) - case.plain(min(1, k))
 
-    times = brentq(ahead, least, most) if ahead(most) > 0 else np.inf
-
-    def need(k: float) -> float:
-        return case.winner(1) - case.plain(k)
-
-    return float(times), float(brentq(need, 1, 64)) if need(1) < 0 < need(64) else np.nan  # pyright: ignore
+    return float(brentq(ahead, least, most)) if ahead(most) > 0 else np.inf  # pyright: ignore
 
 
 def study(case: Case, tables: int, seed: int) -> None:
     shares = [0.5**i for i in range(case.sizes)]
-    times, need = truth(case, shares)
-    found, ahead = [], []
+    times, found = truth(case, shares), []
     for number in range(tables):
         winner, plain = drawn(case, np.random.default_rng((seed, number)), shares)
         fits = [curves.fitted(shares, y) for y in (winner, plain)]
         found.append(curves.worth(fits[0], winner, plain[0], (fits[1], plain)))
-        if np.isfinite(need):
-            ahead.append(curves.needed(fits[1], plain, winner[0]))
     low, high = (np.array([getattr(each, end) for each in found]) for end in ("low", "high"))
     held = (low <= times) & ((times <= high) | (high >= found[0].most))
     middle = np.clip([each.times for each in found], 0.01, 99)
@@ -117,8 +107,7 @@ def study(case: Case, tables: int, seed: int) -> None:
     ones = np.mean((low > 1) | (high < 1))
     print(
         f"| {case.name} | {case.seeds} | {case.sizes} | {times:.2f} | {rate(held)} | {ones:.0%} | "
-        f"{np.median(middle):.2f} ({ends[0]:.2f} to {ends[1]:.2f}) | {opened:.0%} | "
-        f"{rate(np.array([e.low <= need <= e.high for e in ahead])) if ahead else '-'} |",
+        f"{np.median(middle):.2f} ({ends[0]:.2f} to {ends[1]:.2f}) | {opened:.0%} |",
         flush=True,
     )
 
@@ -134,8 +123,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cases", nargs="*")
     asked = parser.parse_args()
-    print("| planted | seeds | sizes | worth | held | sure | times | open | needed |")
-    print("|" + "---|" * 9)
+    print("| planted | seeds | sizes | worth | held | sure | times | open |")
+    print("|" + "---|" * 8)
     for case in CASES:
         if asked.cases is None or case.name in asked.cases:
             study(case, asked.tables, asked.seed)

@@ -149,11 +149,3 @@ def test_rows_that_all_find_hard_cancel() -> None:
     hard -= hard.mean()
     quiet, loud = found(winner, plain), found(winner + hard, plain + hard)
     assert (loud.low, loud.high) == pytest.approx((quiet.low, quiet.high), rel=0.15)
-
-
-def test_the_prolonged_curve() -> None:
-    winner, plain = planted(0.2, 0.1 * 3**-0.5, 0.5), planted(0.2, 0.1, 0.5)
-    fit = curves.fitted(SHARES, plain)
-    assert curves.needed(fit, plain, winner[0]).times == pytest.approx(3, rel=1e-2)
-    never = curves.needed(fit, plain, winner[0] - 0.1)
-    assert never.times == math.inf

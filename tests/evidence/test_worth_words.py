@@ -18,7 +18,6 @@ def told(value: float | None, low: float | None, high: float | None, beyond: Any
         "seen": [0.0625, 16.0],
         "rows": [640, 320, 160, 80, 40],
         "ingredients": {},
-        "plain_needs": None,
     }
 
 
@@ -47,18 +46,14 @@ def test_what_it_is_worth(worth: dict[str, Any], said: str) -> None:
     assert said in worth_words.whole(worth)
 
 
-def test_ingredients_and_what_the_plain_network_needs() -> None:
+def test_ingredients() -> None:
     its = told(2.0, 1.5, 3.0)
     its["ingredients"] = {"dropout": told(1.62, 1.2, 2.2), "mlp": told(None, 3, None, "most")}
-    its["plain_needs"] = {**told(2.6, 1.4, None), "seen": [1.0, 8.0]}
     lines = worth_words.sentences({"worth": its})
     assert lines[1] == (
         "Beside the recipe without it, dropout is worth 1.6 times the rows (95 % interval 1.2 to "
         "2.2) and mlp is worth more than 16 times the rows (95 % interval 3.0 to more than 16)."
     )
-    (ahead,) = worth_words.ahead(its)
-    assert "2.6 times the rows to be as good as the recipe with 640" in ahead
-    assert "1.4 to more than 8" in ahead
 
 
 def test_nothing_is_said_where_nobody_asked() -> None:

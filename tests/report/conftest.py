@@ -94,7 +94,6 @@ ABLATION["worth"] = {
     "ingredients": {
         "dropout": {"times": 1.4, "beyond": None, "interval": [1.1, 1.9], "seen": [1.0, 4.0]}
     },
-    "plain_needs": {"times": 2.2, "beyond": None, "interval": [1.4, None], "seen": [1.0, 8.0]},
     "curves": {"winner": learned(0.91, 0.87, 0.81), "plain": learned(0.87, 0.82, 0.74)},
 }
 

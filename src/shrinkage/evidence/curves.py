@@ -46,10 +46,6 @@ FEWEST_SIZES = 3
 LEAST_C, MOST_C = 0.01, 3.0
 _CS = np.geomspace(LEAST_C, MOST_C, 60)
 
-FARTHEST = 8.0
-"""So many times the rows a curve may be prolonged: beyond, intervals hold the truth too rarely
-(docs/evidence.md)."""
-
 _STEPS = 160
 """Of the search for the ends of an interval, on each side of 1."""
 
@@ -179,15 +175,6 @@ def worth(
         k = np.concatenate([below, k])
         found = np.concatenate([_turned(_readings(*beside, below, y[0])), found])
     return _ends(k, found)
-
-
-def needed(curve: Curve, y: np.ndarray, other: np.ndarray) -> Worth:
-    """How many times the rows W would need to be as good as P is with all: W's curve, prolonged.
-
-    This is a guess beyond what was trained, so it ends at `FARTHEST`. other: [S, J], P's.
-    """
-    k = np.geomspace(1, FARTHEST, _STEPS)
-    return _ends(k, _turned(_readings(curve, y, k, other)))
 
 
 def _ends(k: np.ndarray, readings: np.ndarray) -> Worth:

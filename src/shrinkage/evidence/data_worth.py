@@ -153,14 +153,12 @@ def said(
             without = error(found, found.values[f"without {name}"][: len(seeds)])
             parts[name] = curves.worth(*its, without).to_json()
     rows = [round(share * rows_of(found.design)) for share in shares_]
-    ahead = curves.needed(fits[PLAIN], values[PLAIN], values[WINNER][0])
     return {
         **whole.to_json(),
         "seeds": len(seeds),
         "shares": shares_,
         "rows": rows,
         "ingredients": parts,
-        "plain_needs": ahead.to_json() if whole.times > 1 else None,
         "curves": {n: _curve(metric, fits[n], values[n]) for n in (WINNER, PLAIN)},
     }
 

@@ -80,20 +80,6 @@ def _parts(told: Mapping[str, Any]) -> list[str]:
     return [f"Beside the recipe without it, {listed(each)}."] if each else []
 
 
-def ahead(told: Mapping[str, Any]) -> list[str]:
-    """What the plain network would need, by its curve; only where the recipe is worth more."""
-    its = told["plain_needs"]
-    if its is None:
-        return []
-    span = f"95 % interval {interval(its)}"
-    need = size(its)
-    return [
-        f"If its curve goes on as it does, the plain network would need {need} times the rows to "
-        f"be as good as the recipe with {told['rows'][0]:,} ({span}): a guess beyond what was "
-        "trained."
-    ]
-
-
 HEADS = ("rows", "plain network", "95 % interval", "winner", "95 % interval")
 
 
@@ -129,7 +115,6 @@ def markdown(result: Mapping[str, Any]) -> list[str]:
     lines = ["", "## Worth in rows", "", *(f"- {line}" for line in sentences(result))]
     if "missing" in told:
         return lines
-    lines += [f"- {line}" for line in ahead(told)]
     table = [HEADS, ("---",) * len(HEADS), *rows(told)]
     lines += ["", f"{caption(result)}:", "", *(f"| {' | '.join(cells)} |" for cells in table)]
     both = ("plain network", "plain"), ("winner", "winner")

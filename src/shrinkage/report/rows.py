@@ -38,7 +38,6 @@ def section(facts: Facts) -> Section | None:
             says += " The dotted line leads from one to the other where they are as good."
         figure = curves(told, escape(metric))
         blocks.append(Chart("curves", "Learning curves", figure, says, numbers))
-        blocks += [Text(line) for line in worth_words.ahead(told)]
     return Section("rows", "Worth in rows", tuple(blocks))
 
 
