@@ -26,7 +26,7 @@ SAID = [
      "it is as good as the plain network with 640."),
     (told(12.3, 4.2, None), "worth 12 times the rows (95 % interval 4.2 to more than 16)"),
     (told(None, 5.0, None, "most"), "worth more than 16 times the rows (95 % interval 5.0 to more "
-     "than 16): with 40, the fewest that were tried, its scores are not below"),
+     "than 16): with 40, the fewest that were tried, it does no worse than"),
     (told(None, 16.0, None, "most"), "worth more than 16 times the rows (95 % interval more than "
      "16): with 40"),
     (told(0.61, 0.4, 0.8), "worth fewer rows than there are, 0.61 times (95 % interval 0.4 to "

@@ -33,7 +33,7 @@ def whole(told: Mapping[str, Any]) -> str:
             )
         return (
             f"The recipe is worth {size(told)} times the rows ({span}): {with_fewest}, "
-            f"its scores are not below those of the plain network with {rows:,}."
+            f"it does no worse than the plain network with {rows:,}."
         )
     if high is not None and high < 1:
         if value is not None:
@@ -43,7 +43,7 @@ def whole(told: Mapping[str, Any]) -> str:
             )
         return (
             f"The recipe is worth {size(told)} times the rows ({span}): {with_fewest}, "
-            f"the plain network's scores are not below its own with {rows:,}."
+            f"the plain network does no worse than it with {rows:,}."
         )
     return f"No evidence that the recipe is worth more rows: {size(told)} times ({span})."
 
