@@ -1,8 +1,4 @@
-"""The charts, as plotly takes them: data and layout in plain dicts.
-
-A colour is a name, "@ink", that the page looks up in its palette, so one figure serves light, dark
-and paper. Text that comes from people is escaped: plotly reads tags in text.
-"""
+"""The charts of scores, effects, the search, probabilities and errors."""
 
 from __future__ import annotations
 
@@ -14,14 +10,9 @@ import numpy as np
 
 from shrinkage.evidence.paired import Interval
 from shrinkage.report.facts import Contender, Errors, Point
+from shrinkage.report.figure import Figure, band, bars, framed, named, upright, with_legend
 from shrinkage.report.timeline import Span
 from shrinkage.wording import number
-
-Figure = dict[str, Any]
-
-ROW, NARROW, HEIGHT, LEGEND = 40, 30, 320, 36
-"""Pixels: of a line in charts with names on the left, few or many; of all other charts; of a
-legend."""
 
 SHOWN = 1500
 """So many test rows at most are drawn."""
@@ -118,11 +109,11 @@ def forest(
             f"@{color}",
         )
         data.append(marks)
-    layout = legend(named([name for name, _ in effects], axis))
+    layout = with_legend(named([name for name, _ in effects], axis))
     layout["shapes"] = [upright(0.0, "ink", "solid")]
     if placebo.get("interval"):
         low, high = placebo["interval"]
-        layout["shapes"].append(_band(low, high))
+        layout["shapes"].append(band(low, high))
     layout["shapes"] += [upright(end, "muted", "dot") for end in (-margin, margin) if margin]
     return {"data": data, "layout": layout}
 
@@ -168,7 +159,7 @@ def search(
     its = [point for point in done if point.trial == winner]
     if its:
         data.append(_marks(f"{name}, trial {winner}", its, "winner", "star", 14))
-    layout = legend(axes("seconds since the start", axis))
+    layout = with_legend(framed("seconds since the start", axis))
     low, high = near([point.score for point in done or points], [p.score for p in points])
     layout["yaxis"]["range"] = [low, high]
     outside = sum(not low <= point.score <= high for point in points)
@@ -239,7 +230,7 @@ def work(spans: Sequence[Span], names: Mapping[str, str]) -> Figure:
                 }
             )
     layout = named([f"process {lane + 1}" for lane in range(lanes)], "seconds since the start")
-    layout = legend(layout)
+    layout = with_legend(layout)
     layout["barmode"] = "overlay"
     layout["xaxis"]["rangemode"] = "tozero"
     return {"data": data, "layout": layout}
@@ -265,7 +256,7 @@ def reliability(bins: Sequence[Mapping[str, float]], of: str) -> Figure:
     )
     low = min(min(each["low"], each["confidence"]) for each in bins)
     low = 0.0 if low < 0.25 else max(0.0, low - 0.05)
-    layout = axes(f"probability of {escape(of)}", "share that occurred")
+    layout = framed(f"probability of {escape(of)}", "share that occurred")
     for name in ("xaxis", "yaxis"):
         layout[name] |= {"range": [low - 0.02, 1.02], "zeroline": False}
     ends = {"x0": low, "y0": low, "x1": 1, "y1": 1}
@@ -289,7 +280,7 @@ def residuals(errors: Errors, target: str) -> Figure:
         "marker": {"size": 5, "color": "@winner", "opacity": 0.45},
         "hoverinfo": "x+y",
     }
-    layout = axes(f"predicted {escape(target)}", "actual less predicted")
+    layout = framed(f"predicted {escape(target)}", "actual less predicted")
     layout["shapes"] = [
         {
             **{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0},
@@ -301,91 +292,3 @@ def residuals(errors: Errors, target: str) -> Figure:
 
 def _short(values: np.ndarray) -> list[float]:
     return [float(f"{value:.5g}") for value in values]
-
-
-def bars(below: list[float], above: list[float], color: str = "@muted") -> Figure:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": above,
-        "arrayminus": below,
-        "color": color,
-        "thickness": 1.6,
-        "width": 5,
-    }
-
-
-def upright(x: float, color: str, dash: str) -> Figure:
-    ends = {"yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1}
-    line = {"color": f"@{color}", "width": 1, "dash": dash}
-    return {"type": "line", **ends, "line": line, "layer": "below"}
-
-
-def _band(low: float, high: float) -> Figure:
-    ends = {"yref": "paper", "x0": low, "x1": high, "y0": 0, "y1": 1}
-    return {"type": "rect", **ends, "fillcolor": "@band", "line": {"width": 0}, "layer": "below"}
-
-
-def named(names: Sequence[str], axis: str) -> Figure:
-    """A layout with one line a name, the first on top."""
-    layout = axes(axis, "")
-    layout["height"] = 64 + (ROW if len(names) < 7 else NARROW) * len(names)
-    layout["yaxis"] |= {
-        "tickvals": list(range(len(names))),
-        "ticktext": list(names),
-        "range": [len(names) - 0.5, -0.5],
-        "showgrid": False,
-    }
-    return layout
-
-
-def axes(across: str, up: str) -> Figure:
-    """A layout with these titles."""
-
-    def axis(title: str) -> Figure:
-        found: Figure = {
-            "gridcolor": "@line",
-            "zeroline": False,
-            "automargin": True,
-            "fixedrange": True,
-            "ticks": "",
-        }
-        if title:
-            font = {"size": 13, "color": "@muted"}
-            found["title"] = {"text": title, "font": font, "standoff": 8}
-        return found
-
-    clear = "rgba(0,0,0,0)"
-    return {
-        "xaxis": axis(across),
-        "yaxis": axis(up),
-        "paper_bgcolor": clear,
-        "plot_bgcolor": clear,
-        "font": {"family": "inherit", "size": 13, "color": "@ink"},
-        "margin": {"l": 8, "r": 12, "t": 8, "b": 44},
-        "height": HEIGHT,
-        "hoverlabel": {
-            **{"bgcolor": "@paper", "bordercolor": "@line"},
-            "font": {"color": "@ink", "size": 13},
-            "align": "left",
-        },
-        "dragmode": False,
-        "showlegend": False,
-    }
-
-
-def legend(layout: Figure) -> Figure:
-    """With a line for names of marks above the picture."""
-    place = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
-    said = {
-        **place,
-        "font": {"size": 12, "color": "@muted"},
-        "itemclick": False,
-        "itemdoubleclick": False,
-    }
-    return layout | {
-        "showlegend": True,
-        "legend": said,
-        "margin": {**layout["margin"], "t": LEGEND},
-        "height": layout["height"] + LEGEND,
-    }

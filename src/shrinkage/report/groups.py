@@ -9,8 +9,8 @@ from typing import Any
 from shrinkage.evidence import group_words
 from shrinkage.evidence.group_words import called
 from shrinkage.evidence.words import title
-from shrinkage.report.charts import Figure, bars, legend, named
 from shrinkage.report.facts import Facts
+from shrinkage.report.figure import Figure, bars, named, with_legend
 from shrinkage.report.page import Block, Chart, Notes, Section, Table, Text
 from shrinkage.report.words import pretty
 from shrinkage.wording import count, ends, number, signed
@@ -112,7 +112,7 @@ def _dots(groups: Sequence[Told], axis: str) -> Figure:
         )
         data.append(marks)
     names = [f"{escape(called(group['name']))}  {group['rows']:,}" for group in groups]
-    return {"data": data, "layout": legend(named(names, axis))}
+    return {"data": data, "layout": with_legend(named(names, axis))}
 
 
 def _gains(told: Told, part: Told) -> Table:

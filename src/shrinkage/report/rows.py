@@ -7,8 +7,8 @@ from html import escape
 from typing import Any
 
 from shrinkage.evidence import worth_words
-from shrinkage.report.charts import Figure, axes, legend
 from shrinkage.report.facts import Facts
+from shrinkage.report.figure import Figure, framed, with_legend
 from shrinkage.report.page import Block, Chart, Section, Table, Text
 from shrinkage.report.words import pretty
 from shrinkage.wording import count, number
@@ -70,7 +70,7 @@ def curves(told: Mapping[str, Any], axis: str) -> Figure:
              "hoverinfo": "skip", "showlegend": False,
              "line": {"color": "@ink", "width": 1.5, "dash": "dot"}}
         )  # fmt: skip
-    layout = legend(axes("training rows", axis))
+    layout = with_legend(framed("training rows", axis))
     ticks = {"tickvals": told["rows"], "ticktext": [f"{n:,}" for n in told["rows"]]}
     layout["xaxis"] |= {"type": "log", **ticks}
     return {"data": data, "layout": layout}
