@@ -21,6 +21,7 @@ from shrinkage.data.source import Table, read
 from shrinkage.errors import BadInput, NoEffectWarning
 from shrinkage.evidence import ablation, grouped, optimism
 from shrinkage.evidence.first_look import keep, look
+from shrinkage.evidence.importance import Importance, of_study
 from shrinkage.model import Model
 from shrinkage.recipe import Recipe, load
 from shrinkage.report import write
@@ -344,6 +345,19 @@ def trials_of(folder: str | Path) -> list[Trial]:
     store = shared.opened(Folder(Path(folder)))
     try:
         return store.trials()
+    finally:
+        store.close()
+
+
+def importance(folder: str | Path) -> Importance:
+    """How much each searched setting decided of what a study's trials scored: correlational.
+
+    Raises BadInput where the folder holds no study.
+    """
+    store = shared.opened(Folder(Path(folder)))
+    try:
+        found, _, _ = of_study(store.study().settings, store.trials())
+        return found
     finally:
         store.close()
 

@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 
 from conftest import mixed, tiny_fit
+from shrinkage.evidence.importance import searched
 from shrinkage.report.write import write
+from shrinkage.store.tables import Finished, Store
 
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = "<img src=x onerror=alert(2)>"
@@ -105,6 +107,24 @@ def ablated(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(study, folder)
     about = {"recipe_hash": json.loads((folder / "result.json").read_text())["recipe_hash"]}
     (folder / "ablation.json").write_text(json.dumps(ABLATION | about))
+    write(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def planted(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with forty more trials, whose scores follow the learning rate; and its report."""
+    folder = tmp_path_factory.mktemp("planted") / "run"
+    shutil.copytree(study, folder)
+    store = Store(folder / "study.db")
+    space = searched(store.study().settings)
+    place = [dimension.path for dimension in space.dimensions].index("update.adam.lr")
+    recipes = {each.hash: each for i in range(40) for each in space.sample(1, i)}
+    cohort, numbers = store.add_cohort("random", {h: r.to_toml() for h, r in recipes.items()})
+    scores = {numbers[h]: 0.4 + space.encode(recipes[h])[place] / 2 for h in numbers}
+    ended = dict.fromkeys(scores, ("dropped", None))
+    store.finish_rung(cohort, Finished(0, 3, 1 / 9, 1.0, scores, ended, {}, {}), 9.0)
+    store.close()
     write(folder)
     return folder
 

@@ -37,6 +37,8 @@ each_way = pytest.mark.parametrize(
         ("ablated", "desk", "light"),
         ("ablated", "desk", "dark"),
         ("regression", "phone", "light"),
+        ("planted", "phone", "light"),
+        ("planted", "desk", "dark"),
         ("nasty", "phone", "dark"),
         ("nasty", "desk", "light"),
     ],

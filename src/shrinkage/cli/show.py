@@ -11,16 +11,28 @@ import typer
 def show(
     folder: Annotated[str, typer.Argument(help="The folder of a run.", metavar="DIR")],
     top: Annotated[int, typer.Option(help="How many trials to list.", min=1)] = 15,
+    importance: Annotated[
+        bool, typer.Option("--importance", help="Which searched settings went with good scores.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """What was found: trials, winner, scores, time.
 
     Example: shrinkage show run
+    Example: shrinkage show run --importance
     """
     from shrinkage import scores
     from shrinkage.cli import terminal
+    from shrinkage.run import importance as measured
     from shrinkage.run import opened, trials_of
 
+    if importance:
+        found = measured(folder)
+        if as_json:
+            terminal.print_json(found.to_json())
+        else:
+            terminal.print_importance(found, folder, top)
+        return
     trials = trials_of(folder)
     done = (Path(folder) / "result.json").is_file()
     result = opened(folder).result if done else None

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from shrinkage.evidence import mattered
 from shrinkage.report.words import (
     NAMES,
     NAMES_OF_START,
@@ -23,6 +24,7 @@ from shrinkage.report.words import (
 from shrinkage.wording import count, number
 
 if TYPE_CHECKING:
+    from shrinkage.evidence.importance import Importance
     from shrinkage.search.plan import Plan
 
 console = Console(highlight=False)
@@ -172,6 +174,23 @@ def print_effects(result: dict[str, Any], folder: str) -> None:
     console.print()
     said = *words.conclusions(result, folder), *worth_words.sentences(result)
     for line in (*said, words.provenance(result)):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def print_importance(found: Importance, folder: str, most: int) -> None:
+    """What `show --importance` says."""
+    if found.reason:
+        lines = [mattered.about(found), mattered.paired(folder)]
+    else:
+        table = plain_table()
+        for name in mattered.HEADS:
+            table.add_column(name, justify="left" if name == mattered.HEADS[0] else "right")
+        for row in mattered.rows(found, most):
+            table.add_row(*map(Text, row))
+        console.print(table)
+        console.print()
+        lines = [mattered.about(found), mattered.rest(found), mattered.caveat(folder)]
+    for line in lines:
         console.print(line, markup=False, soft_wrap=True)
 
 

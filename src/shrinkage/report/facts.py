@@ -16,10 +16,13 @@ import numpy as np
 from safetensors.torch import load_file
 
 from shrinkage import scores
+from shrinkage.catalog import entry_of
 from shrinkage.engine import arrays
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput
 from shrinkage.evidence import ablation, grouped
+from shrinkage.evidence.importance import Importance, of_study
+from shrinkage.evidence.isolation import Isolation, isolated
 from shrinkage.evidence.paired import Interval, difference, score, values
 from shrinkage.nets.table import TableShape
 from shrinkage.population.cohort import network_of
@@ -32,6 +35,9 @@ from shrinkage.search import rows, said, shared
 from shrinkage.search.aim import aimed
 from shrinkage.search.folder import Folder
 from shrinkage.store.tables import Trial
+
+ISOLATED, LEAST = 3, 0.01
+"""So many settings at most are shown in isolation, and none that decides less."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,8 @@ class Facts:
     of what the winner's recipe does differently. classes: (label, training rows, test rows) of
     each. target: of the training rows. ablation: what ablation.json holds, None without one.
     subgroups: what is known of groups of test rows, None where nobody asked.
+    importance: of searched settings, None where the search had none. isolations: of the foremost.
+    winning: the winner's value of each path.
     """
 
     folder: str
@@ -120,6 +128,9 @@ class Facts:
     inside: Inside | None
     ablation: Mapping[str, Any] | None
     subgroups: Mapping[str, Any] | None
+    importance: Importance | None
+    isolations: list[Isolation]
+    winning: Mapping[str, Any]
 
     @property
     def winner(self) -> Contender:
@@ -174,6 +185,8 @@ def read(root: Path) -> Facts:
         _inside(folder, result, recipe, table.outputs),
         ablation.of(root, result["recipe_hash"]),
         _json(root / grouped.FILE) or result.get("subgroups"),
+        *_mattered(study.settings, trials),
+        _winning(recipe),
     )
 
 
@@ -277,6 +290,23 @@ def _inside(
         [float(share) * recipe.epochs for share in found["shares"]],
         recipe.epochs,
     )
+
+
+def _mattered(
+    settings: Mapping[str, Any], trials: list[Trial]
+) -> tuple[Importance | None, list[Isolation]]:
+    """None where the study's space cannot be read any more."""
+    try:
+        found, forest, tried = of_study(settings, trials)
+    except BadInput:
+        return None, []
+    foremost = [share.path for share in found.shares[:ISOLATED] if share.value >= LEAST]
+    return found, [isolated(forest, tried, path) for path in foremost if forest]
+
+
+def _winning(recipe: Recipe) -> dict[str, Any]:
+    roles = {entry_of(own).role: entry_of(own).name for own in recipe.ingredients}
+    return {**roles, **recipe.values}
 
 
 def _json(path: Path) -> dict[str, Any]:

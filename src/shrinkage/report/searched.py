@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shrinkage.report import charts
+from shrinkage.report import charts, mattered
 from shrinkage.report.facts import Facts, Point
 from shrinkage.report.page import Block, Chart, Section, Table, Text
 from shrinkage.report.timeline import Timeline
@@ -36,7 +36,7 @@ def section(facts: Facts) -> Section:
         blocks.append(listed)
     if facts.timeline.spans:
         blocks.append(where_time_went(facts.timeline, facts.trials))
-    return Section("search", "Search", tuple(blocks))
+    return Section("search", "Search", (*blocks, *mattered.blocks(facts)))
 
 
 def over_time(
