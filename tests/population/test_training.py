@@ -74,6 +74,7 @@ def _tensors(training: Training) -> Iterator[tuple[str, Tensor]]:
     for position, outcome in sorted(training.left.items()):
         yield f"{position}.weights", outcome.weights
         yield f"{position}.statistics", outcome.statistics
+        yield f"{position}.curves", outcome.curves
 
 
 def _assert_equal(ours: Training, theirs: Training) -> None:

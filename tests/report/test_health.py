@@ -7,9 +7,9 @@ import torch
 
 from shrinkage.nets.table import TableShape
 from shrinkage.population.cohort import network_of
-from shrinkage.population.dataset import Sample
+from shrinkage.population.dataset import Fold, Sample
 from shrinkage.recipe import Recipe
-from shrinkage.report.health import Dead, dead_units, layers
+from shrinkage.report.health import FAR, Dead, Layer, apart, dead_units, gradients, layers
 
 SHAPE = TableShape(3, (), 2)
 
@@ -82,3 +82,51 @@ def test_a_unit_that_speaks_on_some_rows_is_not_dead() -> None:
     found = dead_units(network, recipe, weights, torch.empty(1, 0), [given])
     assert found is not None
     assert found[0].dead == silent.sum()
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_gradients_are_slopes_of_the_loss(task: str) -> None:
+    """Central differences; scaled targets, and k networks in one too."""
+    draw = torch.Generator().manual_seed(1)
+    given = sample(30)
+    inputs = {name: x.double() for name, x in given.inputs.items()}
+    classes = task == "classification"
+    target = given.inputs["numbers"][:, 0]
+    target = (target > 0).long() if classes else 50 + 9 * target.double()
+    train = Sample(inputs, target)
+    recipe = made(**{"network.batch_ensemble.k": 2})
+    network = network_of(recipe, TableShape(3, (), 2 if classes else 1))
+    weights = network.start(0)[None].double()
+    none = torch.empty(1, 0)
+    (found,) = gradients(network, weights, none, [Fold(train, train)])
+    along = torch.randn(weights.shape[1], generator=draw, dtype=torch.float64)
+
+    def loss(far: float) -> float:
+        views = network.weights.views(weights + far * along)
+        output = network.apply(views, {}, {n: x[None] for n, x in inputs.items()}, {}, None)[0][0]
+        if classes:
+            chosen = output.log_softmax(-1)[
+                torch.arange(30)[:, None], torch.arange(2), target[:, None]
+            ]
+            return float(-chosen.mean())
+        scaled = (target - target.mean()) / target.std(correction=0)
+        return float((output[..., 0] - scaled[:, None]).square().mean())
+
+    slope = (loss(1e-5) - loss(-1e-5)) / 2e-5
+    assert float(found @ along) == pytest.approx(slope, rel=1e-5)
+    named = {layer.name: layer for layer in layers(network, weights, found[None])}
+    own = network.weights.views(found[None])["layer1.weight"]
+    assert named["layer1"].gradient == pytest.approx(float(own.square().mean().sqrt()))
+
+
+def test_gradients_far_apart_are_said() -> None:
+    def made_of(*sizes: float) -> list[Layer]:
+        return [Layer(f"layer{i}", 4, 1.0, 1.0, size) for i, size in enumerate(sizes)]
+
+    assert apart(made_of(1.0, 0.5, 1 / FAR * 1.01)) is None
+    found = apart(made_of(1.0, 0.5, 1 / FAR * 0.99))
+    assert found is not None
+    assert [layer.name for layer in found] == ["layer2", "layer0"]
+    table = Layer("categories.table", 4, 1.0, 1.0, 1e-9, matrix=False)
+    assert apart([*made_of(1.0, 0.5), table]) is None
+    assert apart(made_of(1.0)) is None

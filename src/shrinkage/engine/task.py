@@ -156,33 +156,39 @@ def score_of(metric: str | scores.Metric):
     return score
 
 
-def _member(training: Training, trial: int, folds: int) -> tuple[Cohort, Tensor, Tensor, Tensor]:
+def _member(
+    training: Training, trial: int, folds: int
+) -> tuple[Cohort, Tensor, Tensor, Tensor, Tensor]:
     """The members of one trial, as they would predict, with n networks a member.
 
-    Weights [K n, P], statistics [K n, Q], and the share of the whole training they have had [K].
+    Weights [K n, P], statistics [K n, Q], the share of the whole training they have had [K], and
+    the curves of it [K, E, 2].
     """
     rows = list(range(trial * folds, (trial + 1) * folds))
     outcomes = [training.outcome(row) for row in rows]
     steps = torch.tensor([outcome.step for outcome in outcomes], dtype=torch.float64)
     weights = torch.cat([outcome.weights for outcome in outcomes])
     statistics = torch.cat([outcome.statistics for outcome in outcomes])
-    return training.cohort.select(rows), weights, statistics, steps / training.cohort.total_steps
+    curves = torch.stack([outcome.curves for outcome in outcomes])
+    shares = steps / training.cohort.total_steps
+    return training.cohort.select(rows), weights, statistics, shares, curves
 
 
 def _scores(training: Training, trials: list[int], folds: int, score) -> list[float]:
     found = []
     for trial in trials:
-        cohort, weights, statistics, _ = _member(training, trial, folds)
+        cohort, weights, statistics, *_ = _member(training, trial, folds)
         found.append(float(validation_scores(cohort, weights, statistics, score).mean()))
     return found
 
 
 def _write(training: Training, trial: int, folds: int, path: Path) -> None:
-    """What a finished trial leaves: weights, statistics and validation predictions by fold."""
-    cohort, weights, statistics, shares = _member(training, trial, folds)
+    """What a finished trial leaves, by fold: weights, statistics, predictions, curves."""
+    cohort, weights, statistics, shares, curves = _member(training, trial, folds)
     samples = [fold.validation for fold in cohort.dataset.folds]
     predictions = predict(cohort, weights, statistics, samples)
     tensors = {"weights": weights.cpu(), "statistics": statistics.cpu(), "shares": shares}
+    tensors["curves"] = curves.cpu()
     tensors |= {f"prediction.{k}": p.cpu().contiguous() for k, p in enumerate(predictions)}
     with replacing(path.with_suffix(".safetensors"), sync=False) as temporary:
         save_file(tensors, temporary)

@@ -38,6 +38,9 @@ Where it is right, capturing at most doubles what was spent, however soon member
 ON_HOST = {"mixup", "cutmix"}
 """Augmentations that ask the CPU for a number: a cohort that has one augments outside the graph."""
 
+_OWN = ("weights", "statistics", "worst_loss", "loss_total")
+"""What a step changes of a state, beside slots."""
+
 FAR = 1e-2
 """Relative distance of a buffer after the first replay from the readable step's, at most."""
 
@@ -162,7 +165,7 @@ def _given(cohort: Cohort, state: State, positions: Tensor) -> Buffers:
 def _buffers(state: State) -> Buffers:
     """All that a step changes, by name."""
     slots = {f"{owner}.{name}": x for owner, its in state.slots.items() for name, x in its.items()}
-    own = {name: getattr(state, name) for name in ("weights", "statistics", "worst_loss")}
+    own = {name: getattr(state, name) for name in _OWN}
     return own | slots
 
 
@@ -172,7 +175,7 @@ def _around(state: State, buffers: Buffers) -> State:
         owner: {name: buffers[f"{owner}.{name}"] for name in its}
         for owner, its in state.slots.items()
     }
-    own = {name: buffers[name] for name in ("weights", "statistics", "worst_loss")}
+    own = {name: buffers[name] for name in _OWN}
     return replace(state, slots=slots, **own)
 
 

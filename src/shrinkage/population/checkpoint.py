@@ -22,7 +22,7 @@ from shrinkage.population.state import State
 from shrinkage.population.train import Outcome, Training
 from shrinkage.slots import Slots
 
-FORMAT = 4
+FORMAT = 5
 
 
 def key(cohort: Cohort) -> str:
@@ -39,6 +39,7 @@ def save(training: Training, path: Path) -> None:
     for position, outcome in training.left.items():
         tensors[f"left.{position}.weights"] = outcome.weights
         tensors[f"left.{position}.statistics"] = outcome.statistics
+        tensors[f"left.{position}.curves"] = outcome.curves
     about = {
         "format": FORMAT,
         "key": key(training.cohort),
@@ -85,7 +86,10 @@ def _restored(cohort: Cohort, about: dict[str, Any], tensors: dict[str, Tensor])
         plain[name] = plain[name].cpu()
     left = {
         int(position): Outcome(
-            tensors[f"left.{position}.weights"], tensors[f"left.{position}.statistics"], *rest
+            tensors[f"left.{position}.weights"],
+            tensors[f"left.{position}.statistics"],
+            tensors[f"left.{position}.curves"],
+            *rest,
         )
         for position, rest in about["left"].items()
     }

@@ -130,7 +130,13 @@ class Compiled:
             slots=slots,
             first_loss=losses[0].clone() if state.step == 0 else state.first_loss,
             worst_loss=torch.maximum(state.worst_loss, losses.amax(0)),
+            loss_total=_added(state.loss_total, losses),
         )
+
+
+def _added(total: Tensor, losses: Tensor) -> Tensor:
+    """total [M] and losses [T, M], one after the other as single steps add them."""
+    return torch.cat([total[None], losses.to(total)]).cumsum(0)[-1]
 
 
 def _plan(cohort: Cohort) -> Plan | None:

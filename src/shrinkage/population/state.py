@@ -5,6 +5,8 @@
 | weights, statistics | of the networks | [M, P], [M, Q] |
 | slots | what ingredients remember, by ingredient | each [M, ...] |
 | first_loss, worst_loss | for finding divergence | [M] |
+| loss_total | of the batches since the epoch began | [M] |
+| curves | mean training loss and validation score of each epoch, NaN where unknown | [M, E, 2] |
 | score_total, score_weight | of the smoothed validation score, for early stopping | [M] |
 | best_* | the epoch with the best validation score, for early stopping | [M], [M, P], [M, Q] |
 | kept_* | networks kept along the way, for snapshots; room for n of each | [M, n, P], [M, n, Q] |
@@ -30,6 +32,8 @@ class State:
     statistics: Tensor
     first_loss: Tensor
     worst_loss: Tensor
+    loss_total: Tensor
+    curves: Tensor
     score_total: Tensor
     score_weight: Tensor
     best_score: Tensor
@@ -86,6 +90,9 @@ def start(cohort: Cohort) -> State:
         statistics=statistics,
         first_loss=weights.new_zeros(count),
         worst_loss=weights.new_zeros(count),
+        # In float64 a sum does not depend on how a training was cut into calls.
+        loss_total=torch.zeros(count, dtype=torch.float64, device=device),
+        curves=torch.full((count, cohort.recipe.epochs, 2), torch.nan, device=device),
         score_total=torch.zeros(count, dtype=torch.float64),
         score_weight=torch.zeros(count, dtype=torch.float64),
         best_score=torch.full((count,), -torch.inf, dtype=torch.float64),

@@ -81,6 +81,7 @@ def learned(cohort: Cohort, state: State, batch: Batch, moment: Moment) -> tuple
         statistics=statistics,
         slots=slots,
         worst_loss=torch.maximum(state.worst_loss, loss),
+        loss_total=state.loss_total + loss,
     )
     return new, loss
 

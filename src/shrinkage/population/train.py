@@ -33,12 +33,14 @@ class Outcome:
     """What a member was when it left training: networks that predict together, mostly just one.
 
     weights: [n, P]; statistics: [n, Q]; n is above 1 where snapshots were kept.
+    curves: [E, 2], as in `State`.
     step: of the last of them; where early stopping keeps the best, before the last step.
     reason: None unless it diverged.
     """
 
     weights: Tensor
     statistics: Tensor
+    curves: Tensor
     step: int
     reason: str | None = None
 
@@ -87,9 +89,10 @@ class Training:
         done = [step for step in cohort.snapshots[0] if step <= state.step]
         if done and state.kept_weights is not None and state.kept_statistics is not None:
             kept = 0, slice(len(done))
-            return Outcome(state.kept_weights[kept], state.kept_statistics[kept], done[-1])
+            networks = state.kept_weights[kept], state.kept_statistics[kept]
+            return Outcome(*networks, state.curves[0], done[-1])
         weights, statistics, (step,) = presented(cohort, state)
-        return Outcome(weights, statistics, step)
+        return Outcome(weights, statistics, state.curves[0], step)
 
 
 def shown(cohort: Cohort, state: State) -> tuple[Tensor, Tensor]:
@@ -212,7 +215,16 @@ def _epoch_ended(cohort: Cohort, state: State, epoch: int, score: Score) -> Stat
     slots = dict(state.slots)
     for entry, numbers in cohort.active("update", "plateau"):
         slots[entry.name] = entry.apply(slots[entry.name], scores, **numbers)
-    return replace(state, slots=slots)
+    return replace(_noted(cohort, state, scores, epoch), slots=slots)
+
+
+def _noted(cohort: Cohort, state: State, scores: Tensor, epoch: int) -> State:
+    """The state with this epoch in its curves; the next one begins."""
+    steps = _end_of(cohort, epoch) - _end_of(cohort, epoch - 1)
+    curves = state.curves.clone()
+    curves[:, epoch - 1, 0] = (state.loss_total / steps).to(curves)
+    curves[:, epoch - 1, 1] = torch.where(torch.isfinite(scores), scores, torch.nan).to(curves)
+    return replace(state, curves=curves, loss_total=torch.zeros_like(state.loss_total))
 
 
 def _best(

@@ -27,10 +27,11 @@ from shrinkage.evidence.paired import Interval, difference, score, values
 from shrinkage.nets.table import TableShape
 from shrinkage.population.cohort import network_of
 from shrinkage.recipe import Recipe, load
-from shrinkage.report.health import Dead, Layer, dead_units, layers
+from shrinkage.report.health import Dead, Layer, dead_units, gradients, layers
 from shrinkage.report.suspects import Alone, alone
 from shrinkage.report.timeline import Timeline, timeline
 from shrinkage.report.words import NAMES, NAMES_OF_START, SECOND
+from shrinkage.rows.minibatch import total_steps
 from shrinkage.search import rows, said, shared
 from shrinkage.search.aim import aimed
 from shrinkage.search.folder import Folder
@@ -88,7 +89,11 @@ class Errors:
 
 @dataclass(frozen=True)
 class Inside:
-    """The winner's networks on folds. stopped: epochs each was trained for, of `epochs`."""
+    """The winner's networks on folds. stopped: epochs each was trained for, of `epochs`.
+
+    curves: training loss and validation score [K, E, 2] by epoch, NaN where unknown; None in a
+    study of an earlier version.
+    """
 
     networks: int
     weights: int
@@ -96,6 +101,7 @@ class Inside:
     dead: list[Dead] | None
     stopped: list[float]
     epochs: int
+    curves: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -281,15 +287,28 @@ def _inside(
     network = network_of(recipe, TableShape(numbers, tuple(cardinalities), outputs))
     weights = found["weights"]
     each = len(weights) // len(folds)
-    samples = [fold.train for fold in folds for _ in range(each)]
+    own = [fold for fold in folds for _ in range(each)]
+    samples = [fold.train for fold in own]
+    curves = found["curves"].numpy() if "curves" in found else None
     return Inside(
         len(weights),
         network.weights.size,
-        layers(network, weights),
+        layers(network, weights, gradients(network, weights, found["statistics"], own)),
         dead_units(network, recipe, weights, found["statistics"], samples),
-        [float(share) * recipe.epochs for share in found["shares"]],
+        epochs_of(found["shares"].tolist(), min(fold.train.rows for fold in folds), recipe),
         recipe.epochs,
+        curves,
     )
+
+
+def epochs_of(shares: list[float], rows: int, recipe: Recipe) -> list[float]:
+    """The whole epochs behind each share of a training; rows: of an epoch.
+
+    An epoch ends with the step that serves its last row, which may be well into the next one.
+    """
+    size = min(recipe.batch_size, rows)
+    total = total_steps(rows, size, recipe.epochs)
+    return [float(min(recipe.epochs, round(share * total) * size // rows)) for share in shares]
 
 
 def _mattered(

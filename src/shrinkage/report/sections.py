@@ -6,8 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from shrinkage.report import answer, bought, commands, groups, judged, noticed, rows, searched
+from shrinkage.report import (
+    answer,
+    bought,
+    commands,
+    curves,
+    groups,
+    judged,
+    noticed,
+    rows,
+    searched,
+)
 from shrinkage.report.facts import Facts
+from shrinkage.report.health import FAR, apart
 from shrinkage.report.page import Block, Code, Commands, Notes, Page, Section, Table, Text
 from shrinkage.report.words import ensemble_line, unit
 from shrinkage.wording import count
@@ -24,6 +35,7 @@ def page(facts: Facts) -> Page:
         judged.errors(facts),
         groups.section(facts),
         noticed.section(facts),
+        curves.section(facts),
         _networks(facts),
         _provenance(facts),
         Section("again", "Every number again", (Commands(commands.all_of(facts)), *_own(facts))),
@@ -87,12 +99,29 @@ def _networks(facts: Facts) -> Section | None:
         lines.append(
             f"{dead:,} of {units:,} hidden units give 0 on every training row looked at ({by})."
         )
+    if (far := apart(inside.layers)) is not None:
+        least, most = far
+        lines.append(
+            f"Gradients on training rows are {most.gradient / least.gradient:,.0f} times as large "
+            f"in {most.name} as in {least.name}: from {FAR:.0f} times on, the one learns while the "
+            "other hardly moves (a norm, another initialization or fewer layers change that)."
+        )
     rows = tuple(
-        (layer.name, f"{layer.count:,}", f"{layer.size:.3g}", f"{layer.largest:.3g}")
+        (
+            layer.name,
+            f"{layer.count:,}",
+            f"{layer.size:.3g}",
+            f"{layer.largest:.3g}",
+            f"{layer.gradient:.2g}",
+        )
         for layer in inside.layers
     )
-    heads = ("layer", "weights", "root mean square", "largest")
-    table = Table("Sizes of weights, over all networks on folds", heads, rows)
+    heads = ("layer", "weights", "root mean square", "largest", "gradient")
+    caption = (
+        "Sizes of weights, over all networks on folds; gradients of the training loss by them "
+        "at the weights kept, as root mean squares"
+    )
+    table = Table(caption, heads, rows)
     return Section("networks", "Inside the networks", (Notes(tuple(lines)), table))
 
 
