@@ -35,7 +35,7 @@ SHORTEST_S = 60.0
 SEEDS, MOST_SEEDS = 3, 10
 """Enough for intervals that are not mostly Student's; as many as `shrinkage ablate` trains."""
 
-BEGIN_S, ENDING_S = 1.5, 2.5
+BEGIN_S, ENDING_S = 1.5, 4.0
 """Writing the arrays and sending tasks; writing what was found, and the report."""
 
 VALIDATED = 2.0
