@@ -176,6 +176,7 @@ def test_what_differs_is_named(setting: str, value: object, words: str) -> None:
 
 def test_what_is_each_machines_own_may_differ() -> None:
     own = {"source": "u.csv", "budget_s": 9.0, "workers": 7, "device": "cuda", "prior": ("p",)}
+    own |= {"first_look": True, "by": ("a",)}
     other = replace(ASKED, **own, refit=False, ensemble=False)  # pyright: ignore
     shared.check_same(founded(ASKED), other.to_json(), "0")
     elsewhere = replace(ASKED, test="a/t.csv"), replace(ASKED, test="b/t.csv")

@@ -47,7 +47,8 @@ OPTIONS = {
     "start_from": "--start-from",
 }
 """Settings that have to be the same for all clients of a study, as a person gives them. What is
-left out is each machine's own: its data's place, budget, processes, device, ensemble, prior."""
+left out is each machine's own: its data's place, budget, processes, device, ensemble, prior, and
+what it looks at in the end."""
 
 
 @dataclass(frozen=True)
