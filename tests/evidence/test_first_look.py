@@ -45,17 +45,16 @@ def study(tmp_path: Path) -> Iterator[Study]:
         yield made
 
 
-def test_forms_give_up_seeds_then_rates_then_folds() -> None:
-    forms = first_look.forms(5)
-    assert [(len(f.factors), f.folds, f.seeds) for f in forms] == [
-        (3, 5, 3),
-        (1, 5, 3),
-        (1, 3, 3),
-        (1, 1, 3),
-        (1, 1, 2),
-    ]
-    networks = [form.networks(8) for form in forms]
-    assert networks == [450, 150, 90, 30, 20]
+def test_forms_give_up_rates_then_seeds_then_folds_that_have_rows() -> None:
+    def of(judged: list[int]) -> list[tuple[int, int, int]]:
+        return [(len(f.factors), f.folds, f.seeds) for f in first_look.forms(judged)]
+
+    whole = [(3, 5, 3), (1, 5, 3), (1, 5, 2)]
+    assert of([90] * 5) == whole
+    assert of([200] * 5) == [*whole, (1, 3, 3)]
+    assert of([600] * 5) == [*whole, (1, 3, 3), (1, 1, 3)]
+    assert of([80]) == [(3, 1, 3), (1, 1, 3), (1, 1, 2)]
+    assert [form.networks(8) for form in first_look.forms([600] * 5)] == [450, 150, 100, 90, 30]
 
 
 def test_time_is_kept_for_the_best_form_within_a_share(study: Study) -> None:
@@ -63,9 +62,9 @@ def test_time_is_kept_for_the_best_form_within_a_share(study: Study) -> None:
     assert first_look.keep(study) == pytest.approx(
         first_look.BEGIN_S + first_look.ENDING_S + 162 * 0.05
     )
-    study.trial_seconds = 4.0
+    study.trial_seconds = 1.5
     assert first_look.keep(study) == pytest.approx(first_look.SHARE * 100)
-    study.trial_seconds = 60.0  # the least form, 12 networks of 10 s
+    study.trial_seconds = 60.0  # the least form, 36 networks of 10 s
     assert first_look.keep(study) == 0.0
 
 
@@ -132,8 +131,9 @@ def test_with_less_time_one_rate_and_no_verdicts(study: Study, finished: Path) -
     assert "helps" not in (finished / "ablation.md").read_text()
 
 
-def test_with_little_time_some_folds(study: Study, finished: Path) -> None:
-    study.trial_seconds = 60.0 * 3 * study.settings.workers
+def test_with_little_time_some_folds(study: Study, finished: Path, monkeypatch) -> None:
+    monkeypatch.setattr(first_look, "FEWEST_ROWS", 30)
+    study.trial_seconds = 50.0 * 3 * study.settings.workers
     assert look_at(study, finished, 1000.0)["folds"] == 1
 
 

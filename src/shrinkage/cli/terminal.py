@@ -141,6 +141,9 @@ def print_result(result: dict[str, Any], folder: str) -> None:
     if (effects := ablation.of(Path(folder), result["recipe_hash"])) is not None:
         print_effects(effects, folder)
         console.print()
+    elif not result.get("start_from") and result["winner"]["source"] != "plain":
+        says = f"What each ingredient bought: shrinkage ablate {folder}"
+        console.print(says, markup=False, soft_wrap=True)
     if (page := Path(folder) / "report.html").is_file():
         console.print(f"The report: {page}", markup=False, soft_wrap=True)
 
