@@ -51,20 +51,21 @@ def test_forms_give_up_rates_then_seeds_then_folds_that_have_rows() -> None:
 
     whole = [(3, 5, 3), (1, 5, 3), (1, 5, 2)]
     assert of([90] * 5) == whole
-    assert of([200] * 5) == [*whole, (1, 3, 3)]
-    assert of([600] * 5) == [*whole, (1, 3, 3), (1, 1, 3)]
+    assert of([200] * 5) == [*whole, (1, 4, 3), (1, 3, 3), (1, 3, 2)]
+    assert of([600] * 3) == [(3, 3, 3), (1, 3, 3), (1, 3, 2), (1, 2, 3), (1, 1, 3), (1, 1, 2)]
     assert of([80]) == [(3, 1, 3), (1, 1, 3), (1, 1, 2)]
-    assert [form.networks(8) for form in first_look.forms([600] * 5)] == [450, 150, 100, 90, 30]
+    networks = [form.networks(8) for form in first_look.forms([250] * 5)]
+    assert networks == [450, 150, 100, 120, 90, 60, 40]
 
 
 def test_time_is_kept_for_the_best_form_within_a_share(study: Study) -> None:
     # Batches, width, dropout and smoothing, the winner and the placebo: 162 networks.
     assert first_look.keep(study) == pytest.approx(
-        first_look.BEGIN_S + first_look.ENDING_S + 162 * 0.05
+        first_look.BEGIN_S + first_look.ENDING_S + 162 * 0.05 / first_look.TIMED
     )
-    study.trial_seconds = 1.5
+    study.trial_seconds = 4.5
     assert first_look.keep(study) == pytest.approx(first_look.SHARE * 100)
-    study.trial_seconds = 60.0  # the least form, 36 networks of 10 s
+    study.trial_seconds = 180.0  # the least form, 36 networks of 10 s
     assert first_look.keep(study) == 0.0
 
 

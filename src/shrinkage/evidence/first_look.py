@@ -41,6 +41,9 @@ SEEDS, MOST_SEEDS = 3, 10
 BEGIN_S, ENDING_S = 1.5, 4.0
 """Writing the arrays and sending tasks; writing what was found, and the report."""
 
+TIMED = 3.0
+"""Steps timed at the outset, while processes begin, are so many times slower than what follows."""
+
 FEWEST_ROWS = 500
 """A decision that changes on one of so many moves the accuracy by 0.002."""
 
@@ -66,9 +69,10 @@ class Form:
 def forms(judged: Sequence[int]) -> list[Form]:
     """From the best to the least. judged: rows, by fold."""
     rates, folds = (arms.AROUND, (1.0,)), len(judged)
-    whole = [Form(each, folds) for each in rates] + [Form((1.0,), folds, ablate.FEWEST_SEEDS)]
-    fewer = sorted({(folds + 1) // 2, 1} - {folds}, reverse=True)
-    return whole + [Form((1.0,), n) for n in fewer if sum(judged[:n]) >= FEWEST_ROWS]
+    enough = [n for n in range(folds - 1, 0, -1) if sum(judged[:n]) >= FEWEST_ROWS]
+    found = [Form(each, folds) for each in rates] + [Form((1.0,), folds, ablate.FEWEST_SEEDS)]
+    found += [Form((1.0,), n) for n in enough]
+    return found + [Form((1.0,), n, ablate.FEWEST_SEEDS) for n in enough[-1:]]
 
 
 def keep(study: Study) -> float:
@@ -79,7 +83,7 @@ def keep(study: Study) -> float:
     base = study.space.base
     if not _wanted(study) or not (count := _ingredients(study, base)):
         return 0.0
-    one = _planned(study, base)
+    one = _planned(study, base) / TIMED
     taken = [BEGIN_S + ENDING_S + one * form.networks(count) for form in forms(_judged(study))]
     most = SHARE * study.settings.budget_s
     return min(most, taken[0]) if min(taken) <= most else 0.0
