@@ -36,6 +36,7 @@ RULES = [
     Rule("errors", never="torch numpy pandas"),
     Rule("files", "errors", never="torch"),
     Rule("wording", never="torch"),
+    Rule("interrupts", never="torch"),
     Rule("ingredient", "errors"),
     Rule("constants"),
     Rule("slots"),

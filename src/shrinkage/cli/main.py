@@ -5,17 +5,18 @@ Exit codes: 0 success, 1 failure, 2 bad input.
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 import time
 import warnings
+from contextlib import nullcontext
 
 STARTED = time.time()
 """The budget counts from here: before anything heavy is imported."""
 
 import typer  # noqa: E402
 
+from shrinkage import interrupts  # noqa: E402
 from shrinkage.cli import (  # noqa: E402
     ablate,
     fit,
@@ -71,12 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors are one to three lines on standard error."""
     # The result says it, as a line among others.
     warnings.simplefilter("ignore", NoEffectWarning)
-    # A batch system ends a job with SIGTERM: like Ctrl-C, the best so far is saved.
-    before = (
-        signal.signal(signal.SIGTERM, signal.default_int_handler) if _in_main_thread() else None
-    )
     try:
-        code = app(arguments, standalone_mode=False, prog_name="shrinkage")
+        with interrupts.listening() if _in_main_thread() else nullcontext():
+            code = app(arguments, standalone_mode=False, prog_name="shrinkage")
         if code == _INTERRUPTED:
             return _fail("interrupted", 1)
         return code if isinstance(code, int) else 0
@@ -94,9 +92,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except (MemoryError, OSError) as error:
         return _fail(f"{type(error).__name__}: {error}", 1)
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
 
 
 def _in_main_thread() -> bool:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from shrinkage import scores
+from shrinkage import interrupts, scores
 from shrinkage.engine import scoring
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput
@@ -158,6 +158,7 @@ class Rounds:
         self.running[self.pool.submit(scoring.run, work)] = task
 
     def _collect(self) -> None:
+        interrupts.check()
         done, _ = wait(self.running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
         self._show()
         for future in done:

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from shrinkage import interrupts
 from shrinkage.engine import arrays, refit
 from shrinkage.errors import BadInput, Unwritable
 from shrinkage.randomness import derive
@@ -50,6 +51,7 @@ def train(study: Study, pool: Executor) -> None:
     ]
     running: dict[Future, refit.Refit] = {}
     while study.clock.left > -study.grace:
+        interrupts.check()
         while len(running) < slots and waiting:
             winner, count = waiting.pop(0)
             number = winner.trial.number

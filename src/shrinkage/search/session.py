@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from shrinkage import kernels
+from shrinkage import interrupts, kernels
 from shrinkage.data.source import Table
 from shrinkage.engine import arrays, local
 from shrinkage.engine.task import Problem, scaling_of
@@ -201,6 +201,7 @@ def _go(
                 shared.fetch(store, folder)
                 refit.train(study, pool)
             except KeyboardInterrupt:
+                interrupts.heard()
                 study.interrupted = True
                 log.warning("interrupted: keeping the best so far")
                 shared.fetch(store, folder)
@@ -226,6 +227,7 @@ def _look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock, lo
     try:
         look(study, result, pool, clock)
     except KeyboardInterrupt:
+        interrupts.heard()
         log.warning("interrupted: no first look at what ingredients bought")
     except BadInput as error:
         log.info("no first look at what ingredients bought: %s", error)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
-from shrinkage import scores
+from shrinkage import interrupts, scores
 from shrinkage.engine import arrays, task
 from shrinkage.errors import Unwritable
 from shrinkage.recipe import Recipe
@@ -126,6 +126,7 @@ class Study:
         slots = max(1, self.settings.workers)
         running: dict[Future, Cohort | str] = {}
         while self.clock.left > 0:
+            interrupts.check()
             self.known.news()
             while len(running) < slots and (job := self._next_job()):
                 future, what = self._submit(pool, job)
@@ -137,6 +138,7 @@ class Study:
                 break
             self._collect(running)
         while running and self.clock.left > -self.grace:
+            interrupts.check()
             self._collect(running)
 
     def _collect(self, running: dict[Future, Cohort | str]) -> None:

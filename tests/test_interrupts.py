@@ -1,0 +1,61 @@
+"""Ctrl-C that something swallowed still ends what it should end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from conftest import mixed
+from shrinkage import interrupts, run
+from shrinkage.search.events import Progress
+
+
+def swallowed(number: int) -> None:
+    with suppress(KeyboardInterrupt):
+        os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_swallowed_is_noted_until_it_is_heard(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with interrupts.listening():
+        interrupts.check()
+        swallowed(number)
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.check()
+        interrupts.heard()
+        interrupts.check()
+        swallowed(number)
+    interrupts.check()
+    assert signal.getsignal(number) is before
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with interrupts.listening():
+            os.kill(os.getpid(), signal.SIGTERM)
+            interrupts.check()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_study_ends_by_an_interrupt_that_was_swallowed(tiny: Path, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def watch(progress: Progress) -> None:
+        # The default and the plain network are there by then.
+        if progress.tried > 3 and "sent" not in seen:
+            seen.append("sent")
+            swallowed(signal.SIGINT)
+
+    asked = {"budget": "10m", "trials": 400, "workers": 0, "cv": "3", "recipe": tiny}
+    with interrupts.listening():
+        found = run.fit(mixed(), "y", out=tmp_path / "run", watch=watch, **asked)  # pyright: ignore
+    assert seen == ["sent"]
+    assert found.result["interrupted"]
+    assert 3 < found.result["n_trials"] < 100
