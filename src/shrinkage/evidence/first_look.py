@@ -38,8 +38,11 @@ SHORTEST_S = 60.0
 SEEDS, MOST_SEEDS = 3, 10
 """Enough for intervals that are not mostly Student's; as many as `shrinkage ablate` trains."""
 
-BEGIN_S, ENDING_S = 1.5, 4.0
-"""Writing the arrays and sending tasks; writing what was found, and the report."""
+BEGIN_S = 1.5
+"""Writing the arrays and sending tasks."""
+
+ENDING_S, ENDING_SHARE = 4.0, 0.02
+"""Writing what was found, and the report: so much, and this share of the budget."""
 
 TIMED = 3.0
 """Steps timed at the outset, while processes begin, are so many times slower than what follows."""
@@ -47,7 +50,7 @@ TIMED = 3.0
 FEWEST_ROWS = 500
 """A decision that changes on one of so many moves the accuracy by 0.002."""
 
-VALIDATED = 1.5
+VALIDATED = 2.0
 """Times what a network on all rows takes: fewer rows here, but judged, and in small cohorts."""
 
 BESIDE = 2
@@ -84,7 +87,8 @@ def keep(study: Study) -> float:
     if not _wanted(study) or not (count := _ingredients(study, base)):
         return 0.0
     one = _planned(study, base) / TIMED
-    taken = [BEGIN_S + ENDING_S + one * form.networks(count) for form in forms(_judged(study))]
+    around = BEGIN_S + _ending(study)
+    taken = [around + one * form.networks(count) for form in forms(_judged(study))]
     most = SHARE * study.settings.budget_s
     return min(most, taken[0]) if min(taken) <= most else 0.0
 
@@ -98,7 +102,7 @@ def look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock) -> 
     root, metric = study.folder.root, study.problem.metric
     if not _wanted(study) or ablation.of(root, result["recipe_hash"]) is not None:
         return
-    clock = replace(clock, ending_s=ENDING_S)
+    clock = replace(clock, ending_s=_ending(study))
     its = studied(root, result, metric if isinstance(metric, scores.Metric) else None)
     count, left = _ingredients(study, its.winner), clock.left - BEGIN_S
     one = _measured(study, result["winner"]["trial"]) or _planned(study, its.winner)
@@ -116,6 +120,10 @@ def look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock) -> 
     found |= {"first_look": True, "seeds_asked": found["seeds"], "budget_s": clock.budget_s}
     told = ablation.write(root, its, made[0], _without_verdicts(found), clock.elapsed())
     log.info("first look: %d networks over %d seeds", told["networks"], told["seeds"])
+
+
+def _ending(study: Study) -> float:
+    return ENDING_S + ENDING_SHARE * study.settings.budget_s
 
 
 def _wanted(study: Study) -> bool:
