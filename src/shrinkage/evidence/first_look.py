@@ -44,6 +44,9 @@ BEGIN_S = 1.5
 ENDING_S, ENDING_SHARE = 4.0, 0.02
 """Writing what was found, and the report: so much, and this share of the budget."""
 
+HOPE = 2.0
+"""A winner may have fewer ingredients than trial 0, and be faster: twice too long may still fit."""
+
 TIMED = 3.0
 """Steps timed at the outset, while processes begin, are so many times slower than what follows."""
 
@@ -81,7 +84,7 @@ def forms(judged: Sequence[int]) -> list[Form]:
 def keep(study: Study) -> float:
     """Seconds to keep: what the best form takes if the winner is like trial 0, within `SHARE`.
 
-    0 where the least form does not fit; time that is left at the end may do all the same.
+    0 where the least form is far from fitting; time that is left at the end may do all the same.
     """
     base = study.space.base
     if not _wanted(study) or not (count := _ingredients(study, base)):
@@ -90,7 +93,7 @@ def keep(study: Study) -> float:
     around = BEGIN_S + _ending(study)
     taken = [around + one * form.networks(count) for form in forms(_judged(study))]
     most = SHARE * study.settings.budget_s
-    return min(most, taken[0]) if min(taken) <= most else 0.0
+    return min(most, taken[0]) if min(taken) <= HOPE * most else 0.0
 
 
 def look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock) -> None:
