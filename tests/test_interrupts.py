@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import weakref
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,6 +34,35 @@ def test_what_was_swallowed_is_noted_until_it_is_heard(number: signal.Signals) -
         swallowed(number)
     interrupts.check()
     assert signal.getsignal(number) is before
+
+
+def test_what_a_callback_swallowed_is_noted_and_not_printed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python calls a weak reference's callback, as its imports do, and drops what it raises."""
+    printed: list[type[BaseException]] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda what: printed.append(what.exc_type))
+
+    def gone(raised: type[BaseException]) -> None:
+        class Thing: ...
+
+        def callback(_: object) -> None:
+            if raised is KeyboardInterrupt:
+                os.kill(os.getpid(), signal.SIGINT)
+            raise raised
+
+        thing = Thing()
+        reference = weakref.ref(thing, callback)
+        del thing
+        assert reference() is None
+
+    with interrupts.listening():
+        gone(ValueError)
+        gone(KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.check()
+    gone(ValueError)
+    assert printed == [ValueError, ValueError]
 
 
 def test_what_is_ignored_stays_ignored() -> None:

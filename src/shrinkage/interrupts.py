@@ -8,6 +8,7 @@ goes on. So whoever listens here also notes that it was asked to end, and long l
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -19,15 +20,23 @@ _asked = False
 def listening() -> Iterator[None]:
     """SIGINT and SIGTERM, by which a batch system ends a job, are noted and raised.
 
-    In the main thread only. A signal that this process was told to ignore stays ignored.
+    In the main thread only. A signal that this process was told to ignore stays ignored. What was
+    raised in a callback is not printed either: it is not lost.
     """
-    before = {}
+    printed, before = sys.unraisablehook, {}
+
+    def unraisable(what: sys.UnraisableHookArgs) -> None:
+        if not (_asked and issubclass(what.exc_type, KeyboardInterrupt)):
+            printed(what)
+
+    sys.unraisablehook = unraisable
     for each in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(each) is not signal.SIG_IGN:
             before[each] = signal.signal(each, _noted)
     try:
         yield
     finally:
+        sys.unraisablehook = printed
         for each, handler in before.items():
             signal.signal(each, handler)
         heard()
