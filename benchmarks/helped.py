@@ -19,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 from sklearn.model_selection import train_test_split
+from tables import REGRESSION, name_of
 
 from shrinkage.data.source import Table
 from shrinkage.engine import local
@@ -32,7 +33,6 @@ from shrinkage.search.budget import Clock
 from shrinkage.search.settings import Settings
 from shrinkage.wording import number
 
-REGRESSION = {"california", "wine_white", "abalone"}
 ACROSS = 4
 """Tables beside each other."""
 
@@ -52,12 +52,12 @@ def drawn(path: Path, most: int) -> pd.DataFrame:
 
 
 def _classes(frame: pd.DataFrame, path: Path) -> pd.Series | None:
-    return None if path.name.split(".")[0] in REGRESSION else frame["target"].astype(str)
+    return None if name_of(path) in REGRESSION else frame["target"].astype(str)
 
 
 def helped(path: Path, asked: argparse.Namespace, workers: int) -> dict[str, Any]:
     """The first table of an ablation of the default recipe."""
-    name = path.name.split(".")[0]
+    name = name_of(path)
     task = "regression" if name in REGRESSION else "classification"
     metric = "rmse" if task == "regression" else "log_loss"
     settings = Settings(name, "target", task=task, metric=metric, test=0.01, cv=str(asked.folds))
@@ -126,7 +126,7 @@ def main() -> None:
     )
     if not asked.markdown:
         for path in sorted(asked.tables.glob("*.csv*")):
-            name = path.name.split(".")[0]
+            name = name_of(path)
             if name in {line["table"] for line in done} or (asked.only and name not in asked.only):
                 continue
             line = helped(path, asked, local.cores())

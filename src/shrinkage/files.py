@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from shrinkage.errors import Unwritable
 
@@ -40,6 +42,15 @@ def write_text(path: Path, text: str) -> None:
     """Replace the file's content, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, "utf-8")
+
+
+def read_object(path: Path) -> dict[str, Any] | None:
+    """What a JSON file holds; None where there is no such file, it is damaged or no object."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def system_error(error: BaseException) -> OSError | None:

@@ -103,6 +103,14 @@ def default_metric(task: str) -> str:
     return _DEFAULT[task]
 
 
+_BESIDE = {"accuracy": "log_loss", "rmse": "r2", "mae": "rmse", "r2": "rmse"}
+
+
+def beside(metric: str, task: str) -> str:
+    """The metric that is shown beside the one that a study is judged by."""
+    return _BESIDE.get(metric, default_metric(task))
+
+
 def for_task(task: str) -> tuple[Metric, ...]:
     """All metrics of a task, its default first.
 

@@ -270,15 +270,26 @@ class Space:
     @classmethod
     def from_toml(cls, text: str, name: str = "space") -> Space:
         """Raises BadInput that names the line's key, value and what would fit."""
-        try:
-            document = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise BadInput(f"{name} is not valid TOML: {error}") from None
-        if unknown := set(document) - {"base", "choose", "vary"}:
-            raise BadInput(f"{name}: '{min(unknown)}' is not one of base, choose, vary")
-        roles = [_role(key, value, name) for key, value in _section(document, "choose", name)]
-        fields = [_field(key, value, name) for key, value in _section(document, "vary", name)]
-        return cls(_base(document.get("base", "default"), name), (*roles, *fields))
+        base = _document(text, name).get("base", "default")
+        return cls(_base(base, name), dimensions_of(text, name))
+
+
+def dimensions_of(text: str, name: str = "space") -> tuple[Dimension, ...]:
+    """What a space's file varies, around whatever base. Raises BadInput as `Space.from_toml`."""
+    document = _document(text, name)
+    roles = [_role(key, value, name) for key, value in _section(document, "choose", name)]
+    fields = [_field(key, value, name) for key, value in _section(document, "vary", name)]
+    return *roles, *fields
+
+
+def _document(text: str, name: str) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{name} is not valid TOML: {error}") from None
+    if unknown := set(document) - {"base", "choose", "vary"}:
+        raise BadInput(f"{name}: '{min(unknown)}' is not one of base, choose, vary")
+    return document
 
 
 def load_space(source: str | Path | Space) -> Space:

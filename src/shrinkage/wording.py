@@ -30,7 +30,7 @@ def clock(seconds: float) -> str:
 
 
 def count(number: int, thing: str) -> str:
-    return f"{number} {thing}" + ("" if number == 1 else "s")
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def listed(parts: Sequence[str]) -> str:

@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from shrinkage.cli import options
+
 
 def ablate(
-    folder: Annotated[str, typer.Argument(help="The folder of a run.", metavar="DIR")],
+    folder: options.Run,
     seeds: Annotated[int, typer.Option(help="Trainings of every arm, at most.", min=2)] = 10,
-    budget: Annotated[str, typer.Option(help="Time for everything: 90s, 5m, 1h.")] = "5m",
+    budget: options.Budget = "5m",
     margin: Annotated[
         float | None,
         typer.Option(
@@ -22,9 +24,7 @@ def ablate(
         bool,
         typer.Option("--data-worth", help="Also how many times the rows the recipe is worth."),
     ] = False,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes; default: one a core. 0: none but this one.")
-    ] = None,
+    workers: options.Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print ablation.json.")] = False,
 ) -> None:
     """Train the winner without each of its ingredients, and say what each one bought.

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from shrinkage.cli import options
+
 
 def fit(
     data: Annotated[
@@ -21,7 +23,7 @@ def fit(
             "or another quantile; auto: accuracy or rmse."
         ),
     ] = "auto",
-    budget: Annotated[str, typer.Option(help="Time for everything: 90s, 5m, 1h.")] = "5m",
+    budget: options.Budget = "5m",
     out: Annotated[str | None, typer.Option(help="A new folder for the model.")] = None,
     test: Annotated[str, typer.Option(help="Share of rows set aside, or a file.")] = "0.2",
     cv: Annotated[str, typer.Option(help="auto, holdout, K folds, or KxREPEATS.")] = "auto",
@@ -35,9 +37,7 @@ def fit(
         str | None, typer.Option(help="A run or model whose layers networks start with.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of splits, weights and search.", min=0)] = 0,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes; default: one a core. 0: none but this one.")
-    ] = None,
+    workers: options.Workers = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[
         str, typer.Option(help="Of wide layers' products: auto, float32, bfloat16; tf32 on a GPU.")
@@ -60,13 +60,7 @@ def fit(
     first_look: Annotated[
         bool, typer.Option(help="End with a first look at what each ingredient bought.")
     ] = True,
-    by: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Compare winner and plain network by the groups of a column; may be repeated.",
-            metavar="COLUMN",
-        ),
-    ] = None,
+    by: options.By = None,
     store: Annotated[
         str | None,
         typer.Option(

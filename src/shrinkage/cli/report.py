@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from shrinkage.cli import options
 
 
 def report(
-    folder: Annotated[str, typer.Argument(help="The folder of a run.", metavar="DIR")],
-    by: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Compare winner and plain network by the groups of a column; may be repeated.",
-            metavar="COLUMN",
-        ),
-    ] = None,
+    folder: options.Run,
+    by: options.By = None,
 ) -> None:
     """Write a finished run's report again: report.html for people, report.md for machines.
 

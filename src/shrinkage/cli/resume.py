@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from shrinkage.cli import options
+
 
 def resume(
-    folder: Annotated[str, typer.Argument(help="The folder of a run.", metavar="DIR")],
+    folder: options.Run,
     budget: Annotated[
         str | None, typer.Option(help="More time; default: what was left of the first budget.")
     ] = None,

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from shrinkage.cli import options
+
 
 def show(
-    folder: Annotated[str, typer.Argument(help="The folder of a run.", metavar="DIR")],
+    folder: options.Run,
     top: Annotated[int, typer.Option(help="How many trials to list.", min=1)] = 15,
     importance: Annotated[
         bool, typer.Option("--importance", help="Which searched settings went with good scores.")

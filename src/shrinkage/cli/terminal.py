@@ -14,8 +14,8 @@ from shrinkage.evidence import mattered
 from shrinkage.report.words import (
     NAMES,
     NAMES_OF_START,
-    SECOND,
     after_training,
+    beside,
     corrected_line,
     ensemble_line,
     pretty,
@@ -45,7 +45,7 @@ def print_json(value: Any) -> None:
 def score_table(result: dict[str, Any]) -> Table:
     """Plain, default, winner and baselines: validation, test, seconds."""
     metric = result["metric"]
-    second = SECOND.get(metric, "accuracy" if result["task"] == "classification" else "rmse")
+    second = beside(result)
     table = plain_table()
     table.add_column("")
     for title in (

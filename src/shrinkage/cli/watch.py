@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from shrinkage.cli import options
+
 
 def watch(
-    folder: Annotated[str, typer.Argument(help="The folder of a run.", metavar="DIR")],
+    folder: options.Run,
     port: Annotated[
         int, typer.Option(help="Of this machine's own address; 0: any free one.", min=0, max=65535)
     ] = 0,

@@ -15,7 +15,7 @@ from shrinkage.evidence.ablate import Ablation, ablate
 from shrinkage.evidence.design import Design
 from shrinkage.evidence.rounds import Rounds
 from shrinkage.evidence.studied import Studied, studied
-from shrinkage.files import write_text
+from shrinkage.files import read_object, write_text
 from shrinkage.scores import Function
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch
@@ -112,10 +112,7 @@ def write(
 
 def of(root: Path, recipe_hash: str) -> dict[str, Any] | None:
     """What ablation.json holds, where it is about this recipe; a later winner may be another."""
-    try:
-        told = json.loads((root / NAME).read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(told, dict) or told.get("recipe_hash") != recipe_hash:
+    told = read_object(root / NAME)
+    if told is None or told.get("recipe_hash") != recipe_hash:
         return None
     return {"tuned": True, "first_look": False, **told}  # older ones do not say so

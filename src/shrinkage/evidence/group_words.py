@@ -66,7 +66,7 @@ def _moved(told: Told, gain: Told, before: str = " (", after: str = ")") -> str:
 
 
 def _rows(group: Told) -> str:
-    return f"{group['rows']:,} test row{'' if group['rows'] == 1 else 's'}"
+    return count(group["rows"], "test row")
 
 
 def _differs(told: Told, column: str, group: Told) -> str:

@@ -19,7 +19,7 @@ from shrinkage.errors import BadInput
 from shrinkage.evidence.paired import Interval
 from shrinkage.evidence.stats import LEVEL
 from shrinkage.evidence.subgroups import Effect, Group, Judged, Said, compared, verdicts
-from shrinkage.files import write_text
+from shrinkage.files import read_object, write_text
 from shrinkage.search import rows as study_rows
 from shrinkage.search import said, shared
 from shrinkage.search.folder import Folder
@@ -29,7 +29,6 @@ FILE = "subgroups.json"
 
 PLAIN, WINNER = "plain", "winner"
 
-_SECOND = {"accuracy": "log_loss", "rmse": "mae"}
 _STAND_IN = {"classification": "log_loss", "regression": "rmse"}
 
 
@@ -51,7 +50,8 @@ def told(
     asked, task = result["metric"], result["task"]
     # What a person's own function makes of a few rows is not known when it is not at hand.
     metric = scores.find(_STAND_IN[task] if asked.startswith(scores.OWN) else asked)
-    second = _SECOND.get(metric.name, "accuracy" if task == "classification" else "rmse")
+    # R² of a group is as much about how its target spreads as about the networks.
+    second = "mae" if metric.name == "rmse" else scores.beside(metric.name, task)
     # As they are kept, so that whoever reads them later gets the same numbers.
     both = (outputs[each].astype(np.float32).astype(np.float64) for each in (PLAIN, WINNER))
     everyone = Said(rows.target(rows.test), *both)
@@ -180,8 +180,10 @@ def of_folder(root: Path, result: Mapping[str, Any], columns: Sequence[str]) -> 
 
 def asked_for(root: Path, result: Mapping[str, Any]) -> list[str]:
     """The columns of this study that somebody looked at, in that order."""
-    looks = (result.get("subgroups"), _read(root))
-    return list(dict.fromkeys(each["column"] for look in looks if look for each in look["columns"]))
+    looks = (result.get("subgroups"), read_object(root / FILE))
+    return list(
+        dict.fromkeys(each["column"] for look in looks if look for each in look.get("columns", ()))
+    )
 
 
 def written(root: Path, result: Mapping[str, Any], more: Sequence[str] = ()) -> None:
@@ -193,12 +195,3 @@ def written(root: Path, result: Mapping[str, Any], more: Sequence[str] = ()) -> 
         return
     found = of_folder(root, result, [*asked_for(root, result), *more])
     write_text(root / FILE, json.dumps(found, indent=2, allow_nan=False) + "\n")
-
-
-def _read(root: Path) -> dict[str, Any] | None:
-    """None where there is no such file, or it is damaged."""
-    try:
-        found = json.loads((root / FILE).read_text("utf-8"))
-        return found if isinstance(found, dict) and "columns" in found else None
-    except (OSError, ValueError):
-        return None

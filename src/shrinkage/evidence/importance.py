@@ -52,7 +52,7 @@ from shrinkage.evidence.forest import Features, Forest, Tried
 from shrinkage.randomness import derive
 from shrinkage.recipe import Recipe
 from shrinkage.search.halving import RUNGS
-from shrinkage.space import Dimension, Range, Space
+from shrinkage.space import Dimension, Range, Space, dimensions_of
 from shrinkage.store.tables import Trial
 
 FEWEST = 15
@@ -148,7 +148,6 @@ def importance(
         return Importance(len(tried), whole, float("nan"), few), None
     found = surrogate(Features(space), tried, last, seed)
     explained = found.forest.explained
-    known = Importance(len(tried), whole, explained)
     if not explained > 0:
         none = f"what {len(tried)} trials scored cannot be told from their settings"
         return Importance(len(tried), whole, explained, none), None
@@ -170,8 +169,8 @@ def importance(
         for i, dimension in enumerate(space.dimensions)
     ]
     shares.sort(key=lambda share: -share.value)
-    told = replace(known, shares=tuple(shares))
-    pair = _pair(space, u, y)
+    told = Importance(len(tried), whole, explained, shares=tuple(shares))
+    pair = _pair(space, bins, values, y)
     if pair is not None:  # all that is done together is no less
         pair = replace(pair, value=min(pair.value, told.together))
     return replace(told, pair=pair), found
@@ -209,16 +208,16 @@ def _explained_by(y: np.ndarray, bins: np.ndarray) -> float:
     return max(0.0, between / total - (k - 1) / (n - k) * (1 - between / total))
 
 
-def _pair(space: Space, u: np.ndarray, y: np.ndarray) -> Pair | None:
+def _pair(
+    space: Space, bins: Sequence[np.ndarray], alone: np.ndarray, y: np.ndarray
+) -> Pair | None:
     """The two dimensions that do most together beyond what both do alone."""
-    bins = [_bins(dimension, u[:, i], _BINS) for i, dimension in enumerate(space.dimensions)]
-    alone = [_explained_by(y, each) for each in bins]
-    best = Pair(("", ""), _LEAST)
+    best: Pair | None = None
     for i, j in combinations(range(space.size), 2):
         both = _explained_by(y, bins[i] * (bins[j].max() + 1) + bins[j]) - alone[i] - alone[j]
-        if both > best.value:
-            best = Pair((space.dimensions[i].path, space.dimensions[j].path), both)
-    return best if best.paths[0] else None
+        if both > (best.value if best else _LEAST):
+            best = Pair((space.dimensions[i].path, space.dimensions[j].path), float(both))
+    return best
 
 
 def _halves(features: Features, tried: Sequence[Tried], last: int, seed: int) -> np.ndarray:
@@ -256,7 +255,7 @@ def searched(settings: Mapping[str, Any]) -> Space:
     Raises BadInput where they are damaged.
     """
     try:
-        base, dimensions = settings["recipe"], Space.from_toml(settings["space"]).dimensions
+        base, dimensions = settings["recipe"], dimensions_of(settings["space"])
     except KeyError as error:
         raise BadInput(f"the study's settings are damaged: no {error}; fit again") from None
     return Space(Recipe.from_toml(base), dimensions).with_base()

@@ -48,6 +48,21 @@ MOST_SEEDS = 1000
 """Nobody trains more: where these do not suffice, seeds are not what is lacking."""
 
 
+def t_interval(
+    mean: float, error: float, degrees: float, level: float = LEVEL
+) -> tuple[float, float]:
+    """mean -+ t_{1 - level/2} error, Student's t with these degrees of freedom."""
+    half = error and float(stats.t.ppf(1 - level / 2, degrees)) * error
+    return mean - half, mean + half
+
+
+def t_p_value(mean: float, error: float, degrees: float) -> float:
+    """Of a mean of 0, two-sided; 1 where the mean is 0 itself."""
+    if mean == 0:
+        return 1.0
+    return float(2 * stats.t.sf(abs(mean) / error, degrees)) if error else 0.0
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A mean difference, positive where it helps, and how sure it is.
@@ -67,15 +82,12 @@ class Estimate:
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """Holds the truth in a share 1 - level of all ablations."""
-        half = self.error and float(stats.t.ppf(1 - level / 2, self.degrees)) * self.error
-        return self.mean - half, self.mean + half
+        return t_interval(self.mean, self.error, self.degrees, level)
 
     @property
     def p_value(self) -> float:
         """Of no difference, two-sided; 1 where there is no difference at all."""
-        if self.mean == 0:
-            return 1.0
-        return float(2 * stats.t.sf(abs(self.mean) / self.error, self.degrees)) if self.error else 0
+        return t_p_value(self.mean, self.error, self.degrees)
 
     def with_seeds(self, seeds: int) -> float:
         """The standard error that so many seeds would have, if variances are as they seem."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shrinkage.engine.task import Problem
 from shrinkage.errors import BadInput
-from shrinkage.nets.table import TableShape
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import OWN, Function, Metric
 from shrinkage.search import rows
@@ -53,7 +51,7 @@ def studied(root: Path, result: dict[str, Any], metric: Function | Metric | None
     problem = Problem(
         folder.work,
         len(table.folds),
-        _shape(folder.work / "shape.json"),
+        rows.load_shape(folder.work),
         task,
         metric_for(metric or name, task),
         result.get("device", "cpu"),
@@ -63,11 +61,3 @@ def studied(root: Path, result: dict[str, Any], metric: Function | Metric | None
     place, seed = root / "evidence", int(result.get("seed", 0))
     aim = task, problem.metric
     return Studied(place, table, problem, aimed(winner, *aim), aimed(plain, *aim), seed)
-
-
-def _shape(path: Path) -> TableShape:
-    try:
-        numbers, cardinalities, outputs = json.loads(path.read_text("utf-8"))
-        return TableShape(numbers, tuple(cardinalities), outputs)
-    except (OSError, ValueError, TypeError) as error:
-        raise BadInput(f"{path} is missing or damaged: {error}; fit again") from None

@@ -51,7 +51,7 @@ from shrinkage.calibration import wilson
 from shrinkage.data.groups import FEWEST
 from shrinkage.evidence import paired
 from shrinkage.evidence.paired import Interval
-from shrinkage.evidence.stats import LEVEL, Verdict, holm, verdict
+from shrinkage.evidence.stats import LEVEL, Verdict, holm, t_interval, t_p_value, verdict
 
 FEWEST_OF_CLASS = 10
 """Test rows of each class that a group needs for an AUC, an F1 or a balanced accuracy: with fewer
@@ -80,17 +80,12 @@ class Effect:
     degrees: float
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        half = self.error and float(distributions.t.ppf(1 - level / 2, self.degrees)) * self.error
-        return self.centre - half, self.centre + half
+        return t_interval(self.centre, self.error, self.degrees, level)
 
     @property
     def p_value(self) -> float:
         """Of no difference, two-sided; 1 where there is no difference at all."""
-        if self.centre == 0:
-            return 1.0
-        if not self.error:
-            return 0.0
-        return float(2 * distributions.t.sf(abs(self.centre) / self.error, self.degrees))
+        return t_p_value(self.centre, self.error, self.degrees)
 
     def detectable(self, tests: int = 1) -> float:
         """The true difference that would be found in a share `POWER` of all such test parts.

@@ -24,13 +24,13 @@ from shrinkage.evidence import ablation, grouped
 from shrinkage.evidence.importance import Importance, of_study
 from shrinkage.evidence.isolation import Isolation, isolated
 from shrinkage.evidence.paired import Interval, difference, score, values
-from shrinkage.nets.table import TableShape
+from shrinkage.files import read_object
 from shrinkage.population.cohort import network_of
 from shrinkage.recipe import Recipe, load
 from shrinkage.report.health import Dead, Layer, dead_units, gradients, layers
 from shrinkage.report.suspects import Alone, alone
 from shrinkage.report.timeline import Timeline, timeline
-from shrinkage.report.words import NAMES, NAMES_OF_START, SECOND
+from shrinkage.report.words import NAMES, NAMES_OF_START
 from shrinkage.rows.minibatch import total_steps
 from shrinkage.search import rows, said, shared
 from shrinkage.search.aim import aimed
@@ -145,12 +145,7 @@ class Facts:
     @property
     def second(self) -> str:
         """The metric that stands beside the study's own."""
-        return second_of(self.result)
-
-
-def second_of(result: Mapping[str, Any]) -> str:
-    classes = result["task"] == "classification"
-    return SECOND.get(result["metric"], "accuracy" if classes else "rmse")
+        return scores.beside(self.result["metric"], self.result["task"])
 
 
 def read(root: Path) -> Facts:
@@ -177,7 +172,7 @@ def read(root: Path) -> Facts:
         result,
         study.settings,
         float((study.plan or {}).get("epochs_share", 1.0)),
-        _json(folder.model / "manifest.json").get("machine", {}),
+        (read_object(folder.model / "manifest.json") or {}).get("machine", {}),
         table.schema,
         contenders(result, outputs, target),
         trials,
@@ -190,7 +185,7 @@ def read(root: Path) -> Facts:
         alone(table.train, table.target(table.train), table.schema),
         _inside(folder, result, recipe, table.outputs),
         ablation.of(root, result["recipe_hash"]),
-        _json(root / grouped.FILE) or result.get("subgroups"),
+        read_object(root / grouped.FILE) or result.get("subgroups"),
         *_mattered(study.settings, trials),
         _winning(recipe),
     )
@@ -203,7 +198,8 @@ def contenders(
 
     outputs: what each said of the test rows, as far as it was kept.   target: [n].
     """
-    metric, second = result["metric"], second_of(result)
+    metric = result["metric"]
+    second = scores.beside(metric, result["task"])
     # What a person's own function makes of rows is not known here.
     known = None if metric.startswith(scores.OWN) else scores.find(metric)
     said_ = {name: values(known, o, target) for name, o in outputs.items()} if known else {}
@@ -279,12 +275,12 @@ def _inside(
     """None where what the networks were trained on is not there any more."""
     try:
         found = load_file(folder.trial(result["winner"]["trial"]))
-        numbers, cardinalities, _ = json.loads((folder.work / "shape.json").read_text("utf-8"))
+        shape = rows.load_shape(folder.work)
         path = folder.work / f"{scaling_of(recipe)}.safetensors"
         folds = arrays.read(path, result["rows"]["folds"], outputs, result["task"]).folds
     except (OSError, ValueError, BadInput):
         return None
-    network = network_of(recipe, TableShape(numbers, tuple(cardinalities), outputs))
+    network = network_of(recipe, shape)
     weights = found["weights"]
     each = len(weights) // len(folds)
     own = [fold for fold in folds for _ in range(each)]
@@ -326,12 +322,3 @@ def _mattered(
 def _winning(recipe: Recipe) -> dict[str, Any]:
     roles = {entry_of(own).role: entry_of(own).name for own in recipe.ingredients}
     return {**roles, **recipe.values}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """Empty where there is no such file, or it is damaged."""
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

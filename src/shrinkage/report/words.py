@@ -20,7 +20,6 @@ NAMES_OF_START = {
     **NAMES,
     "default": "fine-tuned",
 }
-SECOND = {"accuracy": "log_loss", "rmse": "r2", "mae": "rmse", "r2": "rmse"}
 
 
 def pretty(metric: str) -> str:
@@ -28,6 +27,13 @@ def pretty(metric: str) -> str:
     from shrinkage import scores  # and torch with it: only where a name is asked for
 
     return scores.pretty_name(metric)
+
+
+def beside(result: dict[str, Any]) -> str:
+    """The metric that stands beside the study's own."""
+    from shrinkage import scores
+
+    return scores.beside(result["metric"], result["task"])
 
 
 def amount(value: Any) -> str:

@@ -18,7 +18,7 @@ from shrinkage.files import write_text
 from shrinkage.recipe import Recipe
 from shrinkage.search.folder import Folder
 from shrinkage.search.listing import studies
-from shrinkage.space import Space
+from shrinkage.space import Space, dimensions_of
 from shrinkage.store.tables import Store
 
 Heard = tuple[tuple[float, ...], float, float | None]
@@ -65,7 +65,7 @@ def _study(folder: Folder, space: Space, task: str) -> Study:
     finally:
         store.close()
     try:
-        dimensions = Space.from_toml(settings["space"]).dimensions
+        dimensions = dimensions_of(settings["space"])
     except KeyError:
         raise BadInput("its settings are damaged") from None
     if dimensions != space.dimensions:

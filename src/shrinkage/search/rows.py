@@ -216,3 +216,19 @@ def shape_of(preparers: Sequence[Preparer], outputs: int) -> TableShape:
     numbers = max(len(preparer.number_names) for preparer in preparers)
     cardinalities = zip(*(preparer.cardinalities for preparer in preparers), strict=True)
     return TableShape(numbers, tuple(max(column) for column in cardinalities), outputs)
+
+
+_SHAPE = "shape.json"
+
+
+def save_shape(shape: TableShape, folder: Path) -> None:
+    write_text(folder / _SHAPE, json.dumps([shape.numbers, shape.cardinalities, shape.outputs]))
+
+
+def load_shape(folder: Path) -> TableShape:
+    """What a study's networks read and give. Raises BadInput where it is missing or damaged."""
+    try:
+        numbers, cardinalities, outputs = json.loads((folder / _SHAPE).read_text("utf-8"))
+        return TableShape(numbers, tuple(cardinalities), outputs)
+    except (OSError, ValueError, TypeError) as error:
+        raise BadInput(f"{folder / _SHAPE} is missing or damaged: {error}; fit again") from None

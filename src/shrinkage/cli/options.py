@@ -1,0 +1,23 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Run = Annotated[str, typer.Argument(help="The folder of a run.", metavar="DIR")]
+
+Budget = Annotated[str, typer.Option(help="Time for everything: 90s, 5m, 1h.")]
+
+Workers = Annotated[
+    int | None, typer.Option(help="Processes; default: one a core. 0: none but this one.")
+]
+
+By = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Compare winner and plain network by the groups of a column; may be repeated.",
+        metavar="COLUMN",
+    ),
+]
