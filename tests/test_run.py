@@ -12,6 +12,8 @@ import shrinkage
 from conftest import mixed, tiny_fit
 from shrinkage import run
 from shrinkage.errors import BadInput
+from shrinkage.recipe import Recipe
+from shrinkage.search.folder import Folder, chosen
 
 
 def test_the_public_names() -> None:
@@ -82,6 +84,65 @@ def test_fresh_folders_never_collide(tmp_path: Path, monkeypatch, tiny: Path) ->
         for _ in range(2)
     ]
     assert names == ["shrinkage-run", "shrinkage-run-2"]
+
+
+def test_a_fresh_folder_that_nothing_came_into_is_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with chosen(None) as one, chosen(None) as other:
+        assert (one.name, other.name) == ("shrinkage-run", "shrinkage-run-2")
+        assert one.is_dir()
+    with pytest.raises(BadInput, match="no column"):
+        shrinkage.fit(mixed(40), "y", by="c", budget="20s")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["shrinkage-run", "shrinkage-run-2"]
+
+
+def test_two_that_begin_in_one_folder_do_each_other_no_harm(tmp_path: Path) -> None:
+    one, other = Folder(tmp_path / "run"), Folder(tmp_path / "run")
+    with one.founding():
+        (one.work / "train.parquet").write_text("of the first")
+        with pytest.raises(BadInput, match="another run is about to begin"), other.founding():
+            pass
+        assert (one.work / "train.parquet").read_text() == "of the first"
+        one.database.touch()
+    with pytest.raises(BadInput, match="shrinkage resume"), other.founding():
+        pass
+    assert one.database.exists()
+
+
+def test_a_start_that_was_killed_is_begun_again(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "run")
+    folder.trials.mkdir(parents=True)
+    (folder.work / "train.parquet").write_text("left")
+    with folder.founding():
+        assert not any(folder.trials.iterdir())
+        assert not (folder.work / "train.parquet").exists()
+    with pytest.raises(RuntimeError), Folder(tmp_path / "new").founding():
+        raise RuntimeError
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_base_of_a_space_is_where_a_search_begins(tmp_path: Path, tiny: Path) -> None:
+    (tmp_path / "space.toml").write_text(
+        f'base = "{tiny}"\n[vary]\n"network.mlp.width" = [2, 8, 30]\n'
+    )
+    asked = {"trials": 3, "workers": 0, "cv": "2", "budget": "10m", "single": True}
+    folder = shrinkage.fit(
+        mixed(60), "y", space=tmp_path / "space.toml", out=tmp_path / "run", **asked
+    ).folder  # pyright: ignore
+    first = Recipe.from_toml(run.trials_of(folder)[0].recipe)
+    assert first.values.items() >= Recipe.from_toml(tiny.read_text()).values.items()
+    (tmp_path / "space.toml").write_text("gone")
+    assert "too few" in run.importance(folder).reason  # and it can be read without that file
+
+
+def test_a_metric_without_a_value_on_a_fold_is_refused(tmp_path: Path) -> None:
+    frame = mixed(100)
+    frame["y"] = ["rare"] * 4 + ["often"] * 96
+    with pytest.raises(BadInput, match="ROC AUC is not defined on every fold"):
+        shrinkage.fit(frame, "y", metric="roc_auc", cv=5, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_watchers_hear_every_phase(tiny: Path, tmp_path: Path) -> None:

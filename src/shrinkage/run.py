@@ -29,7 +29,7 @@ from shrinkage.scores import Function
 from shrinkage.search import proposers, session, shared
 from shrinkage.search.above import Above
 from shrinkage.search.events import Watch, nobody
-from shrinkage.search.folder import Folder
+from shrinkage.search.folder import Folder, chosen
 from shrinkage.search.plan import Plan, planned
 from shrinkage.search.settings import (
     Settings,
@@ -99,7 +99,8 @@ def fit(
     data: a file, a built-in name, a DataFrame, or (X, y) arrays. target: the column to predict.
     budget: seconds or "5m", from start to written files. out: a new folder; made where None.
     test: share of rows set aside, or a file. cv: "auto", "holdout", K, or "KxR".
-    recipe: trial 0. space: what is searched around it. trials: at most so many.
+    recipe: trial 0; else the base of the space. space: what is searched around it.
+    trials: at most so many.
     search: what proposes recipes: "random", "gp" or "optuna" (TPE), which need the extra of that
     name, or "auto". prior: folders of earlier studies that gp learns from, where they searched the
     same dimensions for the same kind of task.
@@ -147,9 +148,9 @@ def fit(
         by=by,
         keep_all=keep_all,
     )
-    folder = Path(out) if out is not None else _fresh_folder()
-    given = table, settings, folder, _ABOVE
-    result = session.begin(*given, place=place, started=started, watch=watch)
+    with chosen(out) as folder:
+        given = table, settings, folder, _ABOVE
+        result = session.begin(*given, place=place, started=started, watch=watch)
     write.try_to(folder)
     for sentence in result["without_effect"]:
         warnings.warn(sentence, NoEffectWarning, stacklevel=2)
@@ -205,9 +206,9 @@ def _asked(
             "--portfolio: its recipes belong to the default recipe and space;\n"
             "leave out --recipe, --space and --start-from, or --portfolio"
         )
-    text = "" if begun and recipe is None else load(recipe or "default").to_toml()
     space = space or ("finetune" if begun else "tabular")
-    load_space(space)
+    searched = load_space(space)
+    text = "" if begun and recipe is None else load(recipe or searched.base).to_toml()
     where = device_for(device)
     table = data if isinstance(data, Table) else read(data)
     name = target if target is not None else table.target
@@ -368,12 +369,3 @@ def _space_text(space: str | Path) -> str:
         return path.read_text("utf-8")
     folder = resources.files("shrinkage") / "presets" / "spaces"
     return (folder / f"{space}.toml").read_text("utf-8")
-
-
-def _fresh_folder() -> Path:
-    """A folder beside the caller that no other run has: shrinkage-run, shrinkage-run-2, ..."""
-    for number in range(1, 10_000):
-        folder = Path("shrinkage-run" if number == 1 else f"shrinkage-run-{number}")
-        if not folder.exists():
-            return folder
-    raise BadInput("there are 9,999 shrinkage-run folders here; give --out")

@@ -153,6 +153,13 @@ TARGETS = [
     ),
     Target("category of integers", pd.Categorical([3, 1, 2] * 20), "classification", (1, 2, 3)),
     Target("category of words", pd.Categorical(["u", "v"] * 30), "classification", ("u", "v")),
+    Target(
+        "category called None",
+        pd.Categorical(["None", "Mild", "Severe"] * 20),
+        "classification",
+        ("Mild", "Severe"),
+        "20 rows without a target",
+    ),
     Target("integers to regress", int_like(3), "regression", None, "", "regression"),
     Target(
         "21 integers to classify",

@@ -54,7 +54,9 @@ def unseen(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def by_f1(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
-    return tiny_fit(rare(), "y", tmp_path_factory.mktemp("f1") / "run", tiny, metric="f1")
+    return tiny_fit(
+        rare(), "y", tmp_path_factory.mktemp("f1") / "run", tiny, metric="f1", single=True
+    )
 
 
 def test_the_temperature_is_that_of_the_rows_not_seen(study: Path) -> None:

@@ -34,10 +34,12 @@ def probabilities(trials: int, rows: int, skill: float, seed: int) -> tuple[np.n
     return odds / odds.sum(-1, keepdims=True), target
 
 
-def study_of(outputs: np.ndarray, target: np.ndarray, folds: int) -> tuple[dict, Any]:
-    """Trials and rows as `of_trials` takes them; twice the folds of one repeat where it is even."""
-    parts = np.array_split(np.random.default_rng(0).permutation(len(target)), folds)
-    parts += np.array_split(np.random.default_rng(1).permutation(len(target)), folds)
+def study_of(
+    outputs: np.ndarray, target: np.ndarray, folds: int, repeats: int = 2
+) -> tuple[dict, Any]:
+    """Trials and rows as `of_trials` takes them."""
+    drawn = [np.random.default_rng(r).permutation(len(target)) for r in range(repeats)]
+    parts = [part for rows in drawn for part in np.array_split(rows, folds)]
     found = {
         number: SimpleNamespace(parts=[each[at] for at in parts])
         for number, each in enumerate(outputs)
@@ -168,6 +170,31 @@ def test_a_true_gain_on_a_holdout_is_taken() -> None:
     y = target[rows.folds[0].validation]
     surprise = [-np.log(p[np.arange(600), y]).mean() for p in (found[2].parts[0], blended)]
     assert surprise[0] - surprise[1] == pytest.approx(gain.mean, rel=0.25)
+
+
+@pytest.mark.parametrize(("folds", "repeats"), [(2, 2), (3, 3), (5, 1), (1, 1), (2, 5)])
+def test_what_judges_has_chosen_nothing(folds: int, repeats: int) -> None:
+    """However often rows are validated: every one is judged, wherever it stands by one group."""
+    _, rows = study_of(np.zeros((1, 60)), np.zeros(60), folds, repeats)
+    groups = ensemble._judges(rows, 0)
+    judged = [
+        {int(row) for fold, at in zip(rows.folds, own, strict=True) for row in fold.validation[at]}
+        for own in groups
+    ]
+    assert [len(each) for each in judged] == [20, 20, 20]
+    assert set.union(*judged) == set(range(60))
+    for k, fold in enumerate(rows.folds):
+        places = np.concatenate([own[k] for own in groups])
+        assert sorted(places) == list(range(len(fold.validation)))
+
+
+def test_a_true_gain_is_taken_over_three_repeats() -> None:
+    outputs, target = probabilities(8, 600, 1.5, 5)
+    found, rows = study_of(outputs, target, 5, 3)
+    together, gain = of_trials(found, 2, rows, "log_loss", 0)
+    assert len(together) > 3
+    assert gain is not None
+    assert gain.mean > 3 * gain.error
 
 
 def test_copies_of_the_lead_gain_nothing() -> None:

@@ -314,7 +314,9 @@ def test_scores_are_standardized_whatever_went_wrong() -> None:
     assert float(y.std(correction=0)) == pytest.approx(1)
     assert float(y[5]) == float(y[6]) == float(y.min())  # diverged is as bad as the worst
     assert float(y[4] - y[0]) > 0.5  # one failure does not make the others alike
-    for equal in ([0.5] * 4, [None, None], [0.5]):
+    infinite = surrogate.standardized([*usual, float("-inf"), 0.1])  # as where a fold has no score
+    assert (infinite == y).all()
+    for equal in ([0.5] * 4, [None, None], [0.5], [float("-inf")] * 9):
         assert (surrogate.standardized(equal) == 0).all()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from safetensors.torch import load_file
@@ -10,10 +12,13 @@ from safetensors.torch import load_file
 from conftest import tiny_fit
 from shrinkage import run
 from shrinkage.model import Model
+from shrinkage.recipe import Recipe
+from shrinkage.rows.minibatch import Minibatch
 from shrinkage.search import ensemble, refit
 from shrinkage.search.choose import Difference
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import Settings
+from shrinkage.stopping.early_stopping import EarlyStopping
 
 
 @pytest.mark.parametrize(("share", "seeds"), [(1.0, 8), (0.5, 4), (0.3, 2), (0.06, 1), (0.001, 1)])
@@ -27,6 +32,17 @@ def test_a_recipe_gets_networks_by_its_share(share: float, seeds: int) -> None:
 )
 def test_seeds_are_dealt_out_to_processes(count: int, slots: int, pieces: list[int]) -> None:
     assert refit._pieces(count, slots) == pieces
+
+
+@pytest.mark.parametrize(
+    ("stop", "trained"),
+    [(None, 1.0), (EarlyStopping(1e9), 1.0), (EarlyStopping(10), 0.4), (EarlyStopping(80), 1.0)],
+)
+def test_patience_tells_how_long_a_training_was(stop: object, trained: float) -> None:
+    """Best after 30 of 100 epochs."""
+    recipe = Recipe(Minibatch(epochs=100), *filter(None, [stop]))
+    found = cast(Any, SimpleNamespace(recipe=recipe, share=0.3))
+    assert refit._trained(found) == pytest.approx(trained)
 
 
 def test_all_that_predict_together_are_trained_on_all_rows(

@@ -14,6 +14,8 @@ from search.kills import Killed, killed_after
 from shrinkage import run
 from shrinkage.errors import BadInput, Unwritable
 from shrinkage.model import Model
+from shrinkage.search import session
+from shrinkage.search.events import Progress
 from shrinkage.search.settings import Settings
 from shrinkage.store.tables import Store
 
@@ -69,7 +71,7 @@ def test_a_stop_before_the_study_began_leaves_room_for_another(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("shrinkage.search.folder.Folder.discard", lambda *_, **__: None)
+        patch.setattr("shrinkage.search.folder.Folder._discard", lambda *_, **__: None)
         patch.setattr(Store, "begun", killed)
         with pytest.raises(Killed):
             tiny_fit(table, "y", out, tiny, trials=2)
@@ -211,3 +213,38 @@ def test_a_damaged_refit_is_named(tiny: Path, tmp_path: Path, monkeypatch) -> No
     found[0].write_bytes(b"")
     with pytest.raises(BadInput, match="is damaged"):
         run.resume(folder, "10s")
+
+
+def test_a_finished_study_that_was_killed_on_its_second_way_goes_on(
+    study: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """It does not come back with what its first session found."""
+    shutil.copytree(study, tmp_path / "run")
+
+    def killed(progress: Progress) -> None:
+        if progress.phase == "searching":
+            raise Killed
+
+    with pytest.raises(Killed):
+        run.resume(tmp_path / "run", "5m", watch=killed)
+    heard: list[str] = []
+    run.resume(tmp_path / "run", watch=lambda progress: heard.append(progress.phase))
+    assert "searching" in heard
+    heard.clear()
+    run.resume(tmp_path / "run", watch=lambda progress: heard.append(progress.phase))
+    assert not heard
+
+
+def test_a_study_of_a_device_that_is_gone_is_not_gone_on_with(
+    study: Path, tmp_path: Path, monkeypatch
+) -> None:
+    shutil.copytree(study, tmp_path / "run")
+    before = rungs_of(tmp_path / "run")
+
+    def gone(name: str) -> str:
+        raise BadInput(f"--device {name}: not there")
+
+    monkeypatch.setattr(session, "device_for", gone)
+    with pytest.raises(BadInput, match="--device cpu"):
+        run.resume(tmp_path / "run", "5m")
+    assert rungs_of(tmp_path / "run") == before

@@ -25,7 +25,7 @@ import pandas as pd
 
 from shrinkage.data import cells
 from shrinkage.data.cells import label_text, show
-from shrinkage.data.labels import list_labels
+from shrinkage.data.labels import find_classes, list_labels
 from shrinkage.data.schema import Schema
 from shrinkage.data.source import Table
 from shrinkage.errors import BadInput
@@ -109,11 +109,15 @@ def known(column: str, columns: Sequence[str], name: str) -> None:
 def unread(table: Table, schema: Schema) -> pd.DataFrame:
     """The columns that networks do not read: dropped ones, and ones an earlier model did not know.
 
-    Rows are those with a target, in the order of the table: as `schema.infer` and
+    Rows are those with a target of a known class, in the order of the table: as `schema.infer` and
     `schema.conform` return them.
     """
     frame: Any = table.frame
-    present = cells.text(frame[schema.target]).notna().to_numpy()
+    target = frame[schema.target]
+    if schema.classes is not None:
+        present = find_classes(target, schema.classes) >= 0
+    else:
+        present = cells.text(target).notna().to_numpy()
     names = [c for c in frame.columns if c not in schema.used and c != schema.target]
     return pd.DataFrame(
         {name: _clean(frame[name][present]).array for name in names}, index=range(present.sum())

@@ -40,7 +40,9 @@ def prepare_target(
         )
     notes: list[str] = []
     words: Any = cells.text(series) if cells.is_text(series) else series
-    there = words.notna()
+    # A category may be called None, too.
+    is_category = isinstance(series.dtype, pd.CategoricalDtype)
+    there = (cells.text(series) if is_category else words).notna()
     if not there.any():
         raise BadInput(f"{name}: the target {column} has no values.\nChoose another --target.")
     if not there.all():

@@ -15,7 +15,9 @@ import torch
 from shrinkage import scores
 from shrinkage.baselines import fit_baseline
 from shrinkage.cutoff import weighted
+from shrinkage.errors import BadInput
 from shrinkage.search import calibrate, rows, said
+from shrinkage.wording import count
 
 NAMES = ("linear", "gradient_boosting")
 Scores = dict[str, float]
@@ -68,13 +70,24 @@ def scored(
 def tried(goal: Goal, table: rows.Rows) -> None:
     """Score what knows only the target: a function that cannot be called is found before work.
 
-    Raises BadInput.
+    Raises BadInput; also for a metric that has no value on a fold, where no recipe would have one.
     """
     target = table.target(table.train)
     guess = np.full(len(target), target.mean(), dtype=np.float64)
     if table.schema.classes is not None:
         guess = np.tile(table.priors, (len(target), 1))
     scored(guess, target, table, goal)
+    metric = scores.find(goal)
+    if metric.name not in scores.METRICS:  # a person's own may have none for this guess alone
+        return
+    for fold in table.folds:
+        own = (torch.from_numpy(values[fold.validation]) for values in (guess, target))
+        if not torch.isfinite(metric.function(next(own)[None], next(own))).all():
+            raise BadInput(
+                f"{scores.pretty_name(metric.name)} is not defined on every fold: one validates "
+                f"{count(len(fold.validation), 'row')}, and lacks a class or a spread.\n"
+                "Use fewer folds, with --cv 3 or --cv holdout, or another --metric."
+            )
 
 
 def out_of_fold(parts: list[np.ndarray], table: rows.Rows, goal: Goal) -> Scores:
@@ -95,8 +108,7 @@ def repeats_of(table: rows.Rows) -> list[list[int]]:
     groups: list[list[int]] = []
     seen: set[int] = set()
     for k, fold in enumerate(table.folds):
-        first = int(fold.validation[0])
-        if not groups or first in seen:
+        if not groups or not seen.isdisjoint(fold.validation.tolist()):
             groups.append([])
             seen = set()
         groups[-1].append(k)

@@ -9,8 +9,8 @@ which sees half of the trials, and the shares are averaged. What is helped is th
 orders models as the metric does (`scores.row_losses`): for AUC and a person's own function, which
 are dear to compute or have none, it is the log loss or the squared error.
 
-Whether an ensemble is taken at all is decided on rows that its shares have not seen: the folds, or
-the rows of a holdout, are cut into three groups, and shares chosen on two are judged on the third.
+Whether an ensemble is taken at all is decided on rows that its shares have not seen: validation
+rows are cut into three groups, and shares chosen on two are judged on the third.
 
 Source: Caruana et al. 2004, "Ensemble Selection from Libraries of Models"; Caruana et al. 2006,
 "Getting the Most Out of Ensemble Selection" (bags, and more).
@@ -98,10 +98,8 @@ def of_trials(
     targets = [target[fold.validation] for fold in rows.folds]
     judged = [np.empty(part[0].shape) for part in parts]
     for judges in _judges(rows, seed):
-        # Repeats validate a row again in another fold: what judges must not have chosen.
-        both = zip(rows.folds, judges, strict=True)
-        unseen = np.concatenate([fold.validation[at] for fold, at in both])
-        keep = [np.flatnonzero(~np.isin(fold.validation, unseen)) for fold in rows.folds]
+        lengths = map(len, targets)
+        keep = [np.delete(np.arange(n), at) for n, at in zip(lengths, judges, strict=True)]
         seen = [np.stack(part)[:, at] for part, at in zip(parts, keep, strict=True)]
         y = np.concatenate([own[at] for own, at in zip(targets, keep, strict=True)])
         chosen = shares(np.concatenate(seen, 1), y, metric, seed)
@@ -123,14 +121,15 @@ def of_trials(
 
 
 def _judges(rows: Rows, seed: int) -> list[list[np.ndarray]]:
-    """By group, by fold: positions among its validation rows that the group judges, each once."""
-    sizes = [len(fold.validation) for fold in rows.folds]
-    if len(sizes) == 1:
-        drawn = np.random.default_rng(seed).permutation(sizes[0])
-        return [[np.sort(part)] for part in np.array_split(drawn, _JUDGES)]
-    groups = np.array_split(np.arange(len(sizes)), min(_JUDGES, len(sizes)))
-    own = [np.arange(size) for size in sizes]
-    return [[at if k in group else at[:0] for k, at in enumerate(own)] for group in groups]
+    """By group, by fold: positions among its validation rows that the group judges, each once.
+
+    Groups are of rows: one that repeats validate again is judged by one group in all of them.
+    """
+    validated = np.unique(np.concatenate([fold.validation for fold in rows.folds]))
+    groups = np.array_split(np.random.default_rng(seed).permutation(validated), _JUDGES)
+    return [
+        [np.flatnonzero(np.isin(fold.validation, group)) for fold in rows.folds] for group in groups
+    ]
 
 
 def blended(found: dict[int, Finalist], shares: dict[int, float]) -> list[np.ndarray]:

@@ -10,7 +10,11 @@ work/        the table, prepared arrays, checkpoints, finished trials, the model
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,27 +100,48 @@ class Folder:
     def checkpoint(self, cohort: int, rung: int) -> Path:
         return self.work / f"cohort-{cohort:04d}-rung-{rung}.safetensors"
 
-    def create(self) -> bool:
-        """Make the folder; one that exists must be empty, or left by a start that was killed.
+    @contextmanager
+    def founding(self) -> Iterator[None]:
+        """The folder, for whoever begins a study in it meanwhile; taken back on any error.
 
-        Returns whether it was not there before.
+        One that exists must be empty, or left by a start that was killed.
         Raises BadInput where it is in use or cannot be written. Nothing is overwritten.
         """
         existed = self.root.exists()
-        if existed and self._unbegun():
-            self.discard()
-        elif existed and (not self.root.is_dir() or any(self.root.iterdir())):
-            way_out = f"resume it with `shrinkage resume {self.root}`, or choose another --out"
-            if not self.begun:
-                way_out = "choose another --out"
-            raise BadInput(f"{self.root} exists and is not an empty folder; {way_out}")
+        if existed and not self.root.is_dir():
+            raise self._taken()
+        _make(self.root)
+        lock = os.open(self.root, os.O_RDONLY)
         try:
-            self.trials.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise unwritable(self.root, error) from None
-        return not existed
+            self._lock(lock)
+            if self._unbegun():
+                self._discard()
+            elif any(self.root.iterdir()):
+                raise self._taken()
+            try:
+                _make(self.trials)
+                yield
+            except BaseException:
+                self._discard(root=not existed)
+                raise
+        finally:
+            os.close(lock)
 
-    def discard(self, *, root: bool = False) -> None:
+    def _lock(self, root: int) -> None:
+        try:
+            fcntl.flock(root, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadInput(
+                f"{self.root}: another run is about to begin there; choose another --out"
+            ) from None
+
+    def _taken(self) -> BadInput:
+        way_out = f"resume it with `shrinkage resume {self.root}`, or choose another --out"
+        if not self.begun:
+            way_out = "choose another --out"
+        return BadInput(f"{self.root} exists and is not an empty folder; {way_out}")
+
+    def _discard(self, *, root: bool = False) -> None:
         """Take away what was written before the study began; `root`: the folder, too."""
         shutil.rmtree(self.work, ignore_errors=True)
         for path in _temporary(self.root):
@@ -144,6 +169,44 @@ class Folder:
         return all(p.name in _BEFORE_BEGIN or p in left for p in found)
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from None
+
+
 def _temporary(folder: Path) -> list[Path]:
     """Files and folders there whose writing a kill cut short."""
     return [path for pattern in _TEMPORARY for path in folder.glob(pattern)]
+
+
+@contextmanager
+def chosen(out: str | Path | None) -> Iterator[Path]:
+    """What was asked for, or a folder of its own: shrinkage-run, shrinkage-run-2, ...
+
+    That one is made at once, so that no other run takes it, and taken away where it stays empty.
+    """
+    if out is not None:
+        yield Path(out)
+        return
+    folder = _fresh_folder()
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()
+        raise
+
+
+def _fresh_folder() -> Path:
+    for number in range(1, 10_000):
+        folder = Path("shrinkage-run" if number == 1 else f"shrinkage-run-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise unwritable(folder, error) from None
+        return folder
+    raise BadInput("there are 9,999 shrinkage-run folders here; give --out")

@@ -5,6 +5,7 @@ What comes of it lies in work/refit, one file a task, and joins the folds' netwo
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,7 +83,8 @@ def _work(study: Study, winner: Finalist, first: int, count: int) -> refit.Refit
     folder, problem, all_rows = study.folder, study.problem, len(study.rows.train)
     smallest = min(len(fold.train) for fold in study.rows.folds)
     # What validating each epoch took is not subtracted: the guess stays on the safe side.
-    seconds = winner.trial.seconds / problem.folds * all_rows / smallest * winner.share
+    seconds = winner.trial.seconds / problem.folds * all_rows / smallest
+    seconds *= winner.share / _trained(winner)
     count = min(count, int(study.clock.left / (REFIT_SAFETY * max(seconds, 1e-9))))
     if count < 1:
         return None
@@ -97,6 +99,13 @@ def _work(study: Study, winner: Finalist, first: int, count: int) -> refit.Refit
     after = folder.refits / f"{number:05d}-{first:04d}.safetensors"
     start = study.problem_of(winner.trial.source)
     return refit.Refit(start, winner.recipe, seeds, winner.share, bar, after, study.clock.deadline)
+
+
+def _trained(winner: Finalist) -> float:
+    """The share of the whole training that its networks took: patience follows the best epoch."""
+    stop = winner.recipe.get("early_stopping")
+    more = stop.patience / winner.recipe.epochs if stop else math.inf
+    return min(1.0, winner.share + more)
 
 
 def _finish(task: refit.Refit, future: Future) -> list[refit.Refit]:

@@ -18,8 +18,7 @@ from shrinkage.data.source import Table
 from shrinkage.engine import arrays, local
 from shrinkage.engine.task import Problem, scaling_of
 from shrinkage.errors import BadInput, Interrupted
-from shrinkage.files import unwritable, write_text
-from shrinkage.nets.table import TableShape
+from shrinkage.files import unwritable
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import OWN, Function, name_of
 from shrinkage.search import baseline, earlier, finish, origin, refit, rows, shared
@@ -27,9 +26,9 @@ from shrinkage.search.above import Above, Look
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch, logged, nobody
 from shrinkage.search.folder import Folder
-from shrinkage.search.settings import Settings, metric_for
+from shrinkage.search.settings import Settings, device_for, metric_for
 from shrinkage.search.study import Study
-from shrinkage.space import Space
+from shrinkage.space import Space, dimensions_of
 from shrinkage.store.artifact import versions
 from shrinkage.store.tables import Store
 
@@ -84,14 +83,13 @@ def _founded(
         settings = replace(settings, recipe=origin.recipe_for(model, task).to_toml())
     recipe = Recipe.from_toml(settings.recipe)
     recipe.for_task(task)
-    space = Space(recipe, Space.from_toml(settings.space).dimensions)
+    space = Space(recipe, dimensions_of(settings.space))
     space.check(task)
     if model is not None:
         origin.check(model, recipe, space, settings.start_from)
     others, notes = earlier.read(settings.prior, space, task)
     cut = replace(cut, notes=(*cut.notes, *notes))
-    made = folder.create()
-    try:
+    with folder.founding():
         rows.save(cut, folder.work)
         if model is not None:
             origin.save(model, folder)
@@ -100,9 +98,6 @@ def _founded(
         if place is not None:
             return shared.joined(place, folder, settings, cut), settings, cut
         store = Store.begun(folder.database, versions()["shrinkage"], settings.to_json())
-    except BaseException:
-        folder.discard(root=made)
-        raise
     return store, settings, cut
 
 
@@ -146,6 +141,7 @@ def _resume(
             return json.loads(folder.result.read_text("utf-8"))
         left = 0.0
     clock = Clock(started or time.time(), left, row.spent_s)
+    device_for(settings.device)
     cut = rows.load(folder.work)
     if settings.start_from:
         cut = replace(cut, origin=origin.kept(folder))
@@ -191,6 +187,7 @@ def _go(
     with closing(store), _resumable(folder), _logged(folder.log), store.claims.held():
         try:
             folder.sweep()
+            store.spend(clock.spent, finished=False)
             study = _study(folder, store, settings, cut, clock, watch)
             if store.shared:
                 log.info("study '%s' on %s, as %s", store.study().name, store.name, store.client)
@@ -244,13 +241,12 @@ def _study(
     log.info("session of %.1f s, %.1f s of it used, after %.1f s", *times)
     for note in cut.notes:
         log.info("data: %s", note)
-    shape_file = folder.work / "shape.json"
     recipe, plain = Recipe.from_toml(settings.recipe), load("plain")
     if cut.origin is not None:  # its preparation is all there is
         plain = plain.using(recipe.get("scaling"))
     try:
-        shape = _shape(shape_file)
-    except (OSError, ValueError, TypeError):
+        shape = rows.load_shape(folder.work)
+    except BadInput:
         # Columns are counted once, while the arrays of trial 0 are made.
         scaling = scaling_of(recipe)
         dataset, preparers = rows.prepare(cut, scaling)
@@ -259,20 +255,14 @@ def _study(
         shape = rows.shape_of([*preparers, whole], cut.outputs)
         if cut.origin is not None:
             shape = replace(cut.origin.shape, outputs=cut.outputs)
-        write_text(shape_file, json.dumps([shape.numbers, shape.cardinalities, shape.outputs]))
+        rows.save_shape(shape, folder.work)
     start = folder.layers if cut.origin is not None else None
     folds, metric = len(cut.folds), metric_for(settings.metric, task)
     problem = Problem(
         folder.work, folds, shape, task, metric, settings.device, start, settings.precision
     )
-    space = Space.from_toml(settings.space)
-    space = Space(recipe, space.dimensions)
+    space = Space(recipe, dimensions_of(settings.space))
     return Study(folder, settings, store, cut, problem, (recipe, plain), space, clock, watch)
-
-
-def _shape(path: Path) -> TableShape:
-    numbers, cardinalities, outputs = json.loads(path.read_text("utf-8"))
-    return TableShape(numbers, tuple(cardinalities), outputs)
 
 
 @contextmanager

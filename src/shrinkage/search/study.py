@@ -82,6 +82,8 @@ class Study:
 
         What follows is one recipe's training on all rows: that of the one that leads by now.
         """
+        if not self.settings.refit:
+            return self.clock.deadline
         most = max(len(self.rows.train) / len(fold.train) for fold in self.rows.folds)
         known = self.known
         seconds = self.trial_seconds if known.leader is None else known.seconds[known.leader]

@@ -85,12 +85,15 @@ def ordered(space: Space) -> list[bool]:
 def standardized(scores: Sequence[float | None]) -> Tensor:
     """y [n]: mean 0, deviation 1, failures as the worst seen, far worse than usual cut off.
 
+    A failure is None, or infinite: no fold's score, or not every one's.
+
     Deviations are measured robustly at first: one recipe that learned nothing must not make all
     others look alike.
     """
-    known = [score for score in scores if score is not None]
+    known = [score for score in scores if score is not None and math.isfinite(score)]
     worst = min(known, default=0.0)
-    y = torch.tensor([worst if s is None else s for s in scores], dtype=torch.float64)
+    finite = [max(worst, -math.inf if s is None else s) for s in scores]
+    y = torch.tensor(finite, dtype=torch.float64)
     middle = y.median()
     spread = 1.4826 * (y - middle).abs().median()
     spread = spread if spread > 0 else y.std(correction=0)
