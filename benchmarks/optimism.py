@@ -32,6 +32,7 @@ from scipy.special import ndtr
 
 from shrinkage import scores
 from shrinkage.evidence.optimism import Contest, optimism
+from shrinkage.measures import EPS
 from shrinkage.search.choose import choose_each
 
 RESAMPLES = 100
@@ -111,7 +112,7 @@ def truth(metric: str, worse: np.ndarray) -> np.ndarray:
         return ndtr(np.sqrt(2) * margin)
     if metric == "rmse":
         return 1 + worse
-    surprise = -np.log(np.clip(ndtr(margin[:, None] + NODES), scores.EPS, 1 - scores.EPS))
+    surprise = -np.log(np.clip(ndtr(margin[:, None] + NODES), EPS, 1 - EPS))
     return surprise @ WEIGHTS / WEIGHTS.sum()
 
 
