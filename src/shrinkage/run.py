@@ -151,7 +151,7 @@ def fit(
     with chosen(out) as folder:
         given = table, settings, folder, _ABOVE
         result = session.begin(*given, place=place, started=started, watch=watch)
-    write.try_to(folder)
+    write.try_to(folder, store)
     for sentence in result["without_effect"]:
         warnings.warn(sentence, NoEffectWarning, stacklevel=2)
     return Run(folder, result)
@@ -259,7 +259,7 @@ def resume(
     """
     given = Path(folder), _ABOVE, None if budget is None else seconds(budget)
     result = session.resume(*given, metric=metric, store=store, started=started, watch=watch)
-    write.try_to(Path(folder))
+    write.try_to(Path(folder), store)
     return Run(Path(folder), result)
 
 
@@ -296,13 +296,14 @@ def ablate(
     return found
 
 
-def report(folder: str | Path, by: str | Sequence[str] = ()) -> Path:
+def report(folder: str | Path, by: str | Sequence[str] = (), *, store: str | None = None) -> Path:
     """Write a finished study's report.html and report.md again; returns the page's path.
 
     by: columns of its table whose groups the report shows from now on, with those that were asked
-    for before; their numbers go to subgroups.json. Raises BadInput, and writes nothing then.
+    for before; their numbers go to subgroups.json. store: as of `resume`.
+    Raises BadInput, and writes nothing then.
     """
-    return write.write(opened(folder).folder, _columns(by))
+    return write.write(opened(folder).folder, _columns(by), store)
 
 
 def subgroups(folder: str | Path, by: str | Sequence[str]) -> dict[str, Any]:

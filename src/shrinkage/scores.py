@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -165,6 +165,13 @@ def quantile_of(metric: str | Metric) -> float | None:
 
 OWN = "function:"
 """How the name of a person's own metric begins."""
+
+
+def upwards(name: str, plan: Mapping[str, Any]) -> bool:
+    """Whether a study's metric is better the larger it is; a function's way is in its plan."""
+    if name.startswith(OWN):
+        return bool(plan.get("greater_is_better", True))
+    return find(name).greater_is_better
 
 
 def name_of(metric: str | Metric | Function) -> str:

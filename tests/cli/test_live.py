@@ -89,7 +89,7 @@ FIRST = Progress("searching", "balanced_accuracy", tried=9, best=0.9, left_s=700
 def test_they_say_what_goes_on() -> None:
     first, second = drawn(FIRST, LONG)
     assert first.startswith("searching  59:59 left ")
-    assert "1234 trials" in first
+    assert "1,234 trials" in first
     assert first.rstrip().endswith("networks 300·125·45 at rungs 1-3")
     best, line = second.rstrip().rsplit("  ", 1)
     assert best == "best balanced accuracy 0.9712"

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -117,6 +118,19 @@ def test_it_is_what_the_database_holds(going: Going, study: Path) -> None:
         assert known.alive == 3 * run.sql(standing)[0][0]
         asked = f"select count(*) from rung where rung = {rung} and score is not null"
         assert known.ended == run.sql(asked)[0][0]
+
+
+@pytest.mark.parametrize(("upwards", "sign"), [(True, 1), (False, -1)])
+def test_the_way_of_a_persons_own_function_is_in_the_plan(
+    upwards: bool, sign: int, going: Going, study: Path
+) -> None:
+    found = read(going(study))
+    settings = {**found.settings, "metric": "function:cost"}
+    own = replace(found, settings=settings, plan={"greater_is_better": upwards})
+    assert own.best is not None
+    assert own.best.score is not None
+    assert own.score(own.best) == sign * own.best.score
+    assert found.plan["greater_is_better"] is True  # accuracy's
 
 
 def test_less_is_the_goal_of_an_error(going: Going, regression: Path) -> None:

@@ -276,6 +276,31 @@ def test_a_recipe_that_diverges_has_no_effect_but_a_word(own: Studied) -> None:
     assert told["clip_norm"]["verdict"] == "equivalent"
 
 
+def test_where_the_winner_diverges_no_ingredient_is_to_blame(own: Studied) -> None:
+    found = ablate.left_out(own, rounds_of(), 2)
+    found.values[ablate.WINNER] = np.full_like(found.values[ablate.WINNER], np.nan)
+    told = ablate.first_table(found, 0.0)
+    assert told["score"] is None
+    assert {each["verdict"] for each in told["ingredients"].values()} == {None}
+
+
+def test_a_plain_network_that_diverges_costs_what_is_compared_with_it_alone(
+    own: Studied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = ablate.Ablation.read
+
+    def read(self: ablate.Ablation, arm: arms.Arm, seeds: Sequence[int]) -> None:
+        real(self, arm, seeds)
+        if arm.name == ablate.PLAIN:
+            self.values[arm.name] = np.full_like(self.values[arm.name], np.nan)
+
+    monkeypatch.setattr(ablate.Ablation, "read", read)
+    told = ablate.ablate(own, rounds_of(), 2, 0.0)
+    assert (told["alone"], told["path"]) == (None, None)
+    assert told["pairs"]
+    assert told["ingredients"]["clip_norm"]["verdict"] == "equivalent"
+
+
 def test_later_parts_may_have_fewer_seeds(own: Studied, monkeypatch: pytest.MonkeyPatch) -> None:
     """Time ends while the third seed of `alone` is trained: two seeds count there, four before."""
     found = ablate.left_out(own, rounds_of(), 4)

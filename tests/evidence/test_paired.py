@@ -68,19 +68,19 @@ def test_an_accuracy_has_wilsons_interval_and_stays_below_one() -> None:
     assert found == Interval(1.0, *wilson(50, 50))
 
 
-def test_intervals_of_differences_hold_the_truth() -> None:
+@pytest.mark.parametrize("rows", [20, N])
+def test_intervals_of_differences_hold_the_truth(rows: int) -> None:
     """One prediction errs by 0.5 standard deviations, the other by 1: the RMSE differs by 0.5."""
     held = 0
-    for seed in range(200):
-        target, good, bad = regressions(seed)
+    for seed in range(400):
+        target, good, bad = (each[:rows] for each in regressions(seed))
         metric = scores.find("rmse")
         value = measured("rmse", good, target) - measured("rmse", bad, target)
         pair = (values(metric, output, target) for output in (good, bad))
-        found = difference(value, *pair, N)
+        found = difference(value, *pair, rows)
         assert found is not None
-        assert not found.open
         held += found.low <= -0.5 <= found.high
-    assert 182 <= held <= 198  # 95 % of 200, and three standard errors
+    assert 365 <= held <= 393  # 95 % of 400, and about three standard errors
 
 
 def test_who_says_the_same_does_not_differ() -> None:
@@ -93,6 +93,9 @@ def test_what_is_not_defined_has_no_interval() -> None:
     one_class = np.zeros(40, int)
     own = values(scores.find("roc_auc"), np.tile([0.7, 0.3], (40, 1)), one_class)
     assert score(scores.find("roc_auc"), float("nan"), own, 40) is None
+    for metric in ("rmse", "r2"):
+        own = values(scores.find(metric), np.ones(1), np.zeros(1))
+        assert difference(0.0, own, own, 1) is None
 
 
 def test_the_error_of_an_auc_is_its_spread_over_samples() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from shrinkage.evidence import words
 
 
@@ -19,6 +21,7 @@ def told(effect: float, verdict: str, **more: object) -> dict:
 RESULT = {
     "metric": "accuracy",
     "greater_is_better": True,
+    "score": 0.9,
     "tuned": True,
     "first_look": False,
     "margin": 0.005,
@@ -49,6 +52,29 @@ def test_conclusions() -> None:
     assert lines[4].startswith("embedding changes nothing")
     names = [row[0] for row in words.table(RESULT)]
     assert names == ["dropout", "decay", "ema", "mish", "mixup", "placebo"]
+
+
+def test_a_winner_that_diverges_is_not_booked_on_its_ingredients() -> None:
+    none = {"effect": None, "verdict": None, "setting": "", "seeds_needed": None}
+    told = dict.fromkeys(RESULT["ingredients"], none)
+    result = RESULT | {"score": None, "ingredients": told, "placebo": none}
+    (only,) = words.conclusions(result, "run")
+    assert only.startswith("The winner's recipe diverges with some seeds")
+    assert all(row[2:] == ("diverges", "-", "") for row in words.table(result))
+
+
+@pytest.mark.parametrize(
+    ("change", "command"),
+    [
+        ({}, "shrinkage ablate 'my run'"),
+        ({"metric": "function:cost"}, None),
+        ({"start_from": "earlier"}, None),
+        ({"winner": {"source": "plain"}}, None),
+    ],
+)
+def test_a_command_that_would_refuse_is_not_named(change: dict, command: str | None) -> None:
+    result = {"metric": "rmse", "start_from": "", "winner": {"source": "random"}} | change
+    assert words.ablate_command(result, "my run") == command
 
 
 def test_without_tuned_rates_there_are_effects_but_no_verdicts() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import Done
+from conftest import Done, mixed, tiny_fit
 from report.conftest import ABLATION, BOLD, IMAGE, SCRIPT, TARGET
 from shrinkage.errors import BadInput
 from shrinkage.report import facts, html, sections
@@ -216,10 +216,32 @@ def named(block: object) -> str:
     return getattr(block, "name", "")
 
 
-def test_without_an_ablation_it_says_how_to_get_one(study: Path) -> None:
-    page = Reader((study / "report.html").read_text()).words
-    assert f"shrinkage ablate {study}" in page
+@pytest.mark.parametrize("source", ["random", "plain"])
+def test_without_an_ablation_it_says_how_to_get_one(
+    source: str, study: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "my run"
+    shutil.copytree(study, folder)
+    result = json.loads((folder / "result.json").read_text())
+    result["winner"]["source"] = source
+    (folder / "result.json").write_text(json.dumps(result))
+    page = Reader(write(folder).read_text()).words
+    # There is nothing to take out of the plain network.
+    assert (f"shrinkage ablate '{folder}'" in page) == (source == "random")
     assert "placebo" not in page
+
+
+def test_a_metric_that_the_test_rows_do_not_define_is_left_out(tiny: Path, tmp_path: Path) -> None:
+    """Of one class there is no AUC: what was validated is told all the same."""
+    mixed(80).to_csv(tmp_path / "t.csv", index=False)
+    mixed(80).query("y == 'yes'")[:12].to_csv(tmp_path / "test.csv", index=False)
+    asked = {"metric": "roc_auc", "test": tmp_path / "test.csv", "trials": 2}
+    folder = tiny_fit(str(tmp_path / "t.csv"), "y", tmp_path / "run", tiny, **asked)
+    page = Reader((folder / "report.html").read_text()).words
+    assert "has no ROC AUC: it is not defined there" in page
+    winner = facts.read(folder).winner
+    assert (winner.test, winner.ran) == (None, True)
+    assert f"{winner.validation:.4f}" in page
 
 
 def test_a_study_of_an_earlier_version_has_no_intervals(study: Path, tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from shrinkage import run
 from shrinkage.errors import BadInput, Unwritable
 from shrinkage.model import Model
 from shrinkage.search import session
-from shrinkage.search.events import Progress
 from shrinkage.search.settings import Settings
 from shrinkage.store.tables import Store
 
@@ -216,23 +215,17 @@ def test_a_damaged_refit_is_named(tiny: Path, tmp_path: Path, monkeypatch) -> No
 
 
 def test_a_finished_study_that_was_killed_on_its_second_way_goes_on(
-    study: Path, tmp_path: Path, monkeypatch
+    tiny: Path, tmp_path: Path, monkeypatch
 ) -> None:
     """It does not come back with what its first session found."""
-    shutil.copytree(study, tmp_path / "run")
-
-    def killed(progress: Progress) -> None:
-        if progress.phase == "searching":
-            raise Killed
-
-    with pytest.raises(Killed):
-        run.resume(tmp_path / "run", "5m", watch=killed)
-    heard: list[str] = []
-    run.resume(tmp_path / "run", watch=lambda progress: heard.append(progress.phase))
-    assert "searching" in heard
-    heard.clear()
-    run.resume(tmp_path / "run", watch=lambda progress: heard.append(progress.phase))
-    assert not heard
+    monkeypatch.setattr(run, "Settings", lambda **own: Settings(**{**own, "trials": None}))
+    asked = {"trials": 4, "cv": "2", "budget": "12s", "single": True}
+    first = run.opened(tiny_fit(mixed(60), "y", tmp_path / "run", tiny, **asked)).result
+    with killed_after(3, monkeypatch):
+        run.resume(tmp_path / "run", "10m")
+    again = run.resume(tmp_path / "run").result
+    assert again["n_trials"] > first["n_trials"]
+    assert run.resume(tmp_path / "run").result == again
 
 
 def test_a_study_of_a_device_that_is_gone_is_not_gone_on_with(

@@ -21,3 +21,8 @@ By = Annotated[
         metavar="COLUMN",
     ),
 ]
+
+Store = Annotated[
+    str | None,
+    typer.Option(help="URL of the study's server, with its password.", metavar="URL"),
+]

@@ -8,6 +8,7 @@ from shrinkage.cli import options
 def report(
     folder: options.Run,
     by: options.By = None,
+    store: options.Store = None,
 ) -> None:
     """Write a finished run's report again: report.html for people, report.md for machines.
 
@@ -15,4 +16,4 @@ def report(
     """
     from shrinkage import run as program
 
-    print(program.report(folder, by or ()))
+    print(program.report(folder, by or (), store=store))

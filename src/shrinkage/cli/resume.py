@@ -14,10 +14,7 @@ def resume(
     budget: Annotated[
         str | None, typer.Option(help="More time; default: what was left of the first budget.")
     ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(help="URL of the study's server, with its password.", metavar="URL"),
-    ] = None,
+    store: options.Store = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json.")] = False,
 ) -> None:
     """Go on with a run that was killed, or give a finished one more time.

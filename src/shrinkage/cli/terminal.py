@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +130,7 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
 
 
 def print_result(result: dict[str, Any], folder: str) -> None:
-    from shrinkage.evidence import ablation
+    from shrinkage.evidence import ablation, words
 
     for note in (*result["notes"], *result["without_effect"]):
         console.print(f"  {note}", style="dim", markup=False)
@@ -141,8 +142,8 @@ def print_result(result: dict[str, Any], folder: str) -> None:
     if (effects := ablation.of(Path(folder), result["recipe_hash"])) is not None:
         print_effects(effects, folder)
         console.print()
-    elif not result.get("start_from") and result["winner"]["source"] != "plain":
-        says = f"What each ingredient bought: shrinkage ablate {folder}"
+    elif (command := words.ablate_command(result, folder)) is not None:
+        says = f"What each ingredient bought: {command}"
         console.print(says, markup=False, soft_wrap=True)
     if (page := Path(folder) / "report.html").is_file():
         console.print(f"The report: {page}", markup=False, soft_wrap=True)
@@ -182,8 +183,9 @@ def print_effects(result: dict[str, Any], folder: str) -> None:
 
 def print_importance(found: Importance, folder: str, most: int) -> None:
     """What `show --importance` says."""
+    command = f"shrinkage ablate {shlex.quote(folder)}"
     if found.reason:
-        lines = [mattered.about(found), mattered.paired(folder)]
+        lines = [mattered.about(found), mattered.paired(command)]
     else:
         table = plain_table()
         for name in mattered.HEADS:
@@ -192,7 +194,7 @@ def print_importance(found: Importance, folder: str, most: int) -> None:
             table.add_row(*map(Text, row))
         console.print(table)
         console.print()
-        lines = [mattered.about(found), mattered.rest(found), mattered.caveat(folder)]
+        lines = [mattered.about(found), mattered.rest(found), mattered.caveat(command)]
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
 

@@ -137,7 +137,7 @@ def _scores(state: State) -> Table:
         score = "–" if value is None else number(value)
         rows.append((labels[name], score, known))
     heads = ("", f"validation {pretty(state.metric)}", "seconds")
-    caption = f"Scores out of fold on {state.session.rows:,} training rows"
+    caption = f"Validation scores; {state.session.rows:,} rows to learn from"
     return Table(caption, heads, tuple(rows), strong=list(trials).index("best"))
 
 

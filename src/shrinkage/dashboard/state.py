@@ -72,6 +72,7 @@ class State:
     folder: Folder
     status: str
     settings: Mapping[str, Any]
+    plan: Mapping[str, Any]
     session: Session
     timeline: Timeline
     trials: list[Trial]
@@ -84,8 +85,7 @@ class State:
 
     @property
     def greater_is_better(self) -> bool:
-        own = self.metric.startswith(scores.OWN)
-        return own or scores.find(self.metric).greater_is_better
+        return scores.upwards(self.metric, self.plan)
 
     @property
     def points(self) -> list[Point]:
@@ -155,7 +155,8 @@ class Reader:
         if found.last is None:
             raise BadInput(f"{self.folder.log} tells of no session that could be followed")
         store = self._opened()
-        settings = {**store.study().settings, **store.me().settings}
+        study = store.study()
+        settings = {**study.settings, **store.me().settings}
         if not isinstance(settings.get("metric"), str):
             raise BadInput(f"{store.name} is damaged: its settings")
         clients = store.clients() if store.shared else []
@@ -163,6 +164,7 @@ class Reader:
             self.folder,
             how,
             settings,
+            study.plan or {},
             found.last,
             found,
             store.trials(),

@@ -194,6 +194,8 @@ def first_table(found: Ablation, margin: float | None) -> dict[str, Any]:
             "score_without": _score(found, f"without {name}"),
             "rates": found.picked[f"without {name}"],
         }
+        if not np.isfinite(found.values[WINNER]).all():  # it is not for want of the ingredient
+            told[name]["verdict"] = None
     placebo = told.pop(PLACEBO)
     none = dict.fromkeys(("alone", "pairs", "path"))
     return none | {
@@ -243,7 +245,7 @@ def _alone(found: Ablation, margin: float) -> dict[str, Any] | None:
     each = {switch.name: arms.with_(plain, [switch]) for switch in found.switches}
     asked = [grid.arm(f"alone {name}", r) for name, r in each.items() if r is not None]
     asked.insert(0, grid.arm(PLAIN, plain))
-    if not found.train(asked, "alone"):
+    if not found.train(asked, "alone") or not np.isfinite(found.values[PLAIN]).all():
         return None
     names = [arm.name for arm in asked[1:]]
     told = judged({n.removeprefix("alone "): found.between(n, PLAIN) for n in names}, margin)
@@ -280,7 +282,7 @@ def _path(found: Ablation) -> list[dict[str, Any]] | None:
     """
     plain = found.plain
     grid = arms.between(found.study.winner, plain)
-    if PLAIN not in found.values:
+    if PLAIN not in found.values or not np.isfinite(found.values[PLAIN]).all():
         return None
     done, left, path, last = [], list(found.switches), [], PLAIN
     while left:

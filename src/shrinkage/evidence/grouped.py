@@ -153,8 +153,10 @@ def _judged(found: Judged) -> dict[str, Any]:
     }
 
 
-def of_folder(root: Path, result: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
-    """The same of a finished study. Raises BadInput."""
+def of_folder(
+    root: Path, result: Mapping[str, Any], columns: Sequence[str], url: str | None = None
+) -> dict[str, Any]:
+    """The same of a finished study; url: of its server. Raises BadInput."""
     folder = Folder(root)
     table = study_rows.load(folder.work)
     rows = len(table.test)
@@ -163,9 +165,9 @@ def of_folder(root: Path, result: Mapping[str, Any], columns: Sequence[str]) -> 
         for name in (PLAIN, WINNER)
         if (output := said.kept(folder.work, name, rows)) is not None
     }
-    store = shared.opened(folder)
+    store = shared.opened(folder, url)
     try:
-        source = str(store.study().settings["source"])
+        source = str({**store.study().settings, **store.me().settings}["source"])
     finally:
         store.close()
     found = told(table, columns, source, result, outputs)
@@ -186,12 +188,14 @@ def asked_for(root: Path, result: Mapping[str, Any]) -> list[str]:
     )
 
 
-def written(root: Path, result: Mapping[str, Any], more: Sequence[str] = ()) -> None:
+def written(
+    root: Path, result: Mapping[str, Any], more: Sequence[str] = (), url: str | None = None
+) -> None:
     """Bring subgroups.json up to date, with more columns; nothing where nobody asked for any.
 
     Raises BadInput before anything is written.
     """
     if not more and not (root / FILE).exists():
         return
-    found = of_folder(root, result, [*asked_for(root, result), *more])
+    found = of_folder(root, result, [*asked_for(root, result), *more], url)
     write_text(root / FILE, json.dumps(found, indent=2, allow_nan=False) + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from shrinkage.wording import count, ends
@@ -14,17 +13,18 @@ SHOWN = 8
 """So many dimensions are listed where nobody asks for all."""
 
 
-def caveat(folder: str) -> str:
-    """What these numbers are not. folder: of the study."""
+def caveat(command: str | None) -> str:
+    """What these numbers are not. command: that ablates the study, where there is one."""
     return (
         "This is correlational: it is what went with good scores among the recipes that the search "
-        f"happened to try. {paired(folder)}"
-    )
+        f"happened to try. {paired(command)}"
+    ).rstrip()
 
 
-def paired(folder: str) -> str:
+def paired(command: str | None) -> str:
     """Where there is better evidence."""
-    command = f"shrinkage ablate {shlex.quote(folder)}"
+    if command is None:
+        return ""
     return f"What an ingredient buys with all else the same is measured by {command}."
 
 

@@ -26,7 +26,7 @@ from shrinkage import scores
 from shrinkage.calibration import Z95, wilson
 
 GROUPS = 30
-"""Of test rows; of a jackknife."""
+"""Of test rows, two or more each; of a jackknife."""
 
 _MEANS = frozenset({"accuracy", "balanced_accuracy", "f1", "log_loss", "mae"})
 
@@ -53,7 +53,9 @@ def values(metric: scores.Metric, output: np.ndarray, target: np.ndarray) -> np.
         return 1 - losses if metric.greater_is_better else losses
     if metric.name == "roc_auc":
         return _areas(output, target)
-    groups = min(GROUPS, len(y))
+    groups = max(1, min(GROUPS, len(y) // 2))
+    if len(y) < 2:
+        return np.full(len(y), np.nan)
     place = torch.arange(len(y)) % groups
     whole = _score(metric, o, y)
     without = [_score(metric, o[place != j], y[place != j]) for j in range(groups)]

@@ -51,6 +51,7 @@ class Rounds:
 
     most: recipes a cohort, where memory has set a limit.
     networks: trained by this run. spent, jobs: seconds and number of tasks that it has finished.
+    asked: where the scores of all that it was asked for lie.
     """
 
     design: Design
@@ -63,6 +64,7 @@ class Rounds:
     networks: int = 0
     spent: float = 0.0
     jobs: int = 0
+    asked: set[Path] = field(default_factory=set)
     running: dict[Future, Task] = field(default_factory=dict)
     phase: str = ""
 
@@ -77,8 +79,8 @@ class Rounds:
 
     @property
     def kept(self) -> int:
-        """Networks whose scores are kept, of this run and of earlier ones."""
-        return len(list(self.design.problem.folder.rglob("*.npy"))) * self.design.problem.folds
+        """Networks that were asked for and whose scores are kept, also those of earlier runs."""
+        return sum(path.is_file() for path in self.asked) * self.design.problem.folds
 
     def path_of(self, wanted: Wanted) -> Path:
         """Where its scores lie."""
@@ -86,7 +88,9 @@ class Rounds:
         return scoring.path_of(design.problem.folder, wanted.recipe, wanted.seed)
 
     def missing(self, wanted: Sequence[Wanted]) -> list[Wanted]:
-        return [each for each in dict.fromkeys(wanted) if not self.path_of(each).is_file()]
+        paths = {each: self.path_of(each) for each in dict.fromkeys(wanted)}
+        self.asked.update(paths.values())
+        return [each for each, path in paths.items() if not path.is_file()]
 
     def run(self, rounds: Sequence[Sequence[Wanted]], phase: str) -> int:
         """Train what is missing, round by round; returns how many rounds from the first are whole.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -42,13 +43,15 @@ def _place(item: tuple[str, dict[str, Any]]) -> float:
 
 def _row(name: str, setting: str, told: dict[str, Any]) -> tuple[str, ...]:
     if told["effect"] is None:
-        return name, setting, "diverges", "-", told["verdict"]
+        return name, setting, "diverges", "-", told["verdict"] or ""
     low, high = told["interval"]
     return name, setting, signed(told["effect"]), ends(low, high, signed), told["verdict"] or ""
 
 
 def conclusions(result: dict[str, Any], folder: str) -> list[str]:
     """What may be concluded, and what is missing for more."""
+    if result["score"] is None:
+        return ["The winner's recipe diverges with some seeds: nothing can be compared with it."]
     if not result["tuned"]:
         return [_noise(result), at_one_rate(folder)]
     told = result["ingredients"]
@@ -71,8 +74,16 @@ def at_one_rate(folder: str) -> str:
     """Why a first look may end without verdicts."""
     return (
         "This is a first look, at the winner's learning rate alone: without an ingredient another "
-        f"rate may do as well. Verdicts: shrinkage ablate {folder}"
+        f"rate may do as well. Verdicts: shrinkage ablate {shlex.quote(folder)}"
     )
+
+
+def ablate_command(result: Mapping[str, Any], folder: str) -> str | None:
+    """What measures what each ingredient bought; None where that cannot be done by a command."""
+    own = str(result["metric"]).startswith(scores.OWN)
+    if own or result.get("start_from") or result["winner"]["source"] == "plain":
+        return None
+    return f"shrinkage ablate {shlex.quote(folder)}"
 
 
 def _found(by: dict[str, list[str]], total: int, result: dict[str, Any]) -> str:
@@ -96,7 +107,7 @@ def _found(by: dict[str, list[str]], total: int, result: dict[str, Any]) -> str:
 def _noise(result: dict[str, Any]) -> str:
     told = result["placebo"]
     if told["effect"] is None:
-        return "The winner's recipe diverges with some seeds: nothing can be compared with it."
+        return "What noise alone looks like is not known: with other seeds the winner diverges."
     low, high = told["interval"]
     return (
         f"What noise alone looks like: other seeds, {signed(told['effect'])} "
@@ -113,7 +124,7 @@ def _needed(wanted: dict[str, int | None], folder: str) -> str:
         most = max(seeds.values())
         parts.append(
             f"If effects are as they seem, a verdict takes this many seeds: {each} "
-            f"(shrinkage ablate {folder} --seeds {most})."
+            f"(shrinkage ablate {shlex.quote(folder)} --seeds {most})."
         )
     if rows:
         parts.append(f"For {listed(rows)} more seeds would not do; more rows might.")

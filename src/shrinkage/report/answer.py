@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shrinkage import scores
-from shrinkage.evidence import group_words
+from shrinkage.evidence import group_words, words
 from shrinkage.evidence.paired import limits
 from shrinkage.report import bought, charts
 from shrinkage.report.facts import Contender, Facts
@@ -115,37 +115,37 @@ def _why(facts: Facts) -> str:
     if facts.ablation is not None:
         return bought.sentence(facts.ablation)
     if facts.result["winner"]["source"] == "plain":
-        return "It is the plain network itself: nothing that was tried validates above it."
-    # Epochs are cut to the budget: that is no choice of the search.
-    own = [path for path, _, _ in facts.changed if path != "data.minibatch.epochs"]
-    if not own:
+        return (
+            "It is the plain network itself: with noise taken into account, nothing that was tried "
+            "came out above it."
+        )
+    if not facts.changed:
         return "Its recipe is the default one: on these rows nothing that was tried beat it surely."
-    settings = count(len(own), "setting")
-    return (
-        f"Its recipe differs from the default in {settings}; what each ingredient bought has not "
-        "been measured yet."
-    )
+    settings = count(len(facts.changed), "setting")
+    said = f"Its recipe differs from the default in {settings}"
+    if words.ablate_command(facts.result, facts.folder) is None:
+        return f"{said}."
+    return f"{said}; what each ingredient bought has not been measured yet."
 
 
 def first(facts: Facts) -> tuple[Block, ...]:
     """Scores and, where they were measured, effects."""
     blocks: list[Block] = []
-    shown = [each for each in facts.contenders if each.ran]
+    shown = [each for each in facts.contenders if each.test is not None]
     metric = pretty(facts.result["metric"])
     if shown:
         known = not facts.result["metric"].startswith(scores.OWN)
         highest = limits(scores.find(facts.result["metric"]))[1] if known else math.inf
-        goal = "More" if facts.result["greater_is_better"] else "Less"
-        blocks.append(
-            Chart(
-                "scores",
-                f"Test {metric} of each",
-                charts.scores(shown, f"test {escape(metric)}", highest),
-                f"{goal} is the goal. Each bar is the 95 % interval of the paired difference to "
-                "the plain network, the dashed line: where it crosses the line, the difference may "
-                "be chance.",
+        says = f"{'More' if facts.result['greater_is_better'] else 'Less'} is the goal."
+        if any(each.gain for each in shown):
+            says += (
+                " Each bar is the 95 % interval of the paired difference to the plain network, the "
+                "dashed line: where it crosses the line, the difference may be chance."
             )
-        )
+        if any(each.gain is None and each.name != "plain" for each in shown):
+            says += " Without a bar, the difference to the plain network is not known."
+        figure = charts.scores(shown, f"test {escape(metric)}", highest)
+        blocks.append(Chart("scores", f"Test {metric} of each", figure, says))
     if facts.ablation is not None:
         blocks.append(bought.effects(facts.ablation))
     return (*blocks, score_table(facts))
@@ -165,16 +165,17 @@ def score_table(facts: Facts) -> Table:
     )
     rows = []
     for each in facts.contenders:
-        if not each.ran or each.test is None:
+        if not each.ran:
             rows.append((each.label, *["–"] * 6, "not run"))
             continue
-        known = each.test.low == each.test.low
+        test = each.test
+        known = test is not None and test.low == test.low
         rows.append(
             (
                 each.label,
                 number(each.validation),
-                number(each.test.value),
-                ends(each.test.low, each.test.high) if known else "–",
+                number(test.value) if test else "–",
+                ends(test.low, test.high) if test and known else "–",
                 signed(each.gain.value) if each.gain else "–",
                 ends(each.gain.low, each.gain.high, signed) if each.gain else "–",
                 number(each.second),
@@ -183,7 +184,7 @@ def score_table(facts: Facts) -> Table:
         )
     names = [each.name for each in facts.contenders]
     return Table(
-        f"Scores: out of fold on {facts.result['rows']['training']:,} training rows, and on "
+        f"Scores: out of fold on {facts.result['rows']['validation']:,} training rows, and on "
         f"{facts.result['rows']['test']:,} test rows",
         heads,
         tuple(rows),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from shrinkage.evidence.words import heads, provenance, title
+from shrinkage.evidence.words import ablate_command, heads, provenance, title
 from shrinkage.report import charts
 from shrinkage.report.facts import Facts
 from shrinkage.report.page import Block, Chart, Commands, Section, Table, Text
@@ -87,10 +87,13 @@ def effects(ablation: Mapping[str, Any]) -> Chart:
     return Chart("effects", "What each ingredient bought", figure, says, numbers)
 
 
-def section(facts: Facts) -> Section:
-    """Without an ablation, how to get one."""
+def section(facts: Facts) -> Section | None:
+    """Without an ablation, how to get one, where there is a way."""
     found, heading = facts.ablation, "Ingredients"
-    command = Commands((("Ablation", f"shrinkage ablate {facts.folder}"),))
+    how = ablate_command(facts.result, facts.folder)
+    command = Commands((("Ablation", how),) if how else ())
+    if found is None and how is None:
+        return None
     if found is None:
         text = "Which ingredients earn their place is measured by training without each of them:"
         return Section("ingredients", heading, (Text(text), command))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shrinkage.data import builtin
+from shrinkage.evidence import words
 from shrinkage.recipe import load
 from shrinkage.report.facts import Facts
 from shrinkage.scores import OWN
@@ -23,6 +24,7 @@ OPTIONS = {
     "trials": None,
     "start_from": "",
     "search": "auto",
+    "precision": "auto",
 }
 """Settings that are options of `fit`, with the values at which they are left out."""
 
@@ -35,22 +37,25 @@ def fit(settings: Mapping[str, Any]) -> str | None:
     source, metric = str(settings["source"]), str(settings["metric"])
     if not _is_file(source) or metric.startswith(OWN) or settings.get("keep_all"):
         return None
-    words = ["shrinkage", "fit", source, "--target", settings["target"]]
-    words += ["--budget", f"{settings['budget_s']:g}s"]
+    said = ["shrinkage", "fit", source, "--target", settings["target"]]
+    said += ["--budget", f"{settings['budget_s']:g}s"]
     for name, usual in OPTIONS.items():
         value = settings.get(name, usual)
         if value != usual:
-            words += [f"--{name.replace('_', '-')}", str(value)]
-    words += ["--workers", str(settings["workers"])]
-    for column in settings.get("by", ()):
-        words += ["--by", column]
-    if not settings.get("ensemble", True):
-        words.append("--single")
+            said += [f"--{name.replace('_', '-')}", str(value)]
+    said += ["--workers", str(settings["workers"])]
+    for name in ("by", "prior"):
+        for each in settings.get(name, ()):
+            said += [f"--{name}", each]
+    flags = (("ensemble", "--single"), ("first_look", "--no-first-look"))
+    said += [flag for name, flag in flags if not settings.get(name, True)]
+    if settings.get("portfolio"):
+        said.append("--portfolio")
     if own_recipe(settings):
-        words += ["--recipe", "recipe.toml"]
+        said += ["--recipe", "recipe.toml"]
     if (space := space_name(settings)) != _USUAL_SPACE:
-        words += ["--space", space or "space.toml"]
-    return shlex.join([*words, "--out", "again"])
+        said += ["--space", space or "space.toml"]
+    return shlex.join([*said, "--out", "again"])
 
 
 _USUAL_SPACE = "tabular"
@@ -75,17 +80,24 @@ def all_of(facts: Facts) -> tuple[tuple[str, str], ...]:
     """(what it gives, command) each."""
     folder = shlex.quote(facts.folder)
     found = []
+    resumed = facts.timeline.sessions > 1
     if (again := fit(facts.settings)) is not None:
-        found.append(("The study, from the start", again))
-    return (
-        *found,
-        ("The table of scores, and every trial", f"shrinkage show {folder}"),
-        ("What the winner's recipe does differently", f"shrinkage recipe default --diff {folder}"),
-        ("What each ingredient bought", f"shrinkage ablate {folder}"),
-        ("Predictions for new rows", f"shrinkage predict {folder} new.csv -o predictions.csv"),
-        ("More time for the search", f"shrinkage resume {folder} --budget 5m"),
-        ("This report", f"shrinkage report {folder}"),
+        what = "The study's first session" if resumed else "The study, from the start"
+        found.append((what, again))
+    found.append(("The table of scores, and every trial", f"shrinkage show {folder}"))
+    if not own_recipe(facts.settings):
+        command = f"shrinkage recipe default --diff {folder}"
+        found.append(("What the winner's recipe does differently", command))
+    if (ablate := words.ablate_command(facts.result, facts.folder)) is not None:
+        found.append(("What each ingredient bought", ablate))
+    if facts.importance is not None:
+        found.append(("Which settings mattered", f"shrinkage show {folder} --importance"))
+    found.append(
+        ("Predictions for new rows", f"shrinkage predict {folder} new.csv -o predictions.csv")
     )
+    if not facts.result["metric"].startswith(OWN):
+        found.append(("More time for the search", f"shrinkage resume {folder} --budget 5m"))
+    return *found, ("This report", f"shrinkage report {folder}")
 
 
 def _is_file(source: str) -> bool:

@@ -34,6 +34,7 @@ from shrinkage.report.words import NAMES, NAMES_OF_START
 from shrinkage.rows.minibatch import total_steps
 from shrinkage.search import rows, said, shared
 from shrinkage.search.aim import aimed
+from shrinkage.search.contest import DEFAULT
 from shrinkage.search.folder import Folder
 from shrinkage.store.tables import Trial
 
@@ -45,7 +46,8 @@ ISOLATED, LEAST = 3, 0.01
 class Contender:
     """One line of the table of scores; all but the names are None where it was not run.
 
-    test: with its interval where what it said of the test rows was kept.
+    test: with its interval where what it said of the test rows was kept; None where the metric is
+    not defined there.
     gain: its test score less the plain network's, paired over rows. behind: the winner's test
     score less its own.
     """
@@ -61,7 +63,7 @@ class Contender:
 
     @property
     def ran(self) -> bool:
-        return self.test is not None
+        return self.seconds is not None
 
 
 @dataclass(frozen=True)
@@ -148,13 +150,17 @@ class Facts:
         return scores.beside(self.result["metric"], self.result["task"])
 
 
-def read(root: Path) -> Facts:
-    """Raises BadInput where the folder holds no finished study, or a damaged one."""
+def read(root: Path, url: str | None = None) -> Facts:
+    """Raises BadInput where the folder holds no finished study, or a damaged one.
+
+    url: of its server, with the password, where that is to be found nowhere else.
+    """
     folder = Folder(root)
     result = json.loads(folder.result.read_text("utf-8"))
-    store = shared.opened(folder)
+    store = shared.opened(folder, url)
     try:
         study, trials = store.study(), store.trials()
+        settings = {**study.settings, **store.me().settings}
     finally:
         store.close()
     table = rows.load(folder.work)
@@ -166,11 +172,14 @@ def read(root: Path) -> Facts:
     }
     log = timeline(folder.log.read_text("utf-8", errors="replace") if folder.log.exists() else "")
     recipe = Recipe.from_toml(result["recipe"])
+    recipes = {trial.number: trial.recipe for trial in trials}
     default = aimed(load("default"), result["task"], result["metric"])
+    if DEFAULT in recipes:  # a person's own, or with its epochs cut
+        default = Recipe.from_toml(recipes[DEFAULT])
     return Facts(
         str(root),
         result,
-        study.settings,
+        settings,
         float((study.plan or {}).get("epochs_share", 1.0)),
         (read_object(folder.model / "manifest.json") or {}).get("machine", {}),
         table.schema,
@@ -186,7 +195,7 @@ def read(root: Path) -> Facts:
         _inside(folder, result, recipe, table.outputs),
         ablation.of(root, result["recipe_hash"]),
         read_object(root / grouped.FILE) or result.get("subgroups"),
-        *_mattered(study.settings, trials),
+        *_mattered(settings, trials),
         _winning(recipe),
     )
 
@@ -210,8 +219,10 @@ def contenders(
     def less(one: str, other: str) -> Interval | None:
         if one == other or one not in said_ or other not in said_:
             return None
-        value = ran[one]["test"][metric] - ran[other]["test"][metric]
-        return difference(value, said_[one], said_[other], len(target))
+        both = ran[one]["test"][metric], ran[other]["test"][metric]
+        if None in both:
+            return None
+        return difference(both[0] - both[1], said_[one], said_[other], len(target))
 
     for name, label in labels.items():
         if name not in ran:

@@ -47,11 +47,12 @@ def section(facts: Facts) -> Section | None:
 
 def _how(told: Told) -> str:
     groups = told["tests"]["gain"]
-    text = (
-        f"Winner and plain network on the same {told['rows']:,} test rows, which chose nothing. "
-        f"Verdicts hold for {count(groups, 'group')} together: false ones are in 5 % of such "
-        "reports at most."
-    )
+    text = f"Winner and plain network on the same {told['rows']:,} test rows, which chose nothing."
+    if groups:
+        text += (
+            f" Verdicts hold for {count(groups, 'group')} together: gains and losses that are not "
+            "there are found in about 5 % of such reports, gaps that did not move in another 5 %."
+        )
     if told["asked"] != told["metric"]:
         text += (
             f" The metric of this study is a function of its own, which is not known here: "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shrinkage.evidence import mattered
+from shrinkage.evidence import mattered, words
 from shrinkage.evidence.importance import Importance
 from shrinkage.evidence.isolation import Isolation
 from shrinkage.report import isolated
@@ -18,11 +18,15 @@ def blocks(facts: Facts) -> list[Block]:
     if found is None:
         return []
     if found.reason:
-        return [Text(f"{mattered.about(found)} {mattered.paired(facts.folder)}")]
+        return [Text(f"{mattered.about(found)} {mattered.paired(_command(facts))}")]
     said: list[Block] = [_shares(found, facts)]
     said += [_isolation(each, facts, i) for i, each in enumerate(facts.isolations)]
-    said.append(Text(f"{mattered.rest(found)} {mattered.caveat(facts.folder)}"))
+    said.append(Text(f"{mattered.rest(found)} {mattered.caveat(_command(facts))}"))
     return said
+
+
+def _command(facts: Facts) -> str | None:
+    return words.ablate_command(facts.result, facts.folder)
 
 
 def _shares(found: Importance, facts: Facts) -> Chart:

@@ -66,7 +66,10 @@ def where_time_went(timeline: Timeline, every: Sequence[Trial]) -> Chart:
     )
     heads = ("work", "begun at second", "seconds")
     numbers = Table("What was done when", heads, rows)
-    says = "Time without a bar is reading, compiling, choosing and writing."
+    says = (
+        "Time without a bar is reading, compiling, choosing and writing, and training that the "
+        "clock cut short."
+    )
     return Chart("work", "Where the time went", figure, says, numbers)
 
 

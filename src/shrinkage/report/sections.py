@@ -18,7 +18,7 @@ from shrinkage.report import (
     searched,
 )
 from shrinkage.report.facts import Facts
-from shrinkage.report.health import FAR, apart
+from shrinkage.report.health import apart
 from shrinkage.report.page import Block, Code, Commands, Notes, Page, Section, Table, Text
 from shrinkage.report.words import ensemble_line, unit
 from shrinkage.wording import count
@@ -103,8 +103,9 @@ def _networks(facts: Facts) -> Section | None:
         least, most = far
         lines.append(
             f"Gradients on training rows are {most.gradient / least.gradient:,.0f} times as large "
-            f"in {most.name} as in {least.name}: from {FAR:.0f} times on, the one learns while the "
-            "other hardly moves (a norm, another initialization or fewer layers change that)."
+            f"in {most.name} as in {least.name}. Under plain SGD the one would learn while the "
+            "other hardly moves (a norm, another initialization or fewer layers change that); "
+            "Adam's steps do not grow with gradients."
         )
     rows = tuple(
         (

@@ -16,23 +16,24 @@ log = logging.getLogger("shrinkage")
 PAGE, TEXT = "report.html", "report.md"
 
 
-def write(folder: Path, by: Sequence[str] = ()) -> Path:
+def write(folder: Path, by: Sequence[str] = (), store: str | None = None) -> Path:
     """Write both; returns the page's path. Raises BadInput where there is no finished study.
 
     by: further columns whose groups are shown, now and whenever it is written again.
+    store: URL of the study's server, where its password is to be found nowhere else.
     """
     result = json.loads((folder / "result.json").read_text("utf-8"))
-    grouped.written(folder, result, by)
-    page = sections.page(facts.read(folder))
+    grouped.written(folder, result, by, store)
+    page = sections.page(facts.read(folder, store))
     write_text(folder / TEXT, markdown.markdown(page))
     write_text(folder / PAGE, html.html(page))
     return folder / PAGE
 
 
-def try_to(folder: Path) -> Path | None:
+def try_to(folder: Path, store: str | None = None) -> Path | None:
     """`write`; what goes wrong costs the report and one line, not the study that it is about."""
     try:
-        return write(folder)
+        return write(folder, store=store)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         log.warning("no report, the results are in %s: %s", folder / "result.json", reason)

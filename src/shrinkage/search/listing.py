@@ -84,8 +84,8 @@ def on_server(url: str) -> list[Shared]:
 def _shared(found: Overview) -> Shared:
     asked = found.settings
     name, score = str(asked.get("metric")), found.score
-    if score is not None and not name.startswith(scores.OWN):
-        score = scores.goodness(scores.find(name), score)
+    if score is not None and not scores.upwards(name, found.plan):
+        score = -score
     return Shared(
         found.name,
         str(asked.get("task")),

@@ -13,6 +13,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from shrinkage import scores
 from shrinkage.engine.task import Problem, scaling_of
 from shrinkage.engine.timing import Timing, timed
 from shrinkage.errors import BadInput
@@ -86,6 +87,7 @@ def _measured(study: Study, pool: Executor) -> dict[str, Any]:
         "trial_seconds": seconds * share,
         "step_seconds": found.step_s,
         "precision": found.precision,
+        "greater_is_better": scores.find(study.problem.metric).greater_is_better,
         "client": study.store.client,
     }
 

@@ -187,7 +187,6 @@ def _go(
     with closing(store), _resumable(folder), _logged(folder.log), store.claims.held():
         try:
             folder.sweep()
-            store.spend(clock.spent, finished=False)
             study = _study(folder, store, settings, cut, clock, watch)
             if store.shared:
                 log.info("study '%s' on %s, as %s", store.study().name, store.name, store.client)

@@ -23,6 +23,7 @@ class Overview:
 
     name: str
     settings: dict[str, Any]
+    plan: dict[str, Any]
     trials: int
     finished: int
     score: float | None
@@ -58,6 +59,7 @@ def _read(session: Session) -> list[Overview]:
         Overview(
             row.name,
             row.settings,
+            row.plan or {},
             *trials.get(row.id, (0, 0)),
             *scores.get(row.id, (None,)),
             *clients.get(row.id, (0, 0, 0.0, 0.0)),

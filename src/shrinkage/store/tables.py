@@ -224,6 +224,7 @@ class Store:
     def finish_rung(self, cohort: int, found: Finished, spent_s: float) -> bool:
         """One transaction: a cohort's rung, what its trials became, and their files.
 
+        A study that had come to its end has not any more: what is new is in no result yet.
         Returns whether it was written: not where the cohort was taken away meanwhile. Nothing
         that was recorded is changed.
         """
@@ -250,7 +251,8 @@ class Store:
                 rows[number].diverged = found.diverged.get(number, 0)
             for number, content in found.files.items():
                 session.add(FileRow(study=self.id, trial=number, content=content))
-            session.get_one(ClientRow, (self.id, self.client)).spent_s = spent_s
+            client = session.get_one(ClientRow, (self.id, self.client))
+            client.spent_s, client.finished = spent_s, False
             return True
 
         return self.database.run(work)
