@@ -16,7 +16,7 @@ from shrinkage import scores
 from shrinkage.engine import local, scoring
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput
-from shrinkage.evidence import ablate, arms
+from shrinkage.evidence import ablate, arms, stats
 from shrinkage.evidence.design import Design, designed, watches
 from shrinkage.evidence.rounds import Rounds
 from shrinkage.evidence.studied import Studied, studied
@@ -83,19 +83,35 @@ def test_a_holdout_is_judged_in_parts(own: Studied) -> None:
     np.testing.assert_array_equal(places, np.arange(len(design.judged[0])))
 
 
-def test_groups_hold_every_class_alike(own: Studied) -> None:
-    design = designed(own.rows, own.problem, [own.winner], own.folder, 0)
+def test_groups_are_even_in_folds_and_leave_classes_to_chance(
+    own: Studied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for groups in (7, 50):  # fewer, and more, than a fold has rows
+        monkeypatch.setattr("shrinkage.evidence.design.GROUPS", groups)
+        design = designed(own.rows, own.problem, [own.winner], own.folder, 0)
+        each = [part.groups for part in design.parts]
+        for some in (*each, np.concatenate(each)):
+            counts = np.bincount(some, minlength=groups)
+            assert counts.max() - counts.min() <= 1
+
+
+def test_how_many_rows_of_a_class_come_is_chance_too(own: Studied) -> None:
+    """An arm that calls everything one class: its accuracy is that class's share of the rows."""
     target = own.rows.target(own.rows.train)
-    group, codes = (
-        np.concatenate(each)
-        for each in (
-            [part.groups for part in design.parts],
-            [target[design.judged[part.fold][part.rows]] for part in design.parts],
-        )
-    )
-    for code in np.unique(codes):
-        counts = np.bincount(group[codes == code], minlength=design.groups)
-        assert counts.max() - counts.min() <= 1
+    errors = []
+    for seed in range(40):
+        design = designed(own.rows, own.problem, [own.winner], own.folder, seed)
+        values = []
+        for part in design.parts:
+            y = torch.from_numpy(target[design.judged[part.fold][part.rows]])
+            one = torch.tensor([[0.9, 0.1]]).repeat(1, len(y), 1)
+            given = scores.find("accuracy"), one, y, part.groups, design.groups
+            values.append(scoring.leaving_out(*given)[0].numpy())
+        own_values = stats.pseudo_values(np.mean(values, 0))
+        errors.append(own_values.std(ddof=1) / len(own_values) ** 0.5)
+    share = np.mean(target == 0)
+    expected = (share * (1 - share) / len(target)) ** 0.5
+    assert np.mean(errors) == pytest.approx(expected, rel=0.1)
 
 
 def test_parts_of_one_class_have_no_say_in_the_auc(own: Studied) -> None:

@@ -31,11 +31,14 @@ from shrinkage.recipe import Recipe
 from shrinkage.search.baseline import repeats_of
 from shrinkage.search.rows import Rows, prepare
 
-FORMAT = 1
+FORMAT = 2
 """Of the files; another format's scores are not read."""
 
 GROUPS = 50
-"""Groups of rows a jackknife leaves out; more would tell little more of their chance."""
+"""Groups of rows a jackknife leaves out; more would tell little more of their chance.
+
+They are even within folds and not within classes: how many rows of each class will come is chance,
+too, and matters where one arm calls everything one class."""
 
 PARTS = 5
 """Of a holdout."""
@@ -107,7 +110,10 @@ def designed(
         watched.append(other)
     judged = tuple(fold.validation for fold in folds)
     codes = target if task == "classification" else np.zeros(len(target), int)
-    group = _spread(codes, GROUPS, derive(seed, "ablation.groups"))
+    place_of = np.full(len(target), -1)
+    for k, at in enumerate(judged):
+        place_of[at] = k
+    group = _spread(place_of, GROUPS, derive(seed, "ablation.groups"))
     if len(folds) > 1:
         places = [(k, np.arange(len(at))) for k, at in enumerate(judged)]
     else:
@@ -139,7 +145,7 @@ def _defined(rows: Rows, problem: Problem, target: np.ndarray) -> bool:
 
 
 def _spread(codes: np.ndarray, groups: int, seed: int) -> np.ndarray:
-    """[n] group of each row, in 0..groups-1: every class is spread evenly."""
+    """[n] group of each row, in 0..groups-1: rows of every code are spread evenly."""
     random = np.random.default_rng(seed)
     found = np.empty(len(codes), np.int64)
     found[np.lexsort((random.random(len(codes)), codes))] = np.arange(len(codes)) % groups
