@@ -24,14 +24,20 @@ def fit(
         ),
     ] = "auto",
     budget: options.Budget = "5m",
-    out: Annotated[str | None, typer.Option(help="A new folder for the model.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="A new folder for the model. Default: shrinkage-run, -2 ...")
+    ] = None,
     test: Annotated[str, typer.Option(help="Share of rows set aside, or a file.")] = "0.2",
     cv: Annotated[str, typer.Option(help="auto, holdout, K folds, or KxREPEATS.")] = "auto",
     recipe: Annotated[
-        str | None, typer.Option(help="Trial 0: a preset, a file or a run. Default: default.")
+        str | None,
+        typer.Option(
+            help="Trial 0: plain, default, a TOML file or a run. Default: the space's base."
+        ),
     ] = None,
     space: Annotated[
-        str | None, typer.Option(help="What to search: a ready space or a file. Default: tabular.")
+        str | None,
+        typer.Option(help="What to search: tabular, finetune, or a TOML file. Default: tabular."),
     ] = None,
     start_from: Annotated[
         str | None, typer.Option(help="A run or model whose layers networks start with.")
@@ -45,7 +51,12 @@ def fit(
     single: Annotated[
         bool, typer.Option("--single", help="Networks of one recipe only; no ensemble.")
     ] = False,
-    trials: Annotated[int | None, typer.Option(help="At most so many trials.", min=2)] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            help="At most so many trials; no training on all rows and no first look then.", min=2
+        ),
+    ] = None,
     search: Annotated[
         str,
         typer.Option(help="What proposes recipes: random, auto, or the extras gp and optuna."),
@@ -55,7 +66,8 @@ def fit(
         typer.Option(help="Folder of earlier studies to learn from; may be given several times."),
     ] = None,
     portfolio: Annotated[
-        bool, typer.Option("--portfolio", help="Try recipes first that did well on other tables.")
+        bool,
+        typer.Option("--portfolio", help="First try what did well on other tables; no gain seen."),
     ] = False,
     first_look: Annotated[
         bool, typer.Option(help="End with a first look at what each ingredient bought.")
