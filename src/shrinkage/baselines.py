@@ -13,6 +13,7 @@ Notation: n rows, C classes. Rows are positions in the frame, starting at 0.
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -131,6 +132,7 @@ def fit_baseline(
     *,
     balanced: bool = False,
     quantile: float | None = None,
+    until: float = math.inf,
 ) -> BaselineResult:
     """Fit a peer on each fold and on all training rows, and predict.
 
@@ -144,9 +146,10 @@ def fit_baseline(
         metric is balanced; no effect on regression.
     quantile: the level to predict, where it is not the mean: boosting is trained for it, the
         linear model moved by that quantile of its residuals; no effect on classification.
+    until: no further fit is begun after this second of time.time().
 
     Returns probabilities of full class width: a class without a training row has 0.
-    Raises BadInput when there is no such peer.
+    Raises BadInput when there is no such peer, TimeoutError where `until` came first.
     """
     if name not in PEERS:
         raise BadInput(f"there is no baseline {name!r}: use one of {', '.join(PEERS)}")
@@ -157,6 +160,8 @@ def fit_baseline(
     numbers = [column for column in table if table[column].dtype != object]
 
     def predict(train: np.ndarray, other: pd.DataFrame) -> np.ndarray:
+        if time.time() > until:
+            raise TimeoutError
         model = PEERS[name](schema.task, numbers, categories, seed)
         rows = _without_empty_columns(table.iloc[train])
         if not width:

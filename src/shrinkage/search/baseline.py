@@ -6,6 +6,7 @@ class weights, a quantile to predict, and cutoffs that are tuned as the networks
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,25 @@ Scores = dict[str, float]
 Goal = str | scores.Metric
 
 
-def run(name: str, work: Path, metric: Goal, seed: int) -> tuple[Scores, Scores, float]:
-    """Fit one baseline. Returns validation scores, test scores and seconds."""
+def run(
+    name: str, work: Path, metric: Goal, seed: int, until: float = math.inf
+) -> tuple[Scores, Scores, float] | None:
+    """Fit one baseline. Returns validation scores, test scores and seconds; None where time ended.
+
+    until: no further fit is begun after this second of time.time().
+    """
     table = rows.load(work)
     target = table.target(table.train)
     aim: dict[str, Any] = {
         "balanced": scores.name_of(metric) == "balanced_accuracy",
         "quantile": scores.quantile_of(metric),
+        "until": until,
     }
     given = name, table.train, target, table.schema, table.folds, table.test, seed
-    found = fit_baseline(*given, **aim)
+    try:
+        found = fit_baseline(*given, **aim)
+    except TimeoutError:
+        return None
     assert found.test_prediction is not None
     ends = np.cumsum([len(fold.validation) for fold in table.folds])
     parts = np.split(found.validation_prediction, ends[:-1])

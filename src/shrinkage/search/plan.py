@@ -28,7 +28,7 @@ from shrinkage.search.settings import Settings
 from shrinkage.search.study import Study
 
 _BASELINES_S = 3.0
-"""Two of scikit-learn's models on a small table; on a large one they end with the search."""
+"""Two of scikit-learn's models on a small table; on a large one they go on to the end."""
 
 _LOOKED_AT = 32
 """Recipes of the search whose memory is looked at; the largest counts."""

@@ -42,7 +42,7 @@ def train(study: Study, pool: Executor) -> None:
     if settings.ensemble:
         shares, _ = ensemble.of_trials(found, lead, study.rows, problem.metric, settings.seed)
     folder.refits.mkdir(exist_ok=True)
-    slots = max(1, settings.workers)
+    slots = max(1, settings.workers - study.busy)
     tried = {number: _tried(folder, number) for number in shares}
     waiting = [
         (found[number], count)

@@ -196,6 +196,7 @@ def _go(
                 study.run(pool)
                 shared.fetch(store, folder)
                 refit.train(study, pool)
+                study.wind_up()
             except KeyboardInterrupt:
                 interrupts.heard()
                 study.interrupted = True

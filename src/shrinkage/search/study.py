@@ -19,8 +19,9 @@ from shrinkage import interrupts, scores
 from shrinkage.engine import arrays, task
 from shrinkage.errors import Unwritable
 from shrinkage.recipe import Recipe
-from shrinkage.search import baseline, cost, memory, proposers, rows
+from shrinkage.search import cost, memory, proposers, rows
 from shrinkage.search.aim import aimed
+from shrinkage.search.beside import Baselines, until
 from shrinkage.search.budget import Clock, cohort_size
 from shrinkage.search.cohort import Cohort, ended, progress_of
 from shrinkage.search.contest import DEFAULT, FROM_RANDOM_WEIGHTS
@@ -59,7 +60,8 @@ class Study:
     clock: Clock
     watch: Watch = nobody
     known: Known = field(init=False)
-    baselines: list[str] = field(default_factory=lambda: list(baseline.NAMES))
+    baselines: Baselines = field(init=False)
+    running: dict[Future, Cohort | str] = field(default_factory=dict)
     interrupted: bool = False
     trial_seconds: float = 0.0
     step_seconds: float = 0.0
@@ -67,6 +69,8 @@ class Study:
 
     def __post_init__(self) -> None:
         self.known = Known(self.store)
+        asked = self.folder.work, self.problem.metric, self.settings.seed
+        self.baselines = Baselines(self.store, self.known, *asked)
 
     @cached_property
     def searching(self) -> Search:
@@ -126,30 +130,41 @@ class Study:
     def run(self, pool: Executor) -> None:
         """Search as planned, until the time for it is used up or the trials are all done."""
         slots = max(1, self.settings.workers)
-        running: dict[Future, Cohort | str] = {}
         while self.clock.left > 0:
             interrupts.check()
             self.known.news()
-            while len(running) < slots and (job := self._next_job()):
-                future, what = self._submit(pool, job)
-                running[future] = what
+            while len(self.running) < slots and (job := self._next_job()):
+                future = self._submit(pool, job)
+                self.running[future] = job
                 if future.done():
                     break
             self.show("searching")
-            if not running and not self._others_at_work():
+            if not self.running and not self._others_at_work():
                 break
-            self._collect(running)
-        while running and self.clock.left > -self.grace:
-            interrupts.check()
-            self._collect(running)
+            if 0 < len(self.running) == self.busy and time.time() > self.search_deadline:
+                break  # baselines go on beside the training on all rows
+            self._collect()
+        else:
+            self.wind_up()
 
-    def _collect(self, running: dict[Future, Cohort | str]) -> None:
-        if not running:
+    @property
+    def busy(self) -> int:
+        """Baselines that are fitted now."""
+        return sum(isinstance(what, str) for what in self.running.values())
+
+    def wind_up(self) -> None:
+        """Wait for what still runs, as long as the time and a little grace allow."""
+        while self.running and self.clock.left > -self.grace:
+            interrupts.check()
+            self._collect()
+
+    def _collect(self) -> None:
+        if not self.running:
             time.sleep(_TICK_S)
             return
-        done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+        done, _ = wait(self.running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
         for future in done:
-            self._finish(running.pop(future), future)
+            self._finish(self.running.pop(future), future)
 
     def _others_at_work(self) -> bool:
         """Whether there is nothing to do but to wait for what must be there at the end."""
@@ -158,7 +173,7 @@ class Study:
         # A study of so many trials ends when all of them have.
         counted = self.settings.trials is not None and time.time() < self.search_deadline
         awaited = [each for each in self.known.open_elsewhere() if each.reference or counted]
-        return bool(awaited) or not self.known.scored.issuperset(self.baselines)
+        return bool(awaited) or not self.baselines.scored
 
     def _next_job(self) -> Cohort | str | None:
         """The default and the plain network first, then baselines, rungs that wait, new cohorts."""
@@ -166,10 +181,9 @@ class Study:
         for cohort in waiting:
             if cohort.reference and self.known.claim_rung(cohort):
                 return cohort
-        for name in [each for each in self.baselines if each not in self.known.scored]:
-            if self.known.claim(_claim_of(name)) and name not in self.known.scored:
-                self.baselines.remove(name)
-                return name
+        # However long they take, networks are trained meanwhile.
+        if self.busy < max(1, self.settings.workers - 1) and (name := self.baselines.claimed()):
+            return name
         if time.time() > self.search_deadline:
             return None
         # What would not end in time is not begun; the refit's processes are free the earlier.
@@ -238,16 +252,14 @@ class Study:
             self.searching.tell(*self.known.untold.pop(0))
 
     def _checkpoint(self, cohort: Cohort) -> Path | None:
-        """Where the cohort stands. None: at the start; so do halves of one that was too large, and
-        cohorts that another client began."""
+        """Where it stands; None: at the start, as halves and cohorts that another client began."""
         path = self.folder.checkpoint(cohort.number, cohort.rung - 1)
         return path if cohort.rung and path.exists() else None
 
-    def _submit(self, pool: Executor, job: Cohort | str) -> tuple[Future, Cohort | str]:
+    def _submit(self, pool: Executor, job: Cohort | str) -> Future:
         if isinstance(job, str):
-            log.info("baseline %s begins", job)
-            arguments = (job, self.folder.work, self.problem.metric, self.settings.seed)
-            return pool.submit(baseline.run, *arguments), job
+            last = until(self.settings.workers, self.clock.deadline, self.search_deadline)
+            return self.baselines.submit(pool, job, last)
         job.busy = True
         recipe = next(iter(job.trials.values()))
         steps = self.rung_steps(recipe)
@@ -267,7 +279,7 @@ class Study:
             self.folder.trials,
             deadline,
         )
-        return pool.submit(task.run, work), job
+        return pool.submit(task.run, work)
 
     def problem_of(self, source: str) -> task.Problem:
         """What trials of this source start from."""
@@ -298,11 +310,7 @@ class Study:
                 self._fail(what, f"{type(error).__name__}: {error}")
             return
         if isinstance(what, str):
-            validation, test, seconds = found
-            self.store.add_baseline(what, {"validation": validation, "test": test}, seconds)
-            self.known.scored.add(what)
-            self.store.claims.give_up(_claim_of(what))
-            log.info("baseline %s ended after %.1f s", what, seconds)
+            self.baselines.keep(what, found)
         else:
             self._commit(what, found)
 
@@ -390,8 +398,3 @@ class Study:
         contest = self.known.cohorts.values(), self.problem.folds
         name = scores.name_of(self.problem.metric)
         self.watch(progress_of(phase, name, *contest, best, self.clock, alive))
-
-
-def _claim_of(name: str) -> str:
-    """What a baseline is called among claims."""
-    return f"baseline {name}"

@@ -41,6 +41,11 @@ FIRST_ASKED = 2
 """Cohorts of a search count from here: the first two of a study are its references."""
 
 
+def claim_of_baseline(name: str) -> str:
+    """What a baseline is called among claims."""
+    return f"baseline {name}"
+
+
 def claim_of(cohort: int) -> str:
     """What a cohort is called among claims."""
     return f"cohort {cohort}"
