@@ -92,8 +92,16 @@ def markdown(lines: list[dict[str, Any]]) -> str:
     heads = ["", *(f"{line['table']} ({line['rows']:,})" for line in lines)]
     out = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     out.append(f"| score | {' | '.join(number(line['score']) for line in lines)} |")
-    out += [f"| {name} | {' | '.join(_cell(line, name) for line in lines)} |" for name in names]
+    for name in names:
+        cells = " | ".join(_cell(line, name) for line in lines)
+        out.append(f"| {name}{_setting(lines, name)} | {cells} |")
     return "\n".join(out)
+
+
+def _setting(lines: list[dict[str, Any]], name: str) -> str:
+    """What it is set to, and to what it went back where it was not left out."""
+    known = (line["ingredients"][name]["setting"] for line in lines if name in line["ingredients"])
+    return f" ({said})" if (said := next(known, "")) else ""
 
 
 def _cell(line: dict[str, Any], name: str) -> str:

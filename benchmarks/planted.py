@@ -9,9 +9,11 @@ clipping that never clips, an average of one step, a decay of a millionth, a dro
 ten thousand. Two more placebos (only the seed differs) stand beside the one that every ablation
 has, so that one in three of a table's arms is nothing but noise.
 
-The truth of the planted effect is what the same rows teach fresh seeds, scored on 2,000 fresh rows
-of the same kind, at the rates that were picked. All runs through the program's own ablation, on a
-table of its own. One JSON line a table; a run that is killed goes on.
+The truth of the planted effect is what the same rows teach fresh seeds, scored on fresh rows of the
+same kind, at the rates that were picked. Its own standard error over seeds stands beside it: an
+interval that misses a truth by that much is not wrong. All runs through the program's own ablation,
+on a table of its own. One JSON line a table; a run that is killed goes on, and several runs' files
+may be joined.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,13 +32,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats as student
 
+from shrinkage.augment.mixup import Mixup
 from shrinkage.averaging.ema import Ema
 from shrinkage.data.source import Table
 from shrinkage.engine import local, scoring
 from shrinkage.engine.scoring import Part
-from shrinkage.engine.task import Problem, scaling_of
+from shrinkage.engine.task import Problem
 from shrinkage.evidence import ablate, arms, design, stats
-from shrinkage.evidence.rounds import Rounds
+from shrinkage.evidence.rounds import Rounds, Wanted
 from shrinkage.evidence.studied import Studied
 from shrinkage.losses.class_weight import ClassWeight
 from shrinkage.losses.l1 import L1
@@ -54,7 +57,7 @@ from shrinkage.search.budget import Clock
 from shrinkage.search.settings import Settings
 from shrinkage.stopping.early_stopping import EarlyStopping
 
-FRESH_ROWS, FRESH_SEEDS, PLACEBOS = 2000, 10, 2
+FRESH_ROWS, FRESH_SEEDS, PLACEBOS = 10_000, 40, 2
 Rng = np.random.Generator
 Rows = tuple[np.ndarray, np.ndarray]
 
@@ -67,6 +70,19 @@ def noisy_labels(rng: Rng) -> Callable[[int], Rows]:
         x = rng.normal(size=(n, 10))
         y = x @ w + x[:, 0] * x[:, 1] > 0
         return x, np.where(rng.random(n) < 0.25, ~y, y).astype(int)
+
+    return draw
+
+
+def unequal_labels(rng: Rng) -> Callable[[int], Rows]:
+    """The same with a surface that leaves a third of the rows on one side."""
+    w = rng.normal(size=10)
+    bar = -0.5 * np.linalg.norm(w)
+
+    def draw(n: int) -> Rows:
+        x = rng.normal(size=(n, 10))
+        y = x @ w + x[:, 0] * x[:, 1] > bar
+        return x, np.where(rng.random(n) < 0.15, ~y, y).astype(int)
 
     return draw
 
@@ -121,6 +137,9 @@ PLANTED = {
         noisy_labels, LabelSmoothing(eps=0.3), "log_loss", rows=300, long=60
     ),
     "decay": Planted(noisy_labels, Decay(weight_decay=60.0), "accuracy", -1, rows=300),
+    "decay of unequal classes": Planted(
+        unequal_labels, Decay(weight_decay=60.0), "accuracy", -1, rows=600
+    ),
     "dropout": Planted(overlapping, Dropout(rate=0.5), "log_loss", rows=160),
     "class_weight": Planted(
         unbalanced, ClassWeight(power=1.0), "balanced_accuracy", rows=400, long=15
@@ -128,6 +147,7 @@ PLANTED = {
     "early_stopping": Planted(
         noisy_labels, EarlyStopping(patience=1e9), "log_loss", rows=300, long=60
     ),
+    "mixup": Planted(overlapping, Mixup(alpha=1.0), "log_loss", rows=160),
     "l1": Planted(irrelevant_columns, L1(weight=0.02), "rmse", rows=150),
 }
 SMALL = (Mlp(width=16, depth=1), Adam(lr=0.01))
@@ -171,7 +191,7 @@ def one(case: Planted, seeds: int, number: int, place: Path) -> dict[str, Any]:
     names = [f"placebo {i}" for i in range(PLACEBOS)]
     for name in names:
         other = [derive(study.seed, name, i) for i in range(seeds)]
-        found.rounds.run([[(r, seed) for r in whole.recipes] for seed in other], name)
+        found.rounds.run([[Wanted(r, seed) for r in whole.recipes] for seed in other], name)
         found.read(replace(whole, name=name), other)
     effects = {n: found.between(ablate.WINNER, f"without {n}") for n in found.names}
     effects |= {n: found.between(ablate.WINNER, n) for n in (ablate.PLACEBO, *names)}
@@ -184,15 +204,19 @@ def one(case: Planted, seeds: int, number: int, place: Path) -> dict[str, Any]:
     return {
         "number": number,
         "planted": target,
-        "truth": real,
+        "truth": real[0],
+        "truth_error": real[1],
         "margin": margin,
         "told": told,
         "seconds": round(time.time() - began, 1),
     }
 
 
-def truth(found: ablate.Ablation, fresh: pd.DataFrame, pair: list[arms.Arm]) -> float:
-    """Fresh seeds, trained on the same rows, scored on fresh rows at the rates that were picked."""
+def truth(found: ablate.Ablation, fresh: pd.DataFrame, pair: list[arms.Arm]) -> tuple[float, float]:
+    """Fresh seeds, trained on the same rows, scored on fresh rows at the rates that were picked.
+
+    Their mean difference and its standard error over seeds.
+    """
     own = found.design
     cut = own.rows
     together = pd.concat([cut.train, fresh.astype(cut.train.dtypes)], ignore_index=True)
@@ -211,18 +235,32 @@ def truth(found: ablate.Ablation, fresh: pd.DataFrame, pair: list[arms.Arm]) -> 
     )
     rounds = replace(found.rounds, design=plan, running={})
     seeds = [derive(found.study.seed, "planted.truth", i) for i in range(FRESH_SEEDS)]
-    rounds.run([[(r, s) for arm in pair for r in arm.recipes] for s in seeds], "truth")
-    scores = []
-    for arm in pair:
-        plan.prepare(scaling_of(arm.recipes[0]))
-        real, seen = (
-            np.array([[np.load(scoring.path_of(at, r, s)) for s in of] for r in arm.recipes])
-            for at, of in ((place, seeds), (own.problem.folder, found.seeds))
-        )
-        picks = stats.tuned(seen[..., 0])
-        mean = real[..., 0].mean(1)
-        scores.append(float(mean[picks, np.arange(folds)].mean()))
-    return scores[0] - scores[1]
+    picks = [_picks(found, arm) for arm in pair]
+    used = [{int(rate) for rate in np.unique(own)} for own in picks]
+    some = [[arm.recipes[rate] for rate in own] for arm, own in zip(pair, used, strict=True)]
+    rounds.run([[Wanted(r, s) for r in (*some[0], *some[1])] for s in seeds], "truth")
+    scores = [
+        _at(picks[i], {rate: _scores(place, arm.recipes[rate], seeds) for rate in used[i]})
+        for i, arm in enumerate(pair)
+    ]
+    difference = scores[0] - scores[1]
+    return float(difference.mean()), float(difference.std(ddof=1) / len(seeds) ** 0.5)
+
+
+def _picks(found: ablate.Ablation, arm: arms.Arm) -> np.ndarray:
+    """[S, P], as the ablation picked rates for itself."""
+    place = found.design.problem.folder
+    return stats.tuned(np.stack([_scores(place, recipe, found.seeds) for recipe in arm.recipes]))
+
+
+def _scores(place: Path, recipe: Recipe, seeds: Sequence[int]) -> np.ndarray:
+    """[S, P] on all rows of each part."""
+    return np.array([np.load(scoring.path_of(place, recipe, seed)) for seed in seeds])[..., 0]
+
+
+def _at(picks: np.ndarray, real: dict[int, np.ndarray]) -> np.ndarray:
+    """[fresh seeds] mean score of networks at the picked rates; real: [fresh seeds, P] of each."""
+    return np.mean([real[rate][:, part] for row in picks for part, rate in enumerate(row)], 0)
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -263,6 +301,9 @@ def report(path: Path) -> None:
             share(held, len(told)),
         )
         print(f"| {' | '.join(map(str, cells))} |")
+    held, wide = ([_held(each, times) for each in every] for times in (0.0, 1.0))
+    print(f"\nAll intervals: {share(sum(held), len(held))}", end="; ")
+    print(f"where the truth's own error counts, too: {share(sum(wide), len(wide))}")
     print("\n| null | false verdicts | 95 % interval holds 0 | equivalent |")
     print("|---|---|---|---|")
     nulls: dict[str, list] = {"all": []}
@@ -277,6 +318,15 @@ def report(path: Path) -> None:
         same = sum(told["verdict"] == "equivalent" for told in some)
         told = (share(false, len(some)), share(held, len(some)), f"{same}/{len(some)}")
         print(f"| {name} | {' | '.join(told)} |")
+
+
+def _held(each: dict[str, Any], times: float) -> bool:
+    """Whether the interval holds the truth; times: of the truth's variance that is added to it."""
+    told = each["told"][each["planted"]]
+    half = np.hypot(
+        (told["interval"][1] - told["interval"][0]) / 2, times * 1.96 * each["truth_error"]
+    )
+    return bool(abs(each["truth"] - np.mean(told["interval"])) <= half)
 
 
 def _ends(told: list[dict[str, Any]]) -> list[tuple[float, float]]:

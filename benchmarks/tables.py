@@ -53,8 +53,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", default="")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("more", nargs="*", help="passed on to fit, after --")
-    given = parser.parse_args()
+    # Before Python 3.12 argparse gives a last "*" nothing once options stand before it.
+    at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    given, more = parser.parse_args(sys.argv[1:at]), sys.argv[at + 1 :]
     given.out.mkdir(parents=True, exist_ok=True)
     wanted = set(filter(None, given.only.split(",")))
 
@@ -71,7 +72,7 @@ def main() -> None:
             continue
         folder = given.out / name
         if not (folder / "result.json").is_file():
-            wall = run(table, folder, given.budget, given.seed, given.more)
+            wall = run(table, folder, given.budget, given.seed, more)
             (folder / "wall.txt").write_text(f"{wall:.1f}")
         result = json.loads((folder / "result.json").read_text())
         metric = result["metric"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 import traceback
 import warnings
@@ -32,8 +33,9 @@ def main() -> None:
     parser.add_argument("--sets", nargs="*", default=[])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--name", help="of the method in the file, where it is not the program's")
-    parser.add_argument("more", nargs="*")
-    given = parser.parse_args()
+    # Before Python 3.12 argparse gives a last "*" nothing once options stand before it.
+    at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    given, more = parser.parse_args(sys.argv[1:at]), sys.argv[at + 1 :]
     warnings.simplefilter("ignore")
     method = given.name or given.program
     for split in given.splits:
@@ -46,7 +48,7 @@ def main() -> None:
             line = dict(zip(("method", "set", "split", "seconds"), key, strict=True))
             began = time.time()
             try:
-                output = PROGRAMS[given.program](cell, given.seconds, split, *given.more)
+                output = PROGRAMS[given.program](cell, given.seconds, split, *more)
                 line |= cells.scored(cell, output)
             except Exception as error:  # one that fails is a result, too
                 traceback.print_exc()
