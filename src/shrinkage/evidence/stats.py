@@ -120,7 +120,7 @@ def estimate(y: np.ndarray) -> Estimate:
     left = y - by_seed - by_group + mean
     both = float(np.square(left).sum()) / ((seeds - 1) * (groups - 1))
     a = groups * float(by_seed.var(ddof=1))
-    rows = groups and seeds * float(by_group.var(ddof=1))
+    rows = seeds * float(by_group.var(ddof=1))
     b = max(rows - both, 0.0)
     bottom = a**2 / (seeds - 1) + b**2 / (groups - 1)
     return Estimate(

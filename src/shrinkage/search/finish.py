@@ -49,45 +49,15 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
     above: what says how much the winner's validation score and groups of test rows are worth.
     Raises BadInput where no network was trained far enough to predict.
     """
-    rows, metric = study.rows, study.problem.metric
-    found = finalists(study.store, study.folder, study.problem.folds)
-    if not found and study.interrupted:
-        way_out = f"go on with `shrinkage resume {study.folder.root}`"
-        raise Interrupted(f"interrupted before any network was trained; {way_out}")
-    if not found:
-        raise BadInput(
-            f"no network came to its first prediction within {study.clock.budget_s:g} s; "
-            f"give it more time: `shrinkage resume {study.folder.root} --budget 5m`"
-        )
+    rows, metric, seed = study.rows, study.problem.metric, study.settings.seed
+    found = _finalists(study)
     number = leading(found, rows, metric)
-    winner = found[number]
-    entrants = {"plain": found.get(PLAIN), "default": found.get(DEFAULT), "winner": winner}
-    for finalist in found.values():
-        if finalist.trial.source == FRESH:
-            entrants[FRESH] = finalist
     shares, gain = {number: 1.0}, None
     if study.settings.ensemble:
-        shares, gain = ensemble.of_trials(found, number, rows, metric, study.settings.seed)
-    together = {str(trial): found[trial] for trial in shares}
-    scalings = {scaling_of(e.recipe) for e in (*entrants.values(), *together.values()) if e}
-    prepared = {scaling: prepare(rows, scaling) for scaling in scalings}
-    models = {
-        name: _model(entrant, *prepared[scaling_of(entrant.recipe)], study.problem.shape)
-        for name, entrant in (entrants | together).items()
-        if entrant
-    }
-    more = {}
-    for trial in shares:
-        if (networks := refit.networks(study.folder, trial)) is not None:
-            more[trial] = networks
-            models[str(trial)] = _with_all_rows(models[str(trial)], networks, rows)
-    models["winner"] = models[str(number)]
-    if len(shares) > 1:
-        models[SINGLE], entrants[SINGLE] = models["winner"], winner
-        models["winner"] = _together(models, shares)
-    for trial in together:
-        models.pop(trial)
-
+        shares, gain = ensemble.of_trials(found, number, rows, metric, seed)
+    entrants = _entrants(found, number, alone=len(shares) == 1)
+    networks = {trial: refit.networks(study.folder, trial) for trial in shares}
+    models = _models(study, found, entrants, networks, shares)
     parts = ensemble.blended(found, shares)
     # The test rows are predicted here, once, and decide nothing.
     target = rows.target(rows.test)
@@ -96,30 +66,26 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
     models["winner"], heat, rule = calibrated(models["winner"], parts, rows, metric)
     outputs["winner"] = tempered(raw, models["winner"].temperature)
     deciding = {n: weighted(outputs[n], m.cutoff, m.priors) for n, m in models.items()}
+    more = {trial: its.seconds for trial, its in networks.items() if its}
+    taken = {t: found[t].trial.seconds + more.get(t, 0.0) for t in shares}
+    trained = {"winner": sum(taken.values()), SINGLE: taken[number]}
+    judged = {"winner": parts}
     table: dict[str, Any] = {
         name: entrant
         and {
-            "validation": baseline.out_of_fold(entrant.parts, rows, metric),
+            "validation": baseline.out_of_fold(judged.get(name, entrant.parts), rows, metric),
             "test": baseline.scored(outputs[name], target, rows, metric, deciding[name]),
-            "seconds": round(entrant.trial.seconds, 2),
+            "seconds": round(trained.get(name, entrant.trial.seconds), 2),
         }
         for name, entrant in entrants.items()
     }
-    if len(shares) > 1:
-        table["winner"]["validation"] = baseline.out_of_fold(parts, rows, metric)
-        seconds = sum(found[trial].trial.seconds for trial in shares)
-        table["winner"]["seconds"] = round(seconds, 2)
-    for name, own in (("winner", more), (SINGLE, {number} & more.keys())):
-        if name in table:
-            seconds = table[name]["seconds"] + sum(more[trial].seconds for trial in own)
-            table[name]["seconds"] = round(seconds, 2)
     done = study.store.baselines()
     table |= {name: done.get(name) for name in baseline.NAMES}
 
     alone = models.get(SINGLE, models["winner"])
-    result = _result(study, winner, len(alone.weights), table)
+    result = _result(study, found[number], len(alone.weights), table)
     result["ensemble"] = None if len(shares) == 1 else _ensemble(models, shares, gain, rows)
-    result["optimism"] = above.optimism(found, rows, metric, study.settings.seed)
+    result["optimism"] = above.optimism(found, rows, metric, seed)
     result |= report(models["winner"], heat, rule, raw, outputs["winner"], target)
     shown = deciding if scores.find(metric).decides else outputs
     for name, output in shown.items():
@@ -129,7 +95,7 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
     if by := study.settings.by:
         result["subgroups"] = above.subgroups(rows, by, study.settings.source, result, shown)
     provenance = {
-        "seed": study.settings.seed,
+        "seed": seed,
         "metric": scores.name_of(metric),
         "rows": result["rows"],
         "trial": number,
@@ -138,6 +104,54 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
     }
     models["winner"].save(study.folder.model, provenance)
     return result
+
+
+def _finalists(study: Study) -> dict[int, Finalist]:
+    found = finalists(study.store, study.folder, study.problem.folds)
+    if not found and study.interrupted:
+        way_out = f"go on with `shrinkage resume {study.folder.root}`"
+        raise Interrupted(f"interrupted before any network was trained; {way_out}")
+    if not found:
+        raise BadInput(
+            f"no network came to its first prediction within {study.clock.budget_s:g} s; "
+            f"give it more time: `shrinkage resume {study.folder.root} --budget 5m`"
+        )
+    return found
+
+
+def _entrants(
+    found: dict[int, Finalist], number: int, *, alone: bool
+) -> dict[str, Finalist | None]:
+    """Whose trial each row of the table of scores is; an ensemble's is the one that leads."""
+    entrants = {"plain": found.get(PLAIN), "default": found.get(DEFAULT), "winner": found[number]}
+    if fresh := [each for each in found.values() if each.trial.source == FRESH]:
+        entrants[FRESH] = fresh[0]
+    return entrants if alone else entrants | {SINGLE: found[number]}
+
+
+def _models(
+    study: Study,
+    found: dict[int, Finalist],
+    entrants: dict[str, Finalist | None],
+    networks: dict[int, refit.Networks | None],
+    shares: dict[int, float],
+) -> dict[str, Model]:
+    """What predicts for each entrant; those of `shares` with their networks on all rows."""
+    rows = study.rows
+    each = [*filter(None, entrants.values()), *(found[trial] for trial in shares)]
+    prepared = {s: prepare(rows, s) for s in {scaling_of(entrant.recipe) for entrant in each}}
+
+    def on_folds(entrant: Finalist) -> Model:
+        return _model(entrant, *prepared[scaling_of(entrant.recipe)], study.problem.shape)
+
+    whole = {trial: on_folds(found[trial]) for trial in shares}
+    for trial, its in networks.items():
+        if its is not None:
+            whole[trial] = _with_all_rows(whole[trial], its, rows)
+    first, *others = (replace(whole[trial], share=share) for trial, share in shares.items())
+    best = whole[next(iter(shares))]
+    ours = {"winner": replace(first, others=tuple(others)) if others else best, SINGLE: best}
+    return {n: ours.get(n) or on_folds(entrant) for n, entrant in entrants.items() if entrant}
 
 
 def write(study: Study, result: dict[str, Any]) -> None:
@@ -181,12 +195,6 @@ def _with_all_rows(model: Model, found: refit.Networks, rows: Rows) -> Model:
         units=[*model.units, dataset.folds[0].units],
         parts=[*model.parts, *[len(model.preparers)] * len(found.weights)],
     )
-
-
-def _together(models: dict[str, Model], shares: dict[int, float]) -> Model:
-    """One model of several recipes, the one that leads first."""
-    first, *others = (replace(models[str(trial)], share=share) for trial, share in shares.items())
-    return replace(first, others=tuple(others))
 
 
 def _ensemble(
