@@ -19,6 +19,7 @@ from shrinkage.report.words import (
     beside,
     corrected_line,
     ensemble_line,
+    epochs_line,
     pretty,
     unit,
 )
@@ -101,7 +102,9 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
         )
     if result.get("optimism"):
         who = "best recipe" if together else "winner"
-        lines.append(corrected_line(result["optimism"], pretty(result["metric"]), who))
+        metric = pretty(result["metric"])
+        lines.append(corrected_line(result["optimism"], metric, who))
+        lines += filter(None, [epochs_line(result["optimism"], metric)])
     against = result.get("against_plain")
     if against and against["standard_error"] is not None:
         gain, error = against["mean_loss_reduction"], 1.96 * against["standard_error"]

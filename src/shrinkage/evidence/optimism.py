@@ -16,8 +16,9 @@ by the optimism and widened by the noise of the correction:
     e^2 = mean over partitions of (variance over folds of m(t_s) - m(w)) / K
 
 `m` is the study's metric itself, `rule` the study's own (`search.choose`). Not seen here, so not
-corrected: trials that were dropped before their end, and epochs chosen by early stopping, both by
-scores on these rows; and the networks trained on all rows, which have no validation score.
+corrected: trials that were dropped before their end, and epochs chosen by early stopping (what they
+owe to luck at most is told beside it, see `evidence.epochs`), both by scores on these rows; and the
+networks trained on all rows, which have no validation score.
 
 Notation
 
@@ -44,6 +45,7 @@ import numpy as np
 import torch
 
 from shrinkage import scores
+from shrinkage.evidence.epochs import chooses, luck
 from shrinkage.search.baseline import Goal, repeats_of
 from shrinkage.search.choose import choose_each
 from shrinkage.search.contest import DEFAULT, PLAIN, Finalist, row_losses
@@ -215,10 +217,16 @@ def of_study(
     found: Mapping[int, Finalist], rows: Rows, metric: Goal, seed: int
 ) -> dict[str, Any] | None:
     """What result.json says of the winner's optimism; None where the metric is not defined."""
-    asked = optimism(contest_of(found, rows, metric), seed)
+    contest = contest_of(found, rows, metric)
+    asked = optimism(contest, seed)
     if not np.isfinite([asked.validation, asked.corrected, *asked.interval]).all():
         return None
-    return {**vars(asked), "interval": list(asked.interval)}
+    winner = list(found.values())[contest.winner]
+    chosen = None
+    if winner.epochs is not None and chooses(winner.recipe):
+        chosen = luck(winner.epochs)
+    epochs = chosen and {**vars(chosen), "interval": list(chosen.interval)}
+    return {**vars(asked), "interval": list(asked.interval), "epochs": epochs}
 
 
 def contest_of(found: Mapping[int, Finalist], rows: Rows, metric: Goal) -> Contest:

@@ -8,7 +8,7 @@ from shrinkage.report import charts, mattered
 from shrinkage.report.facts import Facts, Point
 from shrinkage.report.page import Block, Chart, Section, Table, Text
 from shrinkage.report.timeline import Timeline
-from shrinkage.report.words import corrected_line, pretty
+from shrinkage.report.words import corrected_line, epochs_line, pretty
 from shrinkage.store.tables import Trial
 from shrinkage.wording import count, number
 
@@ -28,6 +28,8 @@ def section(facts: Facts) -> Section:
     if result.get("optimism"):
         who = "best recipe" if result.get("ensemble") else "winner"
         blocks.append(Text(corrected_line(result["optimism"], metric, who)))
+        if (said := epochs_line(result["optimism"], metric)) is not None:
+            blocks.append(Text(said))
     winner, greater = result["winner"]["trial"], bool(result["greater_is_better"])
     listed = trials(facts.trials, winner, greater)
     if facts.points:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shrinkage.wording import number
+from shrinkage.wording import ends, number
 
 NAMES = {
     "plain": "plain network",
@@ -70,6 +70,18 @@ def corrected_line(found: dict[str, Any], metric: str, who: str) -> str:
         return f"{chosen}; no sign that the choice flatters it ({interval})."
     corrected = number(found["corrected"])
     return f"{chosen}; corrected for that choice it is {corrected} ({interval})."
+
+
+def epochs_line(found: dict[str, Any], metric: str) -> str | None:
+    """What the folds' epochs owe to having been chosen on the rows that judge them."""
+    epochs = found.get("epochs")
+    if not epochs or epochs["luck"] < 1e-12:
+        return None
+    return (
+        f"Each fold keeps the epoch that is best on its own validation rows: that flatters its "
+        f"{metric} by up to {number(epochs['luck'])} (95 % interval {ends(*epochs['interval'])}), "
+        "beside the epoch that the other folds choose."
+    )
 
 
 def after_training(result: dict[str, Any]) -> list[str]:

@@ -37,6 +37,7 @@ class Finalist:
 
     parts: what they predict on the validation rows of each fold, in the mean.
     share: of the whole training that the networks have had; below 1 where they stopped early.
+    epochs: validation score of each fold by epoch [K, E], larger is better; NaN where unknown.
     """
 
     trial: Trial
@@ -45,6 +46,7 @@ class Finalist:
     statistics: Tensor
     parts: list[np.ndarray]
     share: float = 1.0
+    epochs: np.ndarray | None = None
 
 
 def finalists(store: Store, folder: Folder, folds: int) -> dict[int, Finalist]:
@@ -76,7 +78,8 @@ def _finalist(trial: Trial, folder: Folder, folds: int) -> Finalist | None:
         return None
     recipe = Recipe.from_toml(trial.recipe)
     weights, statistics = tensors["weights"], tensors["statistics"]
-    return Finalist(trial, recipe, weights, statistics, parts, share)
+    epochs = tensors["curves"][..., 1].numpy() if "curves" in tensors else None
+    return Finalist(trial, recipe, weights, statistics, parts, share, epochs)
 
 
 def leading(found: dict[int, Finalist], rows: Rows, metric: str | scores.Metric) -> int:
