@@ -19,6 +19,7 @@ from shrinkage.errors import BadInput
 from shrinkage.report import facts, html, sections
 from shrinkage.report.charts import best_so_far, near
 from shrinkage.report.facts import Point
+from shrinkage.report.figure import framed
 from shrinkage.report.page import Chart, Page
 from shrinkage.report.write import try_to, write
 from shrinkage.run import report, resume
@@ -356,3 +357,10 @@ def test_confusion_is_by_class_down_and_by_what_was_said_across() -> None:
     assert found is not None
     assert found.confusion is not None
     assert found.confusion.tolist() == [[1, 2, 0], [0, 1, 0], [1, 0, 0]]
+
+
+def test_titles_of_axes_are_text() -> None:
+    """A person's own metric may be called <lambda>."""
+    layout = framed("test <lambda>", "")
+    assert layout["xaxis"]["title"]["text"] == "test &lt;lambda&gt;"
+    assert "title" not in layout["yaxis"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +143,7 @@ def first(facts: Facts) -> tuple[Block, ...]:
             )
         if any(each.gain is None and each.name != "plain" for each in shown):
             says += " Without a bar, the difference to the plain network is not known."
-        figure = charts.scores(shown, f"test {escape(metric)}", highest)
+        figure = charts.scores(shown, f"test {metric}", highest)
         blocks.append(Chart("scores", f"Test {metric} of each", figure, says))
     if facts.ablation is not None:
         blocks.append(bought.effects(facts.ablation))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 from shrinkage.evidence.words import ablate_command, heads, provenance, title
@@ -83,7 +82,7 @@ def effects(ablation: Mapping[str, Any]) -> Chart:
     )
     if ablation["margin"]:
         says += f" Differences within the dotted lines (±{ablation['margin']:.3g}) do not matter."
-    figure = charts.forest(ranked, placebo, ablation["margin"], escape(gain))
+    figure = charts.forest(ranked, placebo, ablation["margin"], gain)
     return Chart("effects", "What each ingredient bought", figure, says, numbers)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -256,7 +255,7 @@ def reliability(bins: Sequence[Mapping[str, float]], of: str) -> Figure:
     )
     low = min(min(each["low"], each["confidence"]) for each in bins)
     low = 0.0 if low < 0.25 else max(0.0, low - 0.05)
-    layout = framed(f"probability of {escape(of)}", "share that occurred")
+    layout = framed(f"probability of {of}", "share that occurred")
     for name in ("xaxis", "yaxis"):
         layout[name] |= {"range": [low - 0.02, 1.02], "zeroline": False}
     ends = {"x0": low, "y0": low, "x1": 1, "y1": 1}
@@ -280,7 +279,7 @@ def residuals(errors: Errors, target: str) -> Figure:
         "marker": {"size": 5, "color": "@winner", "opacity": 0.45},
         "hoverinfo": "x+y",
     }
-    layout = framed(f"predicted {escape(target)}", "actual less predicted")
+    layout = framed(f"predicted {target}", "actual less predicted")
     layout["shapes"] = [
         {
             **{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0},

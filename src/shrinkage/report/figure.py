@@ -7,6 +7,7 @@ and paper. Text that comes from people is escaped: plotly reads tags in text.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 Figure = dict[str, Any]
@@ -53,6 +54,8 @@ def named(names: Sequence[str], axis: str) -> Figure:
 
 
 def framed(across: str, up: str) -> Figure:
+    """Axes with these titles, which are text: plotly would read a `<` as markup."""
+
     def axis(title: str) -> Figure:
         found: Figure = {
             "gridcolor": "@line",
@@ -63,7 +66,7 @@ def framed(across: str, up: str) -> Figure:
         }
         if title:
             font = {"size": 13, "color": "@muted"}
-            found["title"] = {"text": title, "font": font, "standoff": 8}
+            found["title"] = {"text": escape(title), "font": font, "standoff": 8}
         return found
 
     clear = "rgba(0,0,0,0)"

@@ -75,7 +75,7 @@ def _chart(told: Told, part: Told, place: int) -> Chart:
     return Chart(
         f"groups-{place + 1}",
         f"By {column}",
-        _dots(known, f"test {escape(metric)}"),
+        _dots(known, f"test {metric}"),
         f"{goal} is the goal. Bars are 95 % intervals of each score alone; both networks saw the "
         "same rows, so differences are surer than the bars: they stand in the table. Behind names "
         "stand test rows.",

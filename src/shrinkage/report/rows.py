@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 from shrinkage.evidence import worth_words
@@ -36,7 +35,7 @@ def section(facts: Facts) -> Section | None:
         )
         if told["times"] is not None:
             says += " The dotted line leads from one to the other where they are as good."
-        figure = curves(told, escape(metric))
+        figure = curves(told, metric)
         blocks.append(Chart("curves", "Learning curves", figure, says, numbers))
     return Section("rows", "Worth in rows", tuple(blocks))
 
