@@ -50,12 +50,15 @@ def test_forms_give_up_rates_then_seeds_then_folds_that_have_rows() -> None:
         return [(len(f.factors), f.folds, f.seeds) for f in first_look.forms(judged)]
 
     whole = [(3, 5, 3), (1, 5, 3), (1, 5, 2)]
-    assert of([90] * 5) == whole
-    assert of([200] * 5) == [*whole, (1, 4, 3), (1, 3, 3), (1, 3, 2)]
-    assert of([600] * 3) == [(3, 3, 3), (1, 3, 3), (1, 3, 2), (1, 2, 3), (1, 1, 3), (1, 1, 2)]
-    assert of([80]) == [(3, 1, 3), (1, 1, 3), (1, 1, 2)]
-    networks = [form.networks(8) for form in first_look.forms([250] * 5)]
-    assert networks == [450, 150, 100, 120, 90, 60, 40]
+    fewer = len(first_look.FEWER)
+    assert of([90] * 5) == [*whole, *[(1, 5, 2)] * fewer]
+    assert of([200] * 5) == [*whole, (1, 4, 3), (1, 3, 3), *[(1, 3, 2)] * (1 + fewer)]
+    assert of([600] * 3) == [(3, 3, 3), (1, 3, 3), (1, 3, 2), (1, 2, 3), (1, 1, 3),
+                             *[(1, 1, 2)] * (1 + fewer)]  # fmt: skip
+    assert of([80]) == [(3, 1, 3), (1, 1, 3), *[(1, 1, 2)] * (1 + fewer)]
+    networks = [form.networks(10) for form in first_look.forms([250] * 5)]
+    assert networks == [540, 180, 120, 144, 108, 72, 48, 40, 28, 20]
+    assert first_look.forms([80])[-1].networks(2) == 8, "no more than there are"
 
 
 def test_time_is_kept_for_the_best_form_within_a_share(study: Study) -> None:
@@ -65,7 +68,7 @@ def test_time_is_kept_for_the_best_form_within_a_share(study: Study) -> None:
     )
     study.trial_seconds = 3.0
     assert first_look.keep(study) == pytest.approx(first_look.SHARE * 100)
-    study.trial_seconds = 180.0  # the least form, 36 networks of 10 s
+    study.trial_seconds = 180.0  # the least form, 30 networks of 10 s
     assert first_look.keep(study) == 0.0
 
 
@@ -130,6 +133,25 @@ def test_with_less_time_one_rate_and_no_verdicts(study: Study, finished: Path) -
     write(finished)
     assert "first look" in (finished / "report.md").read_text()
     assert "helps" not in (finished / "ablation.md").read_text()
+
+
+def test_with_less_than_that_some_ingredients_those_first_that_were_added(
+    study: Study, finished: Path, monkeypatch
+) -> None:
+    """Five arms of three folds and two seeds fit, not six: dropout and smoothing are additions."""
+    monkeypatch.setattr(first_look, "FEWER", (3, 2))
+    study.trial_seconds = 30.0 * 3 * study.settings.workers
+    told = look_at(study, finished, 30.0 * 30 + 40)
+    assert set(told["ingredients"]) > {"dropout", "label_smoothing"}
+    assert len(told["ingredients"]) == 3
+    (left,) = told["passed_over"]
+    write(finished)
+    for page in ("report.md", "ablation.md"):
+        assert f"Not looked at, for want of time: {left}." in (finished / page).read_text()
+    assert "In a first look at 3 of its 4 ingredients" in (finished / "report.md").read_text()
+    whole = run.ablate(finished, seeds=2, budget="10m", workers=0)
+    assert whole["passed_over"] == []
+    assert len(whole["ingredients"]) == 4
 
 
 def test_with_little_time_some_folds(study: Study, finished: Path, monkeypatch) -> None:

@@ -44,6 +44,7 @@ MARGIN = 0.005
 class Ablation:
     """What is known so far. plain: with the winner's epochs. seeds: new ones, whole rounds only.
 
+    passed_over: ingredients for which there was no time.
     values: [S, J] by arm, pseudo-values at the rates that cross-fitting picked.
     picked: how often each rate was, by arm.
     """
@@ -55,6 +56,7 @@ class Ablation:
     idle: list[str]
     rounds: Rounds
     seeds: tuple[int, ...]
+    passed_over: list[str] = field(default_factory=list)
     values: dict[str, np.ndarray] = field(default_factory=dict)
     picked: dict[str, dict[float, int]] = field(default_factory=dict)
 
@@ -127,15 +129,18 @@ def left_out(
     seeds: int,
     factors: tuple[float, ...] = arms.AROUND,
     folds: int | None = None,
+    most: int | None = None,
 ) -> Ablation:
     """Train the winner, the winner without each ingredient, and the placebo.
 
     factors: times the winner's rate, at which every arm is trained. folds: the first so many; None:
-    all. Raises BadInput as `ablate` does.
+    all. most: ingredients, those first that the plain network has nothing in place of; None: all.
+    Raises BadInput as `ablate` does.
     """
     problem, winner = study.problem, study.winner
     plain = arms.as_long(study.plain, winner)
-    switches, idle = arms.switches(winner, plain, problem.task, problem.shape)
+    every, idle = arms.switches(winner, plain, problem.task, problem.shape)
+    switches = sorted(every, key=lambda switch: switch.off is not None)[:most] if most else every
     grid = arms.around(winner, plain, factors)
     whole = grid.arm(WINNER, winner)
     removed = [grid.arm(f"without {s.name}", s.turned_off(winner)) for s in switches]
@@ -156,7 +161,8 @@ def left_out(
             "what was trained is kept: the same command goes on from there, or give it more time "
             "with --budget"
         )
-    found = Ablation(study, plain, design, switches, idle, rounds, own[:done])
+    passed_over = [switch.name for switch in every if switch not in switches]
+    found = Ablation(study, plain, design, switches, idle, rounds, own[:done], passed_over)
     for arm in (whole, *removed):
         found.read(arm, found.seeds)
     found.read(Arm(PLACEBO, whole.recipes), other[:done])
@@ -207,6 +213,7 @@ def first_table(found: Ablation, margin: float | None) -> dict[str, Any]:
         "ingredients": told,
         "placebo": placebo,
         "idle": found.idle,
+        "passed_over": found.passed_over,
     }
 
 

@@ -1,7 +1,8 @@
 """A first look, at the end of `fit`, at what each ingredient of the winner bought.
 
 The first part of an ablation (`evidence.ablate`) in the time that a study keeps for it. What does
-not fit goes in this order: seeds beyond three, two of three learning rates, the third seed, folds.
+not fit goes in this order: seeds beyond three, two of three learning rates, the third seed, folds,
+ingredients: then what was added to the plain network is looked at before what was exchanged.
 At one learning rate, the winner's, no verdicts are given: a gain that is the rate's would be booked
 as an ingredient's. Folds are left out where those that are left judge `FEWEST_ROWS` or more: on
 fewer, networks decide alike whatever they are made of. `shrinkage ablate` goes on from the files
@@ -56,20 +57,25 @@ FEWEST_ROWS = 500
 VALIDATED = 2.0
 """Times what a network on all rows takes: fewer rows here, but judged, and in small cohorts."""
 
+FEWER = (8, 5, 3)
+"""Ingredients that are looked at where there is no time for all."""
+
 BESIDE = 2
 """Arms besides one an ingredient: the winner and the placebo."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """How much of an ablation is trained: rates of each arm, folds, seeds at least."""
+    """How much of an ablation is trained: rates of each arm, folds, seeds at least, ingredients."""
 
     factors: tuple[float, ...]
     folds: int
     seeds: int = SEEDS
+    most: int | None = None
 
     def networks(self, ingredients: int) -> int:
-        return (ingredients + BESIDE) * len(self.factors) * self.folds * self.seeds
+        looked_at = min(ingredients, self.most or ingredients)
+        return (looked_at + BESIDE) * len(self.factors) * self.folds * self.seeds
 
 
 def forms(judged: Sequence[int]) -> list[Form]:
@@ -78,7 +84,8 @@ def forms(judged: Sequence[int]) -> list[Form]:
     enough = [n for n in range(folds - 1, 0, -1) if sum(judged[:n]) >= FEWEST_ROWS]
     found = [Form(each, folds) for each in rates] + [Form((1.0,), folds, ablate.FEWEST_SEEDS)]
     found += [Form((1.0,), n) for n in enough]
-    return found + [Form((1.0,), n, ablate.FEWEST_SEEDS) for n in enough[-1:]]
+    least = Form((1.0,), enough[-1] if enough else folds, ablate.FEWEST_SEEDS)
+    return found + [least] * bool(enough) + [replace(least, most=most) for most in FEWER]
 
 
 def keep(study: Study) -> float:
@@ -118,7 +125,7 @@ def look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock) -> 
         made.append(Rounds(design, pool, max(1, study.settings.workers), clock, study.watch))
         return made[0]
 
-    given = MOST_SEEDS, form.factors, form.folds
+    given = MOST_SEEDS, form.factors, form.folds, form.most
     found = ablate.first_table(ablate.left_out(its, rounds_of, *given), None)
     found |= {"first_look": True, "seeds_asked": found["seeds"], "budget_s": clock.budget_s}
     told = ablation.write(root, its, made[0], _without_verdicts(found), clock.elapsed())

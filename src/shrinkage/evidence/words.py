@@ -53,7 +53,7 @@ def conclusions(result: dict[str, Any], folder: str) -> list[str]:
     if result["score"] is None:
         return ["The winner's recipe diverges with some seeds: nothing can be compared with it."]
     if not result["tuned"]:
-        return [_noise(result), at_one_rate(folder)]
+        return [*filter(None, [passed_over(result)]), _noise(result), at_one_rate(folder)]
     told = result["ingredients"]
     by: dict[str, list[str]] = {}
     for name, each in told.items():
@@ -68,6 +68,12 @@ def conclusions(result: dict[str, Any], folder: str) -> list[str]:
         )
     lines += result["idle"]
     return lines
+
+
+def passed_over(result: Mapping[str, Any]) -> str | None:
+    """What a first look had no time for."""
+    names = result.get("passed_over")
+    return f"Not looked at, for want of time: {listed(names)}." if names else None
 
 
 def at_one_rate(folder: str) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from shrinkage.evidence.words import ablate_command, heads, provenance, title
+from shrinkage.evidence.words import ablate_command, heads, passed_over, provenance, title
 from shrinkage.report import charts
 from shrinkage.report.facts import Facts
 from shrinkage.report.page import Block, Chart, Commands, Section, Table, Text
@@ -44,8 +44,10 @@ def _without_verdicts(ablation: Mapping[str, Any]) -> str:
     known = {n: each for n, each in ablation["ingredients"].items() if each["effect"] is not None}
     clear = [_said(n, each) for n, each in known.items() if math.prod(each["interval"]) > 0]
     which = listed(clear) if clear else "none"
+    looked_at, others = len(ablation["ingredients"]), len(ablation.get("passed_over", ()))
+    its = f"{looked_at} of its" if others else "its"
     return (
-        f"In a first look at its {count(len(ablation['ingredients']), 'ingredient')}, over "
+        f"In a first look at {its} {count(looked_at + others, 'ingredient')}, over "
         f"{count(ablation['seeds'], 'seed')} and at one learning rate, the intervals of what was "
         f"bought leave out 0 for {which}; verdicts take an ablation."
     )
@@ -102,6 +104,7 @@ def section(facts: Facts) -> Section | None:
             "What stands above is a first look, at the winner's learning rate alone: without an "
             "ingredient another rate may do as well. An ablation tunes the rate in every arm:"
         )
+        blocks += [Text(said) for said in filter(None, [passed_over(found)])]
         blocks += [Text(text), command]
     placebo, metric = found["placebo"], pretty(found["metric"])
     if placebo["effect"] is not None:
