@@ -220,12 +220,16 @@ def test_a_finished_study_that_was_killed_on_its_second_way_goes_on(
     """It does not come back with what its first session found."""
     monkeypatch.setattr(run, "Settings", lambda **own: Settings(**{**own, "trials": None}))
     asked = {"trials": 4, "cv": "2", "budget": "12s", "single": True}
-    first = run.opened(tiny_fit(mixed(60), "y", tmp_path / "run", tiny, **asked)).result
+    tiny_fit(mixed(60), "y", tmp_path / "run", tiny, **asked)
     with killed_after(3, monkeypatch):
         run.resume(tmp_path / "run", "10m")
-    again = run.resume(tmp_path / "run").result
-    assert again["n_trials"] > first["n_trials"]
+    heard: list[str] = []
+    again = run.resume(tmp_path / "run", watch=lambda progress: heard.append(progress.phase)).result
+    assert "scoring" in heard, "what the second session found is in the result"
+    heard.clear()
     assert run.resume(tmp_path / "run").result == again
+    run.resume(tmp_path / "run", watch=lambda progress: heard.append(progress.phase))
+    assert not heard
 
 
 def test_a_study_of_a_device_that_is_gone_is_not_gone_on_with(
