@@ -68,7 +68,7 @@ def test_time_is_kept_for_the_best_form_within_a_share(study: Study) -> None:
     )
     study.trial_seconds = 3.0
     assert first_look.keep(study) == pytest.approx(first_look.SHARE * 100)
-    study.trial_seconds = 180.0  # the least form, 30 networks of 10 s
+    study.trial_seconds = 180.0  # the least form of all, 36 networks of 10 s
     assert first_look.keep(study) == 0.0
 
 

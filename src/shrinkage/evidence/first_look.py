@@ -91,14 +91,16 @@ def forms(judged: Sequence[int]) -> list[Form]:
 def keep(study: Study) -> float:
     """Seconds to keep: what the best form takes if the winner is like trial 0, within `SHARE`.
 
-    0 where the least form is far from fitting; time that is left at the end may do all the same.
+    0 where the least form with all ingredients is far from fitting; time that is left at the end
+    may do all the same, or for some of them.
     """
     base = study.space.base
     if not _wanted(study) or not (count := _ingredients(study, base)):
         return 0.0
     one = _planned(study, base) / TIMED
     around = BEGIN_S + _ending(study)
-    taken = [around + one * form.networks(count) for form in forms(_judged(study))]
+    whole = [form for form in forms(_judged(study)) if form.most is None]
+    taken = [around + one * form.networks(count) for form in whole]
     most = SHARE * study.settings.budget_s
     return min(most, taken[0]) if min(taken) <= HOPE * most else 0.0
 
