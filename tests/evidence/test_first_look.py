@@ -154,6 +154,17 @@ def test_with_less_than_that_some_ingredients_those_first_that_were_added(
     assert len(whole["ingredients"]) == 4
 
 
+def test_the_least_is_tried_where_it_may_fit(study: Study, finished: Path, monkeypatch) -> None:
+    """A guess of 18 networks of 100 s, 1,800 s, where 1,200 are left: it was too careful."""
+    monkeypatch.setattr(first_look, "FEWER", (3, 1))
+    study.trial_seconds = 100.0 * 3 * study.settings.workers
+    with pytest.raises(BadInput, match="s left"):
+        look_at(study, finished, 700.0)
+    told = look_at(study, finished, 1200.0)
+    assert len(told["ingredients"]) == 1
+    assert told["seeds"] >= 2
+
+
 def test_with_little_time_some_folds(study: Study, finished: Path, monkeypatch) -> None:
     monkeypatch.setattr(first_look, "FEWEST_ROWS", 30)
     study.trial_seconds = 50.0 * 3 * study.settings.workers

@@ -118,7 +118,11 @@ def look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock) -> 
     its = studied(root, result, metric if isinstance(metric, scores.Metric) else None)
     count, left = _ingredients(study, its.winner), clock.left - BEGIN_S
     one = _measured(study, result["winner"]["trial"]) or _planned(study, its.winner)
-    form = next((f for f in forms(_judged(study)) if one * f.networks(count) < left), None)
+    every = forms(_judged(study))
+    # Nothing else needs this time: the least form is tried where it may fit.
+    most = [left] * (len(every) - 1) + [HOPE * left]
+    both = zip(every, most, strict=True)
+    form = next((f for f, time_ in both if one * f.networks(count) < time_), None)
     if form is None or not count:
         raise BadInput(f"{count} ingredients, {one:.2f} s a network, {max(0.0, left):.1f} s left")
     made: list[Rounds] = []
