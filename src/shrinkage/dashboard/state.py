@@ -155,8 +155,7 @@ class Reader:
         if found.last is None:
             raise BadInput(f"{self.folder.log} tells of no session that could be followed")
         store = self._opened()
-        study = store.study()
-        settings = {**study.settings, **store.me().settings}
+        settings = store.settings()
         if not isinstance(settings.get("metric"), str):
             raise BadInput(f"{store.name} is damaged: its settings")
         clients = store.clients() if store.shared else []
@@ -164,7 +163,7 @@ class Reader:
             self.folder,
             how,
             settings,
-            study.plan or {},
+            store.study().plan or {},
             found.last,
             found,
             store.trials(),

@@ -167,7 +167,7 @@ def of_folder(
     }
     store = shared.opened(folder, url)
     try:
-        source = str({**store.study().settings, **store.me().settings}["source"])
+        source = str(store.settings()["source"])
     finally:
         store.close()
     found = told(table, columns, source, result, outputs)

@@ -80,7 +80,7 @@ def at_one_rate(folder: str) -> str:
     """Why a first look may end without verdicts."""
     return (
         "This is a first look, at the winner's learning rate alone: without an ingredient another "
-        f"rate may do as well. Verdicts: shrinkage ablate {shlex.quote(folder)}"
+        f"rate may do as well. Verdicts: {_command(folder)}"
     )
 
 
@@ -89,6 +89,10 @@ def ablate_command(result: Mapping[str, Any], folder: str) -> str | None:
     own = str(result["metric"]).startswith(scores.OWN)
     if own or result.get("start_from") or result["winner"]["source"] == "plain":
         return None
+    return _command(folder)
+
+
+def _command(folder: str) -> str:
     return f"shrinkage ablate {shlex.quote(folder)}"
 
 
@@ -130,7 +134,7 @@ def _needed(wanted: dict[str, int | None], folder: str) -> str:
         most = max(seeds.values())
         parts.append(
             f"If effects are as they seem, a verdict takes this many seeds: {each} "
-            f"(shrinkage ablate {shlex.quote(folder)} --seeds {most})."
+            f"({_command(folder)} --seeds {most})."
         )
     if rows:
         parts.append(f"For {listed(rows)} more seeds would not do; more rows might.")

@@ -159,8 +159,7 @@ def read(root: Path, url: str | None = None) -> Facts:
     result = json.loads(folder.result.read_text("utf-8"))
     store = shared.opened(folder, url)
     try:
-        study, trials = store.study(), store.trials()
-        settings = {**study.settings, **store.me().settings}
+        plan, trials, settings = store.study().plan, store.trials(), store.settings()
     finally:
         store.close()
     table = rows.load(folder.work)
@@ -180,7 +179,7 @@ def read(root: Path, url: str | None = None) -> Facts:
         str(root),
         result,
         settings,
-        float((study.plan or {}).get("epochs_share", 1.0)),
+        float((plan or {}).get("epochs_share", 1.0)),
         (read_object(folder.model / "manifest.json") or {}).get("machine", {}),
         table.schema,
         contenders(result, outputs, target),

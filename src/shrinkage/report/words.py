@@ -80,7 +80,7 @@ def epochs_line(found: dict[str, Any], metric: str) -> str | None:
     return (
         f"Each fold keeps the epoch that is best on its own validation rows: that flatters its "
         f"{metric} by up to {number(epochs['luck'])} (95 % interval {ends(*epochs['interval'])}), "
-        "beside the epoch that the other folds choose."
+        "against the epoch that the other folds choose."
     )
 
 

@@ -124,7 +124,7 @@ def opened(folder: Folder, url: str | None = None, *, read_only: bool = False) -
 def settings_of(store: Store) -> Settings:
     """What this folder's client was asked for. Raises BadInput where it makes no sense."""
     try:
-        return Settings(**{**store.study().settings, **store.me().settings})
+        return Settings(**store.settings())
     except TypeError as error:
         raise BadInput(f"{store.name} is damaged: its settings: {error}") from None
 

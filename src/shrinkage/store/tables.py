@@ -128,6 +128,10 @@ class Store:
     def study(self) -> StudyRow:
         return self.database.run(lambda session: session.get_one(StudyRow, self.id))
 
+    def settings(self) -> dict[str, Any]:
+        """What this client was asked for: the study's settings, and its own over them."""
+        return {**self.study().settings, **self.me().settings}
+
     def me(self) -> ClientRow:
         """Raises BadInput where the database does not know this client."""
         row = self.database.run(lambda session: session.get(ClientRow, (self.id, self.client)))
