@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from conftest import TINY, mixed, tiny_fit
 from shrinkage import run
 from shrinkage.data.source import Table
-from shrinkage.engine import local
+from shrinkage.engine import local, scoring
 from shrinkage.errors import BadInput
 from shrinkage.evidence import first_look
 from shrinkage.recipe import Recipe
@@ -45,31 +45,54 @@ def study(tmp_path: Path) -> Iterator[Study]:
         yield made
 
 
-def test_forms_give_up_rates_then_seeds_then_folds_that_have_rows() -> None:
-    def of(judged: list[int]) -> list[tuple[int, int, int]]:
-        return [(len(f.factors), f.folds, f.seeds) for f in first_look.forms(judged)]
+def test_forms_give_up_rates_then_folds_that_have_rows() -> None:
+    def of(judged: list[int]) -> list[tuple[int, int]]:
+        return [(len(form.factors), form.folds) for form in first_look.forms(judged)]
 
-    whole = [(3, 5, 3), (1, 5, 3), (1, 5, 2)]
-    fewer = len(first_look.FEWER)
-    assert of([90] * 5) == [*whole, *[(1, 5, 2)] * fewer]
-    assert of([200] * 5) == [*whole, (1, 4, 3), (1, 3, 3), *[(1, 3, 2)] * (1 + fewer)]
-    assert of([600] * 3) == [(3, 3, 3), (1, 3, 3), (1, 3, 2), (1, 2, 3), (1, 1, 3),
-                             *[(1, 1, 2)] * (1 + fewer)]  # fmt: skip
-    assert of([80]) == [(3, 1, 3), (1, 1, 3), *[(1, 1, 2)] * (1 + fewer)]
-    networks = [form.networks(10) for form in first_look.forms([250] * 5)]
-    assert networks == [540, 180, 120, 144, 108, 72, 48, 40, 28, 20]
-    assert first_look.forms([80])[-1].networks(2) == 8, "no more than there are"
+    assert of([90] * 5) == [(3, 5), (1, 5)]
+    assert of([200] * 5) == [(3, 5), (1, 5), (1, 4), (1, 3)]
+    assert of([600] * 3) == [(3, 3), (1, 3), (1, 2), (1, 1)]
+    assert of([80]) == [(3, 1), (1, 1)]
+    networks = [form.networks(10, 3) for form in first_look.forms([250] * 5)]
+    assert networks == [540, 180, 144, 108, 72]
 
 
 def test_time_is_kept_for_the_best_form_within_a_share(study: Study) -> None:
     # Batches, width, dropout and smoothing, the winner and the placebo: 162 networks.
-    assert first_look.keep(study) == pytest.approx(
-        first_look.BEGIN_S + first_look.ENDING_S + 2.0 + 162 * 0.05 / first_look.TIMED
-    )
+    around = first_look.BEGIN_S + first_look.ENDING_S + 100 * first_look.ENDING_SHARE
+    assert first_look.keep(study) == pytest.approx(around + 162 * 0.05 / first_look.TIMED)
     study.trial_seconds = 3.0
     assert first_look.keep(study) == pytest.approx(first_look.SHARE * 100)
-    study.trial_seconds = 180.0  # the least form of all, 36 networks of 10 s
+    study.settings = asked(budget_s=60.0)
+    assert first_look.keep(study) == pytest.approx(first_look.ENOUGH_S)
+    study.settings = asked()
+    study.trial_seconds = 180.0  # the least look, 24 networks of 10 s
     assert first_look.keep(study) == 0.0
+
+
+def test_what_leads_tells_better_how_much_time_is_kept(study: Study) -> None:
+    """Its seconds are of its training, and need no guess."""
+    study.trial_seconds = 180.0
+    study.known.add(7, "gp", {9: RECIPE_OF.without("dropout")})
+    study.known.leader, study.known.seconds[9] = 9, 0.03  # a network is 0.005 s of two processes
+    around = first_look.BEGIN_S + first_look.ENDING_S + 100 * first_look.ENDING_SHARE
+    assert first_look.keep(study) == pytest.approx(around + 135 * 0.005)
+    study.known.seconds[9] = 60.0
+    assert first_look.keep(study) == 0.0
+
+
+def test_what_the_look_does_not_need_goes_to_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = []
+
+    class Stub:
+        clock: Clock
+
+        def run(self, _pool: Any) -> None:
+            searched.append(self.clock.budget_s)
+
+    kept = iter([30.0, 0.0])
+    session._search(Stub(), None, Clock(0.0, 100.0), lambda _: next(kept))  # type: ignore[arg-type]
+    assert searched == [70.0, 100.0]
 
 
 @pytest.mark.parametrize("more", [{"trials": 9}, {"budget_s": 59.0}, {"first_look": False}])
@@ -78,14 +101,19 @@ def test_no_time_is_kept_where_none_is_asked_for(study: Study, more: dict) -> No
     assert first_look.keep(study) == 0.0
 
 
-def look_at(study: Study, folder: Path, seconds: float = 1e6) -> dict[str, Any]:
-    """What the look at the end of `study` leaves in a finished folder, whose winner is RECIPE."""
+def won(study: Study, folder: Path) -> dict[str, Any]:
+    """A finished folder's result, now the study's, whose winner is RECIPE."""
     study.folder = Folder(folder)
     result = json.loads((folder / "result.json").read_text())
     result |= {"recipe": RECIPE_OF.to_toml(), "recipe_hash": RECIPE_OF.hash}
     (folder / "result.json").write_text(json.dumps(result))
+    return result
+
+
+def look_at(study: Study, folder: Path, seconds: float = 1e6) -> dict[str, Any]:
+    """What the look at the end of `study` leaves in a finished folder."""
     clock = Clock(time.time(), seconds)
-    first_look.look(study, result, local.executor(0), clock)
+    first_look.look(study, won(study, folder), local.executor(0), clock)
     return json.loads((folder / "ablation.json").read_text())
 
 
@@ -121,7 +149,7 @@ def test_with_time_a_look_is_the_first_part_of_an_ablation(study: Study, finishe
 
 def test_with_less_time_one_rate_and_no_verdicts(study: Study, finished: Path) -> None:
     """Six arms of three folds and seeds at 10 s a network fit 1,000 s; three times as many not."""
-    study.trial_seconds = 10.0 * 3 * study.settings.workers
+    study.trial_seconds = 10.0 * 3 * study.settings.workers * first_look.TIMED
     told = look_at(study, finished, 1000.0)
     assert not told["tuned"]
     assert list(told["rates"]) == ["0.01"]
@@ -135,47 +163,67 @@ def test_with_less_time_one_rate_and_no_verdicts(study: Study, finished: Path) -
     assert "helps" not in (finished / "ablation.md").read_text()
 
 
-def test_with_less_than_that_some_ingredients_those_first_that_were_added(
-    study: Study, finished: Path, monkeypatch
+@pytest.fixture
+def halts(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """After the given number of networks, time is up."""
+    real = scoring.run
+
+    def after(networks: int) -> None:
+        asked = []
+
+        def some(work: scoring.Scoring) -> float | None:
+            asked.append(len(work.recipes) * work.problem.folds)
+            return real(work) if sum(asked) <= networks else None
+
+        monkeypatch.setattr(scoring, "run", some)
+
+    return after
+
+
+def test_time_that_ends_early_leaves_some_ingredients_those_first_that_were_added(
+    study: Study, finished: Path, halts: Callable[[int], None]
 ) -> None:
-    """Five arms of three folds and two seeds fit, not six: dropout and smoothing are additions."""
-    monkeypatch.setattr(first_look, "FEWER", (3, 2))
-    study.trial_seconds = 30.0 * 3 * study.settings.workers
-    told = look_at(study, finished, 30.0 * 30 + 40)
+    """Three seeds of five arms and three folds are 45 networks."""
+    study.trial_seconds = 10.0 * 3 * study.settings.workers * first_look.TIMED
+    halts(45 + 3)
+    told = look_at(study, finished, 1000.0)
     assert set(told["ingredients"]) > {"dropout", "label_smoothing"}
-    assert len(told["ingredients"]) == 3
+    assert (len(told["ingredients"]), told["seeds"]) == (3, 3)
     (left,) = told["passed_over"]
     write(finished)
     for page in ("report.md", "ablation.md"):
         assert f"Not looked at, for want of time: {left}." in (finished / page).read_text()
     assert "In a first look at 3 of its 4 ingredients" in (finished / "report.md").read_text()
+    halts(9999)
     whole = run.ablate(finished, seeds=2, budget="10m", workers=0)
     assert whole["passed_over"] == []
     assert len(whole["ingredients"]) == 4
 
 
-def test_the_least_is_tried_where_it_may_fit(study: Study, finished: Path, monkeypatch) -> None:
-    """A guess of 18 networks of 100 s, 1,800 s, where 1,200 are left: it was too careful."""
-    monkeypatch.setattr(first_look, "FEWER", (3, 1))
-    study.trial_seconds = 100.0 * 3 * study.settings.workers
+def test_the_least_is_tried_where_it_may_fit(study: Study, finished: Path) -> None:
+    """A guess of 24 networks of 30 s, 720 s, where 360 are needed at least: it was too careful."""
+    study.trial_seconds = 30.0 * 3 * study.settings.workers * first_look.TIMED
     with pytest.raises(BadInput, match="s left"):
-        look_at(study, finished, 700.0)
-    told = look_at(study, finished, 1200.0)
-    assert len(told["ingredients"]) == 1
+        look_at(study, finished, 350.0)
+    told = look_at(study, finished, 390.0)
+    assert len(told["ingredients"]) == 4
     assert told["seeds"] >= 2
 
 
 def test_with_little_time_some_folds(study: Study, finished: Path, monkeypatch) -> None:
     monkeypatch.setattr(first_look, "FEWEST_ROWS", 30)
-    study.trial_seconds = 50.0 * 3 * study.settings.workers
+    study.trial_seconds = 50.0 * 3 * study.settings.workers * first_look.TIMED
     assert look_at(study, finished, 1000.0)["folds"] == 1
 
 
-def test_without_time_nothing_is_written(study: Study, finished: Path) -> None:
-    study.trial_seconds = 1e6
+def test_without_time_it_is_said_what_it_takes(study: Study, finished: Path) -> None:
+    """Six arms at three rates, folds and seeds, of 10 s a network, and half as much again."""
+    study.trial_seconds = 10.0 * 3 * study.settings.workers * first_look.TIMED
+    result = won(study, finished)
     with pytest.raises(BadInput, match="s left"):
-        look_at(study, finished, 100.0)
+        first_look.look(study, result, local.executor(0), Clock(time.time(), 100.0))
     assert not (finished / "ablation.json").exists()
+    assert result["ablate_s"] == pytest.approx(first_look.BEGIN_S + 1.5 * 162 * 10, abs=0.1)
 
 
 def test_an_ablation_of_the_winner_is_not_done_again(study: Study, finished: Path) -> None:

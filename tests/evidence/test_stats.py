@@ -67,6 +67,22 @@ def test_nothing_differs_is_known_for_sure() -> None:
     assert verdict(found, found.p_value) == "equivalent"
 
 
+def test_seeds_that_agree_by_chance_are_not_sure() -> None:
+    """Each gains one row of four, another one: MS_both = 1 / 3, and so is that of seeds."""
+    found = stats.estimate(np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0]]))
+    assert found.mean == 0.25
+    assert found.error == pytest.approx(np.sqrt(1 / 3 / 8))
+    assert found.degrees == 1
+    low, high = found.interval()
+    assert low < 0 < high
+
+
+def test_a_mean_of_nothing_but_rounding_is_nothing() -> None:
+    y = np.array([[0.1, 0.2, -0.3], [0.1, 0.2, -0.3]])
+    assert y.mean() != 0
+    assert stats.estimate(y).mean == 0
+
+
 def test_two_of_each_at_least() -> None:
     for shape in ((1, 5), (5, 1)):
         with pytest.raises(ValueError, match="two seeds"):

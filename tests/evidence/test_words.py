@@ -67,6 +67,8 @@ def test_a_winner_that_diverges_is_not_booked_on_its_ingredients() -> None:
     ("change", "command"),
     [
         ({}, "shrinkage ablate 'my run'"),
+        ({"ablate_s": 300.0}, "shrinkage ablate 'my run'"),
+        ({"ablate_s": 421.0}, "shrinkage ablate 'my run' --budget 8m"),
         ({"metric": "function:cost"}, None),
         ({"start_from": "earlier"}, None),
         ({"winner": {"source": "plain"}}, None),

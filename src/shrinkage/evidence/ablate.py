@@ -13,10 +13,10 @@ and the way from the plain network to the winner, at each step by what gains mos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
-from typing import Any
+from itertools import combinations, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,9 @@ from shrinkage.evidence.studied import Studied
 from shrinkage.randomness import derive
 from shrinkage.recipe import Recipe
 
-FEWEST_SEEDS = 2
+FEWEST_SEEDS, SEEDS = 2, 3
+"""Student's t of two seeds is so wide that a third is worth more than other ingredients."""
+
 PAIRED = 3
 """So many of the strongest ingredients are looked at two by two."""
 
@@ -129,44 +131,74 @@ def left_out(
     seeds: int,
     factors: tuple[float, ...] = arms.AROUND,
     folds: int | None = None,
-    most: int | None = None,
+    widening: Sequence[int] = (),
 ) -> Ablation:
     """Train the winner, the winner without each ingredient, and the placebo.
 
     factors: times the winner's rate, at which every arm is trained. folds: the first so many; None:
-    all. most: ingredients, those first that the plain network has nothing in place of; None: all.
+    all. widening: so many ingredients are trained before more are, so that time that ends early
+    leaves some of them; those first that the plain network has nothing in place of.
     Raises BadInput as `ablate` does.
     """
     problem, winner = study.problem, study.winner
     plain = arms.as_long(study.plain, winner)
     every, idle = arms.switches(winner, plain, problem.task, problem.shape)
-    switches = sorted(every, key=lambda switch: switch.off is not None)[:most] if most else every
+    if widening:
+        every.sort(key=lambda switch: switch.off is not None)
     grid = arms.around(winner, plain, factors)
     whole = grid.arm(WINNER, winner)
-    removed = [grid.arm(f"without {s.name}", s.turned_off(winner)) for s in switches]
+    removed = [grid.arm(f"without {s.name}", s.turned_off(winner)) for s in every]
     design = designed(study.rows, problem, [winner, plain], study.folder, study.seed, folds)
     rounds = rounds_of(design)
     own, other = (
         tuple(derive(study.seed, f"ablation.{name}", i) for i in range(seeds))
         for name in ("seed", "placebo")
     )
-    wanted: list[list[Wanted]] = []
-    for seed, its in zip(own, other, strict=True):
-        same = [Wanted(recipe, seed) for arm in (whole, *removed) for recipe in arm.recipes]
-        wanted.append([*same, *(Wanted(recipe, its) for recipe in whole.recipes)])
-    done = rounds.run(wanted, "seed")
-    if done < FEWEST_SEEDS:
+
+    def wanted(step: Step) -> list[Wanted]:
+        trained = [whole, *removed[: step.ingredients]]
+        asked: list[Wanted] = []
+        for seed, its in zip(own[: step.seeds], other, strict=False):
+            asked += [Wanted(recipe, seed) for arm in trained for recipe in arm.recipes]
+            asked += [Wanted(recipe, its) for recipe in whole.recipes]
+        return asked
+
+    steps = [Step(0, 0), *_steps(len(every), seeds, widening)]
+    more = [_besides(wanted(before), wanted(now)) for before, now in pairwise(steps)]
+    done = steps[rounds.run(more, "first look" if widening else "seed")]
+    if done.seeds < FEWEST_SEEDS:
         raise BadInput(
-            f"time for {done} of at least {FEWEST_SEEDS} seeds, {rounds.networks} networks;\n"
+            f"time for {done.seeds} of at least {FEWEST_SEEDS} seeds, {rounds.networks} networks;\n"
             "what was trained is kept: the same command goes on from there, or give it more time "
             "with --budget"
         )
-    passed_over = [switch.name for switch in every if switch not in switches]
-    found = Ablation(study, plain, design, switches, idle, rounds, own[:done], passed_over)
-    for arm in (whole, *removed):
+    passed_over = [switch.name for switch in every[done.ingredients :]]
+    given = every[: done.ingredients], idle, rounds, own[: done.seeds], passed_over
+    found = Ablation(study, plain, design, *given)
+    for arm in (whole, *removed[: done.ingredients]):
         found.read(arm, found.seeds)
-    found.read(Arm(PLACEBO, whole.recipes), other[:done])
+    found.read(Arm(PLACEBO, whole.recipes), other[: done.seeds])
     return found
+
+
+class Step(NamedTuple):
+    """How far a training is: the first so many ingredients, at the first so many seeds."""
+
+    ingredients: int
+    seeds: int
+
+
+def _steps(count: int, seeds: int, widening: Sequence[int]) -> Iterator[Step]:
+    """Each holds the one before. count: of all ingredients."""
+    few = [some for some in widening if some < count]
+    yield from (Step(few[0], number) for number in range(FEWEST_SEEDS, SEEDS) if few)
+    yield from (Step(some, SEEDS) for some in few)
+    yield from (Step(count, number) for number in range(SEEDS if few else 1, seeds + 1))
+
+
+def _besides(before: Sequence[Wanted], now: Sequence[Wanted]) -> list[Wanted]:
+    known = set(before)
+    return [each for each in now if each not in known]
 
 
 def _margin(found: Ablation) -> float:

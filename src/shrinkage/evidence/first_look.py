@@ -1,12 +1,13 @@
 """A first look, at the end of `fit`, at what each ingredient of the winner bought.
 
-The first part of an ablation (`evidence.ablate`) in the time that a study keeps for it. What does
-not fit goes in this order: seeds beyond three, two of three learning rates, the third seed, folds,
-ingredients: then what was added to the plain network is looked at before what was exchanged.
+The first part of an ablation (`evidence.ablate`) in the time that is left. Three learning rates and
+all folds where a guess says that three seeds fit; else the winner's rate alone, and fewer folds:
+those that are left judge `FEWEST_ROWS` or more, for on fewer networks decide alike whatever they
+are made of. Guesses may be off by two, so what is trained grows until the time ends: two
+ingredients at two seeds, at three; three of them, five, eight, all; then more seeds. What was added to the
+plain network comes before what was exchanged.
 At one learning rate, the winner's, no verdicts are given: a gain that is the rate's would be booked
-as an ingredient's. Folds are left out where those that are left judge `FEWEST_ROWS` or more: on
-fewer, networks decide alike whatever they are made of. `shrinkage ablate` goes on from the files
-that a look on all folds leaves.
+as an ingredient's. `shrinkage ablate` goes on from the files that a look on all folds leaves.
 """
 
 from __future__ import annotations
@@ -23,21 +24,22 @@ from shrinkage.evidence import ablate, ablation, arms
 from shrinkage.evidence.rounds import Rounds
 from shrinkage.evidence.studied import studied
 from shrinkage.recipe import Recipe
-from shrinkage.search import cost, refit
+from shrinkage.search import cost
 from shrinkage.search.baseline import repeats_of
 from shrinkage.search.budget import Clock
 from shrinkage.search.study import Study
 
 log = logging.getLogger("shrinkage")
 
-SHARE = 0.15
-"""Of the budget, at most."""
+SHARE, ENOUGH_S = 0.15, 15.0
+"""At most this share of the budget is kept, or so many seconds where those are more: of a minute it
+takes a quarter to tell anything."""
 
 SHORTEST_S = 60.0
 """A shorter study needs all its time for the search."""
 
-SEEDS, MOST_SEEDS = 3, 10
-"""Enough for intervals that are not mostly Student's; as many as `shrinkage ablate` trains."""
+MOST_SEEDS = 10
+"""As many as `shrinkage ablate` trains."""
 
 BEGIN_S = 1.5
 """Writing the arrays and sending tasks."""
@@ -46,7 +48,11 @@ ENDING_S, ENDING_SHARE = 4.0, 0.02
 """Writing what was found, and the report: so much, and this share of the budget."""
 
 HOPE = 2.0
-"""A winner may have fewer ingredients than trial 0, and be faster: twice too long may still fit."""
+"""The least look is begun where it seems to take so many times what is left: nothing else needs
+that time, and costs are guesses."""
+
+UNSURE = 1.5
+"""What a person is told that an ablation takes is the guess so many times."""
 
 TIMED = 3.0
 """Steps timed at the outset, while processes begin, are so many times slower than what follows."""
@@ -54,11 +60,8 @@ TIMED = 3.0
 FEWEST_ROWS = 500
 """A decision that changes on one of so many moves the accuracy by 0.002."""
 
-VALIDATED = 2.0
-"""Times what a network on all rows takes: fewer rows here, but judged, and in small cohorts."""
-
-FEWER = (8, 5, 3)
-"""Ingredients that are looked at where there is no time for all."""
+WIDENING = (2, 3, 5, 8)
+"""Ingredients that are looked at before all are."""
 
 BESIDE = 2
 """Arms besides one an ingredient: the winner and the placebo."""
@@ -66,50 +69,42 @@ BESIDE = 2
 
 @dataclass(frozen=True)
 class Form:
-    """How much of an ablation is trained: rates of each arm, folds, seeds at least, ingredients."""
+    """What every arm is trained at: times the winner's rate, and the first so many folds."""
 
     factors: tuple[float, ...]
     folds: int
-    seeds: int = SEEDS
-    most: int | None = None
 
-    def networks(self, ingredients: int) -> int:
-        looked_at = min(ingredients, self.most or ingredients)
-        return (looked_at + BESIDE) * len(self.factors) * self.folds * self.seeds
+    def networks(self, ingredients: int, seeds: int) -> int:
+        return (ingredients + BESIDE) * len(self.factors) * self.folds * seeds
 
 
 def forms(judged: Sequence[int]) -> list[Form]:
     """From the best to the least. judged: rows, by fold."""
-    rates, folds = (arms.AROUND, (1.0,)), len(judged)
-    enough = [n for n in range(folds - 1, 0, -1) if sum(judged[:n]) >= FEWEST_ROWS]
-    found = [Form(each, folds) for each in rates] + [Form((1.0,), folds, ablate.FEWEST_SEEDS)]
-    found += [Form((1.0,), n) for n in enough]
-    least = Form((1.0,), enough[-1] if enough else folds, ablate.FEWEST_SEEDS)
-    return found + [least] * bool(enough) + [replace(least, most=most) for most in FEWER]
+    folds = len(judged)
+    fewer = [n for n in range(folds - 1, 0, -1) if sum(judged[:n]) >= FEWEST_ROWS]
+    return [Form(arms.AROUND, folds), *(Form((1.0,), n) for n in (folds, *fewer))]
 
 
 def keep(study: Study) -> float:
-    """Seconds to keep: what the best form takes if the winner is like trial 0, within `SHARE`.
-
-    0 where the least form with all ingredients is far from fitting; time that is left at the end
-    may do all the same, or for some of them.
+    """Seconds to keep: what the best form takes if the winner is like the recipe that leads by
+    now, within `SHARE`. 0 where the least look is far from fitting.
     """
-    base = study.space.base
-    if not _wanted(study) or not (count := _ingredients(study, base)):
+    leader = study.known.leader
+    recipe = study.space.base if leader is None else study.known.recipe(leader)
+    if not _wanted(study) or not (count := _ingredients(study, recipe)):
         return 0.0
-    one = _planned(study, base) / TIMED
-    around = BEGIN_S + _ending(study)
-    whole = [form for form in forms(_judged(study)) if form.most is None]
-    taken = [around + one * form.networks(count) for form in whole]
-    most = SHARE * study.settings.budget_s
-    return min(most, taken[0]) if min(taken) <= HOPE * most else 0.0
+    one, every = _network(study, recipe, leader), forms(_judged(study))
+    around, most = BEGIN_S + _ending(study), max(SHARE * study.settings.budget_s, ENOUGH_S)
+    if around + one * _least(every[-1], count) > HOPE * most:
+        return 0.0
+    return min(most, around + one * every[0].networks(count, ablate.SEEDS))
 
 
 def look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock) -> None:
     """Train and judge in the time that is left; ablation.json and ablation.md are written.
 
-    Nothing is done where an ablation of this winner is there. Raises BadInput where there is no
-    ingredient or no time.
+    Nothing is done where an ablation of this winner is there; else `result` is told "ablate_s",
+    what a whole one should take. Raises BadInput where there is no ingredient or no time.
     """
     root, metric = study.folder.root, study.problem.metric
     if not _wanted(study) or ablation.of(root, result["recipe_hash"]) is not None:
@@ -117,23 +112,23 @@ def look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock) -> 
     clock = replace(clock, ending_s=_ending(study))
     its = studied(root, result, metric if isinstance(metric, scores.Metric) else None)
     count, left = _ingredients(study, its.winner), clock.left - BEGIN_S
-    one = _measured(study, result["winner"]["trial"]) or _planned(study, its.winner)
-    every = forms(_judged(study))
-    # Nothing else needs this time: the least form is tried where it may fit.
-    most = [left] * (len(every) - 1) + [HOPE * left]
-    both = zip(every, most, strict=True)
-    form = next((f for f, time_ in both if one * f.networks(count) < time_), None)
-    if form is None or not count:
+    one, every = _network(study, its.winner, result["winner"]["trial"]), forms(_judged(study))
+    result["ablate_s"] = round(BEGIN_S + UNSURE * one * every[0].networks(count, ablate.SEEDS), 1)
+    if not count or one * _least(every[-1], count) > HOPE * left:
         raise BadInput(f"{count} ingredients, {one:.2f} s a network, {max(0.0, left):.1f} s left")
+    fitting = (form for form in every if one * form.networks(count, ablate.SEEDS) < left)
+    form = next(fitting, every[-1])
+    log.info("first look: about %.2f s a network, %.1f s left, %s", one, left, form)
     made: list[Rounds] = []
 
     def rounds_of(design: Any) -> Rounds:
         made.append(Rounds(design, pool, max(1, study.settings.workers), clock, study.watch))
         return made[0]
 
-    given = MOST_SEEDS, form.factors, form.folds, form.most
+    given = MOST_SEEDS, form.factors, form.folds, WIDENING
     found = ablate.first_table(ablate.left_out(its, rounds_of, *given), None)
     found |= {"first_look": True, "seeds_asked": found["seeds"], "budget_s": clock.budget_s}
+    found["ablate_s"] = result["ablate_s"]
     told = ablation.write(root, its, made[0], _without_verdicts(found), clock.elapsed())
     log.info("first look: %d networks over %d seeds", told["networks"], told["seeds"])
 
@@ -173,17 +168,18 @@ def _judged(study: Study) -> list[int]:
     return [len(study.rows.folds[k].validation) for k in repeats_of(study.rows)[0]]
 
 
-def _planned(study: Study, recipe: Recipe) -> float:
-    """Seconds of one network, all processes at work, by the steps of trial 0 that were timed."""
-    shape, base = study.problem.shape, study.space.base
-    one = study.trial_seconds / study.problem.folds
-    one *= cost.whole(recipe, shape) / cost.whole(base, shape)
-    return one / max(1, study.settings.workers)
+def _least(form: Form, count: int) -> int:
+    """Networks of the first step."""
+    return form.networks(min(count, WIDENING[0]), ablate.FEWEST_SEEDS)
 
 
-def _measured(study: Study, trial: int) -> float | None:
-    """The same, by what training the winner on all rows took; None where it was not trained."""
-    networks = refit.networks(study.folder, trial)
-    if networks is None or not networks.seconds:
-        return None
-    return VALIDATED * networks.seconds / len(networks.weights) / max(1, study.settings.workers)
+def _network(study: Study, recipe: Recipe, trial: int | None) -> float:
+    """Seconds of one network, all processes at work: as it took in the search.
+
+    trial: whose recipe it is; None: by the steps of trial 0 that were timed.
+    """
+    seconds = study.known.seconds.get(trial) if trial is not None else None
+    if not seconds:
+        shape, base = study.problem.shape, study.space.base
+        seconds = study.trial_seconds / TIMED * cost.whole(recipe, shape) / cost.whole(base, shape)
+    return seconds / study.problem.folds / max(1, study.settings.workers)

@@ -12,6 +12,10 @@ from shrinkage.evidence import worth_words
 from shrinkage.wording import count, ends, listed, signed
 
 
+USUAL_MINUTES = 5
+"""The budget of `shrinkage ablate` unless it is told another."""
+
+
 def title(result: Mapping[str, Any]) -> str:
     """What an effect is: "gain in accuracy", or how much lower a loss is."""
     name = scores.pretty_name(result["metric"])
@@ -53,14 +57,14 @@ def conclusions(result: dict[str, Any], folder: str) -> list[str]:
     if result["score"] is None:
         return ["The winner's recipe diverges with some seeds: nothing can be compared with it."]
     if not result["tuned"]:
-        return [*filter(None, [passed_over(result)]), _noise(result), at_one_rate(folder)]
+        return [*filter(None, [passed_over(result)]), _noise(result), at_one_rate(result, folder)]
     told = result["ingredients"]
     by: dict[str, list[str]] = {}
     for name, each in told.items():
         by.setdefault(each["verdict"], []).append(name)
     lines = [_found(by, len(told), result), _noise(result)]
     if undecided := {name: told[name]["seeds_needed"] for name in by.get("no evidence", [])}:
-        lines.append(_needed(undecided, folder))
+        lines.append(_needed(undecided, _command(result, folder)))
     if result["seeds"] < result["seeds_asked"]:
         lines.append(
             f"{result['seeds']} of {result['seeds_asked']} seeds fitted the budget of "
@@ -76,11 +80,11 @@ def passed_over(result: Mapping[str, Any]) -> str | None:
     return f"Not looked at, for want of time: {listed(names)}." if names else None
 
 
-def at_one_rate(folder: str) -> str:
+def at_one_rate(result: Mapping[str, Any], folder: str) -> str:
     """Why a first look may end without verdicts."""
     return (
         "This is a first look, at the winner's learning rate alone: without an ingredient another "
-        f"rate may do as well. Verdicts: {_command(folder)}"
+        f"rate may do as well. Verdicts: {_command(result, folder)}"
     )
 
 
@@ -89,11 +93,14 @@ def ablate_command(result: Mapping[str, Any], folder: str) -> str | None:
     own = str(result["metric"]).startswith(scores.OWN)
     if own or result.get("start_from") or result["winner"]["source"] == "plain":
         return None
-    return _command(folder)
+    return _command(result, folder)
 
 
-def _command(folder: str) -> str:
-    return f"shrinkage ablate {shlex.quote(folder)}"
+def _command(result: Mapping[str, Any], folder: str) -> str:
+    """With a budget where the usual one would not do."""
+    minutes = math.ceil(result.get("ablate_s", 0.0) / 60)
+    budget = f" --budget {minutes}m" if minutes > USUAL_MINUTES else ""
+    return f"shrinkage ablate {shlex.quote(folder)}{budget}"
 
 
 def _found(by: dict[str, list[str]], total: int, result: dict[str, Any]) -> str:
@@ -125,7 +132,7 @@ def _noise(result: dict[str, Any]) -> str:
     )
 
 
-def _needed(wanted: dict[str, int | None], folder: str) -> str:
+def _needed(wanted: dict[str, int | None], command: str) -> str:
     seeds = {name: most for name, most in wanted.items() if most is not None}
     rows = [name for name, most in wanted.items() if most is None]
     parts = []
@@ -134,7 +141,7 @@ def _needed(wanted: dict[str, int | None], folder: str) -> str:
         most = max(seeds.values())
         parts.append(
             f"If effects are as they seem, a verdict takes this many seeds: {each} "
-            f"({_command(folder)} --seeds {most})."
+            f"({command} --seeds {most})."
         )
     if rows:
         parts.append(f"For {listed(rows)} more seeds would not do; more rows might.")

@@ -64,7 +64,10 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
     outputs = {name: model.outputs(rows.test) for name, model in models.items()}
     raw = outputs["winner"]
     models["winner"], heat, rule = calibrated(models["winner"], parts, rows, metric)
-    outputs["winner"] = tempered(raw, models["winner"].temperature)
+    if SINGLE in models:  # as it would be where it won: what is left between the two is the others'
+        models[SINGLE], *_ = calibrated(models[SINGLE], found[number].parts, rows, metric)
+    for name in models.keys() & {"winner", SINGLE}:
+        outputs[name] = tempered(outputs[name], models[name].temperature)
     deciding = {n: weighted(outputs[n], m.cutoff, m.priors) for n, m in models.items()}
     more = {trial: its.seconds for trial, its in networks.items() if its}
     taken = {t: found[t].trial.seconds + more.get(t, 0.0) for t in shares}

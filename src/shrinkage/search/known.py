@@ -52,6 +52,9 @@ class Known:
         """How many there are."""
         return len(self._place)
 
+    def recipe(self, trial: int) -> Recipe:
+        return self.cohorts[self._place[trial]].trials[trial]
+
     def look(self) -> None:
         """Take up whatever the database holds."""
         self._changes = self.store.changes()

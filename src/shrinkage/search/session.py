@@ -22,7 +22,7 @@ from shrinkage.files import unwritable
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import OWN, Function, name_of
 from shrinkage.search import baseline, earlier, finish, origin, refit, rows, shared
-from shrinkage.search.above import Above, Look
+from shrinkage.search.above import Above, Keep, Look
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch, logged, nobody
 from shrinkage.search.folder import Folder
@@ -192,8 +192,7 @@ def _go(
                 log.info("study '%s' on %s, as %s", store.study().name, store.name, store.client)
             try:
                 study.plan(pool)
-                study.clock = replace(clock, budget_s=clock.budget_s - above.keep(study))
-                study.run(pool)
+                _search(study, pool, clock, above.keep)
                 shared.fetch(store, folder)
                 refit.train(study, pool)
                 study.wind_up()
@@ -217,6 +216,17 @@ def _go(
             return result
         finally:
             local.stop(pool)
+
+
+def _search(study: Study, pool: Executor, clock: Clock, keep: Keep) -> None:
+    """Search in all the time but what the look at the end needs.
+
+    That is a guess by trial 0, and once more by the recipe that leads: what it no longer needs
+    goes to the search.
+    """
+    for _ in range(2):
+        study.clock = replace(clock, budget_s=clock.budget_s - keep(study))
+        study.run(pool)
 
 
 def _look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock, look: Look) -> None:
