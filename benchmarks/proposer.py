@@ -2,6 +2,7 @@
 
 python benchmarks/proposer.py             # seconds a proposal at 50, 200 and 1,000 trials
 python benchmarks/proposer.py --regret 8  # the best of 60 recipes on 8 made-up problems, too
+python benchmarks/proposer.py --study breast_cancer --budget 10m --epochs 20  # its share of a study
 
 Trials are random recipes of the space `tabular`, and a third of them passes each rung. A proposal
 is of 5 recipes with 10 others pending. "fitted" fits the process anew, as after a rung; "known"
@@ -12,15 +13,19 @@ drawn anew for each, with noise; the default recipe is nothing special in it.
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
 
+from shrinkage import fit
 from shrinkage.nets.table import TableShape
-from shrinkage.recipe import Recipe
+from shrinkage.recipe import Recipe, load
 from shrinkage.search import cost
 from shrinkage.search.gp import GPSearch
 from shrinkage.search.halving import ETA, RUNGS
@@ -106,10 +111,39 @@ def best_of(search: Search, seed: int) -> tuple[list[float], float]:
     return path, spent
 
 
+def study(data: str, budget: str, epochs: int) -> str:
+    """What proposing took of a real study of networks with so many epochs."""
+    took: list[float] = []
+    best = GPSearch._best
+
+    def timed(search: GPSearch, *given):
+        began = time.perf_counter()
+        try:
+            return best(search, *given)
+        finally:
+            took.append(time.perf_counter() - began)
+
+    recipe = load("default").set({"data.minibatch.epochs": epochs})
+    with tempfile.TemporaryDirectory() as place, patch.object(GPSearch, "_best", timed):
+        asked = {"recipe": recipe, "search": "gp", "first_look": False}
+        result = fit(data, budget=budget, out=Path(place) / "run", **asked).result
+    return (
+        f"{data}, {result['n_trials']} trials in {result['wall_s']:.0f} s: {len(took)} proposals "
+        f"of a process took {sum(took):.1f} s, {sum(took) / result['wall_s']:.1%}; the last ten "
+        f"{np.mean(took[-10:]):.2f} s each"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--regret", type=int, default=0, help="problems to search")
+    parser.add_argument("--study", default="", help="a table, instead")
+    parser.add_argument("--budget", default="10m")
+    parser.add_argument("--epochs", type=int, default=20)
     asked = parser.parse_args()
+    if asked.study:
+        print(study(asked.study, asked.budget, asked.epochs))
+        return
     torch.set_num_threads(1)
     seconds(20)  # what is loaded on first use
     for trials in TRIALS:

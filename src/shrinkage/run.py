@@ -102,8 +102,8 @@ def fit(
     recipe: trial 0; else the base of the space. space: what is searched around it.
     trials: at most so many.
     search: what proposes recipes: "random", "gp" or "optuna" (TPE), which need the extra of that
-    name, or "auto". prior: folders of earlier studies that gp learns from, where they searched the
-    same dimensions for the same kind of task.
+    name, or "auto". prior: folders of earlier studies, or URLs of servers; gp learns from those
+    that searched the same dimensions for the same kind of task.
     portfolio: recipes that did well on other tables are tried first; not beside a recipe, a space
     or a start of one's own.
     by: columns: winner and plain network are compared on each group of test rows (`subgroups`).

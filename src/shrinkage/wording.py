@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 
 def number(value: float | None) -> str:
@@ -43,3 +43,11 @@ def times(factor: float) -> str:
     if 0.95 <= factor < 9.95:
         return f"{factor:.1f}"
     return f"{factor:.2g}" if factor < 1 else f"{factor:,.0f}"
+
+
+def table(
+    heads: Sequence[str], rows: Iterable[Iterable[str]], text: Collection[int] | None = None
+) -> list[str]:
+    """The lines of a Markdown table. text: columns set to the left, as all are where None."""
+    rule = ["---" if text is None or i in text else "---:" for i in range(len(heads))]
+    return [f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows)]

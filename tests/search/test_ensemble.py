@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split
 from conftest import mixed, tiny_fit
 from shrinkage import run, scores
 from shrinkage.model import Model
-from shrinkage.search import ensemble
+from shrinkage.search import calibrate, ensemble
 from shrinkage.search.choose import Difference
 from shrinkage.search.ensemble import of_trials, shares
 
@@ -230,6 +230,25 @@ def test_a_study_saves_what_predicts_together(
     found = result["scores"]["winner"]["test"]["accuracy"]
     assert found == np.mean(model.predict(frame.iloc[test]) == frame["y"].iloc[test])
     assert result["scores"]["single"]["test"] != result["scores"]["winner"]["test"]
+
+
+def test_the_single_recipe_beside_an_ensemble_is_calibrated_as_if_it_had_won(
+    study: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "_of_all", lambda *_: 2.0)
+    table = str(study.parent / "table.csv")
+    alone = run.opened(tiny_fit(table, "y", tmp_path / "alone", tiny, single=True)).result
+    assert (
+        alone["calibration"]["log_loss_test"]["before"]
+        != alone["calibration"]["log_loss_test"]["after"]
+    )
+    lead = alone["winner"]["trial"]
+    finished = [t.number for t in run.trials_of(study) if t.status == "finished"]
+    other = next(number for number in finished if number != lead)
+    chosen = {lead: 0.6, other: 0.4}, Difference(0.1, 0.02, 96)
+    monkeypatch.setattr(ensemble, "of_trials", lambda *_: chosen)
+    beside = run.opened(tiny_fit(table, "y", tmp_path / "beside", tiny)).result
+    assert beside["scores"]["single"]["test"] == alone["scores"]["winner"]["test"]
 
 
 def test_single_asks_for_one_recipe(

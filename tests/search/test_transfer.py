@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+import postgres
 from conftest import mixed, tiny_fit
 from shrinkage import run
 from shrinkage.errors import BadInput
 from shrinkage.recipe import Recipe
-from shrinkage.search import earlier, proposers, surrogate, transfer
+from shrinkage.search import earlier, proposers, shared, surrogate, transfer
+from shrinkage.search.folder import Folder
 from shrinkage.search.gp import FIRST, GPSearch
 from shrinkage.search.surrogate import Told
 from shrinkage.space import Space
@@ -203,7 +205,7 @@ def test_a_study_learns_from_those_that_fit_and_says_why_not_from_others(
         "its space has other dimensions",
     ]
     (kept,) = earlier.kept(folder / "work" / "prior.json")
-    assert Path(kept.folder) == (runs / "alike").resolve()
+    assert Path(kept.place) == (runs / "alike").resolve()
     trials = [t for t in run.trials_of(runs / "alike") if t.source != "plain"]
     told = [score for trial in trials for _, _, _, score, _ in trial.rungs]
     heard = [score for _, _, score in kept.heard]
@@ -226,6 +228,7 @@ BAD = [
     ({"search": "random"}, "--search random does not learn from --prior"),
     ({"search": "optuna"}, "--search optuna does not learn from --prior"),
     ({"prior": "nowhere"}, "nowhere is not a folder"),
+    ({"prior": "mysql://host/db"}, "expected postgresql://"),
 ]
 
 
@@ -242,6 +245,39 @@ def test_bad_priors_are_named_and_leave_nothing(
 def test_a_folder_without_studies_is_no_prior(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="there is no study in it"):
         tiny_fit(mixed(), "y", tmp_path / "new", tiny, trials=4, prior=tmp_path)
+
+
+def test_studies_on_a_server_are_learned_from_but_not_the_new_one_itself(
+    runs: Path, server: str, tiny: Path, tmp_path: Path
+) -> None:
+    """Two machines join a study that learns from its server; neither keeps the password."""
+    url = postgres.database(server)
+    postgres.guard(server, "secret")
+    name = url.partition("/@")[0].rpartition("@/")[2].partition("?")[0]
+    url = postgres.url(server, name, "guarded", "secret")
+    asked = {"trials": 6, "cv": "holdout", "space": runs / "space.toml", "store": url}
+    tiny_fit(mixed(), "y", tmp_path / "first", tiny, study="first", search="random", **asked)
+    tiny_fit(mixed(), "a", tmp_path / "numbers", tiny, study="numbers", search="random", **asked)
+    for machine in ("one", "two"):
+        folder = tmp_path / machine
+        tiny_fit(mixed(seed=1), "y", folder, tiny, study="second", prior=url, **asked)
+        (kept,) = earlier.kept(folder / "work" / "prior.json")
+        assert kept.place.endswith(", 'first'")
+        assert len(kept.heard) >= 6
+        notes = json.loads((folder / "result.json").read_text())["notes"]
+        (note,) = [note for note in notes if note.startswith("--prior")]
+        assert "'numbers': not used: it is a regression" in note
+        for path in folder.rglob("*"):
+            assert not path.is_file() or b"secret" not in path.read_bytes(), path
+    store = shared.opened(Folder(tmp_path / "two"), url)
+    assert "secret" not in json.dumps(store.settings())
+    assert {trial.source for trial in store.trials()} == {"default", "plain", "gp"}
+    store.close()
+
+
+def test_a_server_without_studies_is_no_prior(url: str, tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="there is no study in it"):
+        tiny_fit(mixed(), "y", tmp_path / "new", tiny, trials=4, prior=url)
 
 
 def test_a_prior_asks_for_gp() -> None:

@@ -63,7 +63,9 @@ def fit(
     ] = "auto",
     prior: Annotated[
         list[str] | None,
-        typer.Option(help="Folder of earlier studies to learn from; may be given several times."),
+        typer.Option(
+            help="Folder of earlier studies to learn from, or a server's URL; several times."
+        ),
     ] = None,
     portfolio: Annotated[
         bool,

@@ -4,8 +4,8 @@ The first part of an ablation (`evidence.ablate`) in the time that is left. Thre
 all folds where a guess says that three seeds fit; else the winner's rate alone, and fewer folds:
 those that are left judge `FEWEST_ROWS` or more, for on fewer networks decide alike whatever they
 are made of. Guesses may be off by two, so what is trained grows until the time ends: two
-ingredients at two seeds, at three; three of them, five, eight, all; then more seeds. What was added to the
-plain network comes before what was exchanged.
+ingredients at two seeds, at three; three of them, five, eight, all; then more seeds. What was
+added to the plain network comes before what was exchanged.
 At one learning rate, the winner's, no verdicts are given: a gain that is the rate's would be booked
 as an ingredient's. `shrinkage ablate` goes on from the files that a look on all folds leaves.
 """
@@ -86,8 +86,9 @@ def forms(judged: Sequence[int]) -> list[Form]:
 
 
 def keep(study: Study) -> float:
-    """Seconds to keep: what the best form takes if the winner is like the recipe that leads by
-    now, within `SHARE`. 0 where the least look is far from fitting.
+    """Seconds to keep: what the best form takes if the recipe that leads by now is the winner.
+
+    At most `SHARE` or `ENOUGH_S`; 0 where the least look is far from fitting that.
     """
     leader = study.known.leader
     recipe = study.space.base if leader is None else study.known.recipe(leader)

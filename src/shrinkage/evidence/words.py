@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from shrinkage import scores
+from shrinkage import scores, wording
 from shrinkage.evidence import worth_words
 from shrinkage.wording import count, ends, listed, signed
-
 
 USUAL_MINUTES = 5
 """The budget of `shrinkage ablate` unless it is told another."""
@@ -151,7 +150,7 @@ def _needed(wanted: dict[str, int | None], command: str) -> str:
 def markdown(result: dict[str, Any], folder: str) -> str:
     """The whole ablation as a page."""
     lines = ["# What each ingredient bought", ""]
-    lines += [*_markdown_table(heads(result), table(result)), ""]
+    lines += [*wording.table(heads(result), table(result)), ""]
     lines += [f"- {line}" for line in conclusions(result, folder)]
     lines += worth_words.markdown(result)
     if result["alone"]:
@@ -160,12 +159,12 @@ def markdown(result: dict[str, Any], folder: str) -> str:
             for name, told in result["alone"]["ingredients"].items()
         ]
         of_alone = (heads(result)[0], *heads(result)[2:])
-        lines += ["", "## Alone on the plain network", "", *_markdown_table(of_alone, rows)]
+        lines += ["", "## Alone on the plain network", "", *wording.table(of_alone, rows)]
     if result["pairs"]:
         rows = [_row(" + ".join(told["pair"]), "", told) for told in result["pairs"]]
         rows = [row[:1] + row[2:4] for row in rows]
         of_pairs = ("pair", "beyond the sum of both", "95 % interval")
-        lines += ["", "## Together", "", *_markdown_table(of_pairs, rows)]
+        lines += ["", "## Together", "", *wording.table(of_pairs, rows)]
     if result["path"]:
         rows = [
             (
@@ -178,7 +177,7 @@ def markdown(result: dict[str, Any], folder: str) -> str:
         ]
         of_path = ("added", "gain", "over the plain network", "95 % interval")
         lines += ["", "## From the plain network to the winner", ""]
-        lines += [*_markdown_table(of_path, rows), "", _FLATTERED]
+        lines += [*wording.table(of_path, rows), "", _FLATTERED]
     lines += ["", provenance(result)]
     return "\n".join(lines) + "\n"
 
@@ -199,12 +198,6 @@ def provenance(result: Mapping[str, Any]) -> str:
         f"arm: {result['networks']:,} networks{took}; recipe {result['recipe_hash']}, seed "
         f"{result['seed']}, shrinkage {result['versions']['shrinkage']}."
     )
-
-
-def _markdown_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
-    heads = list(heads)
-    rule = ["---"] * len(heads)
-    return [f"| {' | '.join(cells)} |" for cells in (heads, rule, *map(list, rows))]
 
 
 def _verb(verb: str, names: list[str]) -> str:

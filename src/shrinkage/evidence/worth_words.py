@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shrinkage import scores
+from shrinkage import scores, wording
 from shrinkage.wording import ends, listed, number, times
 
 
@@ -115,8 +115,7 @@ def markdown(result: Mapping[str, Any]) -> list[str]:
     lines = ["", "## Worth in rows", "", *(f"- {line}" for line in sentences(result))]
     if "missing" in told:
         return lines
-    table = [HEADS, ("---",) * len(HEADS), *rows(told)]
-    lines += ["", f"{caption(result)}:", "", *(f"| {' | '.join(cells)} |" for cells in table)]
+    lines += ["", f"{caption(result)}:", "", *wording.table(HEADS, rows(told))]
     both = ("plain network", "plain"), ("winner", "winner")
     powers = [
         f"{name} {number(told['curves'][its]['limit'])}, {told['curves'][its]['power']:.2f}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
+from shrinkage import wording
 from shrinkage.report.page import Block, Chart, Code, Commands, Notes, Page, Table, Text
 
 
@@ -43,14 +43,9 @@ def _block(block: Block) -> list[str]:
 
 
 def _table(table: Table) -> list[str]:
-    rules = ["---" if i in table.text else "---:" for i in range(len(table.heads))]
     lines = [f"{_plain(table.caption)}:", ""] if table.caption else []
     heads = [_plain(head) for head in table.heads]
-    return [*lines, _row(heads), _row(rules), *(_row(map(_plain, row)) for row in table.rows), ""]
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return [*lines, *wording.table(heads, (map(_plain, row) for row in table.rows), table.text), ""]
 
 
 def _code(text: str) -> list[str]:

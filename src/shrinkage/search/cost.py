@@ -21,7 +21,7 @@ from shrinkage.population.cohort import network_of
 from shrinkage.population.compiled import KNOWN
 from shrinkage.recipe import Recipe
 
-S, A, W, R = 2e6, 100.0, 40.0, 3.0
+S, A, W, R = 2e6, 100.0, 40.0, 1.6
 
 _COPIES, _PASSES = 6, 12
 """Buffers of a member as large as its weights (gradients, two of Adam, averages, the best), and as

@@ -1,4 +1,4 @@
-"""Earlier studies that a new one may learn from: `fit --prior DIR`.
+"""Earlier studies that a new one may learn from: `fit --prior DIR` or `--prior URL`.
 
 What they were told is read from their databases, put into points of the new study's space, and kept
 in its own folder: it goes on the same whatever becomes of them. `search.transfer` learns from it.
@@ -7,18 +7,20 @@ in its own folder: it goes on the same whatever becomes of them. `search.transfe
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from shrinkage.data.schema import Schema
 from shrinkage.errors import BadInput
 from shrinkage.files import write_text
 from shrinkage.recipe import Recipe
+from shrinkage.search import shared
 from shrinkage.search.folder import Folder
-from shrinkage.search.listing import studies
+from shrinkage.search.listing import on_server, studies
 from shrinkage.space import Space, dimensions_of
+from shrinkage.store.database import at_url, shown
 from shrinkage.store.tables import Store
 
 Heard = tuple[tuple[float, ...], float, float | None]
@@ -27,51 +29,82 @@ Heard = tuple[tuple[float, ...], float, float | None]
 
 @dataclass(frozen=True)
 class Study:
-    """What one earlier study was told, as points of the new one's space."""
+    """What one earlier study was told, as points of the new one's space. place: where it lies."""
 
-    folder: str
+    place: str
     heard: tuple[Heard, ...]
 
 
-def read(folders: Sequence[str], space: Space, task: str) -> tuple[list[Study], list[str]]:
-    """The studies in or below the folders that the new one can learn from, and notes on all others.
+def named(prior: str) -> str:
+    """A place as it may be kept and shown: of a URL without its password."""
+    return shown(prior) if _is_url(prior) else prior
 
-    Raises BadInput for a folder that does not exist, and for one without any study.
+
+def read(
+    places: Sequence[str], space: Space, task: str, own: shared.Place | None = None
+) -> tuple[list[Study], list[str]]:
+    """The studies that the new one can learn from, and notes on all others.
+
+    places: folders, which hold studies or are one, and URLs of servers. own: where the new study
+    itself is kept; its trials are its own.
+    Raises BadInput for a place that does not exist, and for one without any study.
     """
-    found: list[Study] = []
+    found: dict[tuple[str, str], Study] = {}
     notes: list[str] = []
-    places: dict[Path, None] = {}
-    for folder in folders:
-        here = [summary.folder.resolve() for summary in studies(Path(folder))]
-        if not here:
-            raise BadInput(f"--prior {folder}: there is no study in it; give a folder of runs")
-        places |= dict.fromkeys(here)
+    mine = own and (shown(own.url), own.study)
     for place in places:
-        try:
-            found.append(_study(Folder(place), space, task))
-        except BadInput as error:
-            notes.append(f"--prior {place}: not used: {str(error).splitlines()[0]}")
-    return found, notes
+        everything = list(_on(place) if _is_url(place) else _below(Path(place)))
+        if not everything:
+            raise BadInput(
+                f"--prior {named(place)}: there is no study in it; give a folder of runs, or the "
+                "URL of a server"
+            )
+        for name, opened in everything:
+            try:
+                store = opened()
+                try:
+                    which = store.name, store.study().name
+                    if which != mine and which not in found:
+                        found[which] = Study(name, _heard_by(store, space, task))
+                finally:
+                    store.close()
+            except BadInput as error:
+                notes.append(f"--prior {name}: not used: {str(error).splitlines()[0]}")
+    return list(found.values()), list(dict.fromkeys(notes))
 
 
-def _study(folder: Folder, space: Space, task: str) -> Study:
+def _is_url(place: str) -> bool:
+    return "://" in place
+
+
+def _below(root: Path) -> Iterator[tuple[str, Callable[[], Store]]]:
+    for summary in studies(root):
+        folder = summary.folder.resolve()
+        yield str(folder), partial(shared.opened, Folder(folder))
+
+
+def _on(url: str) -> Iterator[tuple[str, Callable[[], Store]]]:
+    for each in on_server(url):
+        yield f"{shown(url)}, '{each.study}'", partial(_study_on, url, each.study)
+
+
+def _study_on(url: str, study: str) -> Store:
+    return Store(at_url(url), study)
+
+
+def _heard_by(store: Store, space: Space, task: str) -> tuple[Heard, ...]:
     """Raises BadInput that says why nothing can be learned from it."""
-    theirs = _task(folder)
-    if theirs != task:
-        raise BadInput(f"it is a {theirs}, and this is a {task}")
-    store = Store(folder.database)
+    settings = store.study().settings
     try:
-        settings, trials = store.study().settings, store.trials()
-    finally:
-        store.close()
-    try:
-        dimensions = dimensions_of(settings["space"])
+        theirs, dimensions = settings["task"], dimensions_of(settings["space"])
     except KeyError:
         raise BadInput("its settings are damaged") from None
+    if theirs != task:
+        raise BadInput(f"it is a {theirs}, and this is a {task}")
     if dimensions != space.dimensions:
         raise BadInput("its space has other dimensions")
     around, heard = space.with_base(), []
-    for trial in trials:
+    for trial in store.trials():
         try:
             point = tuple(around.encode(Recipe.from_toml(trial.recipe)))
         except BadInput:
@@ -79,26 +112,18 @@ def _study(folder: Folder, space: Space, task: str) -> Study:
         heard += [(point, share, score) for _, _, share, score, _ in trial.rungs]
     if not any(score is not None for _, _, score in heard):
         raise BadInput("no trial of it finished a rung")
-    return Study(str(folder.root), tuple(heard))
-
-
-def _task(folder: Folder) -> str:
-    try:
-        about = json.loads((folder.work / "schema.json").read_text("utf-8"))
-        return Schema.from_json(about["schema"]).task
-    except (OSError, ValueError, KeyError, TypeError):
-        raise BadInput("its work folder is gone or damaged, so its task is not known") from None
+    return tuple(heard)
 
 
 def save(found: Sequence[Study], path: Path) -> None:
     """Keep what was read in the new study's own folder."""
-    write_text(path, json.dumps([{"folder": s.folder, "heard": s.heard} for s in found]))
+    write_text(path, json.dumps([{"place": s.place, "heard": s.heard} for s in found]))
 
 
 def kept(path: Path) -> list[Study]:
     """What `save` kept. Raises BadInput where it is gone or damaged."""
     try:
-        return [Study(each["folder"], _heard(each)) for each in json.loads(path.read_text("utf-8"))]
+        return [Study(each["place"], _heard(each)) for each in json.loads(path.read_text("utf-8"))]
     except (OSError, ValueError, KeyError, TypeError):
         raise BadInput(f"{path} is gone or damaged: fit again with --prior") from None
 

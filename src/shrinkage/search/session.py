@@ -87,7 +87,8 @@ def _founded(
     space.check(task)
     if model is not None:
         origin.check(model, recipe, space, settings.start_from)
-    others, notes = earlier.read(settings.prior, space, task)
+    others, notes = earlier.read(settings.prior, space, task, place)
+    settings = replace(settings, prior=tuple(map(earlier.named, settings.prior)))
     cut = replace(cut, notes=(*cut.notes, *notes))
     with folder.founding():
         rows.save(cut, folder.work)

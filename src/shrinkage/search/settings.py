@@ -36,7 +36,7 @@ class Settings:
     ensemble: several recipes may predict together.
     precision: of matrix products: auto, float32, bfloat16 or, on a GPU, tf32.
     start_from: folder of the model that networks start from; "": random weights.
-    prior: folders of earlier studies that the search learns from.
+    prior: folders or URLs of earlier studies that the search learns from.
     search: what proposes recipes: random, gp, optuna or auto; see `search.proposers`.
     portfolio: recipes that did well on other tables are tried first; see `search.portfolio`.
     first_look: at what ingredients bought, at the end, where time allows.

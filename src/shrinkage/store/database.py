@@ -193,9 +193,9 @@ def parsed(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise BadInput(f"--store is not a URL: {_EXPECTED}") from None
+        raise BadInput(f"it is no URL of a server: {_EXPECTED}") from None
     if url.get_backend_name() not in ("postgresql", "postgres"):
-        raise BadInput(f"--store {url.get_backend_name()}: {_EXPECTED}")
+        raise BadInput(f"{url.get_backend_name()} is no server of studies: {_EXPECTED}")
     return url.set(drivername="postgresql+psycopg")
 
 
