@@ -1,15 +1,17 @@
-"""What parts of a study bought, on real trainings: halving, ensembles, calibration.
+"""What parts of a study bought, on real trainings: halving, ensembles, calibration, the goal.
 
     python benchmarks/parts.py TABLES --json FILE [--budget 60s] [--seeds 0] [--only car,churn]
 
-Each table of TABLES, a folder, is fitted twice with a seed, judged by log loss or RMSE: as `fit`
-does it, and with halving taken out, so that every trial goes on to its last rung. What an ensemble
-and what calibration bought is in the first of the two: its single recipe, calibrated as well, and
-the winner's probabilities before they were tempered are scored on the same test rows.
+Each table of TABLES, a folder, is fitted three times with a seed: judged by log loss or RMSE; so
+with halving taken out, so that every trial goes on to its last rung; and judged by accuracy, where
+there are classes. What an ensemble and what calibration bought is in the first: its single recipe,
+calibrated as well but with its share of networks on all rows alone, and the winner's probabilities
+before they were tempered are scored on the same test rows.
 
-Printed are means over tables of the logarithm of the test loss with a part over that without it, in
-percent, so that less than 0 is a gain; 95 % by a bootstrap over tables, then their seeds. Fits that
-are in the file are not run again. Run nothing beside it: the budget is wall time.
+Printed are means over tables of the logarithm of the test loss with a part over that without it,
+in percent, so that less than 0 is a gain; of accuracies the difference in points, more than 0 is
+a gain; 95 % by a bootstrap over tables, then their seeds. Fits in the file are not run again.
+Run nothing beside it: the budget is wall time.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from tables import REGRESSION, name_of
 import shrinkage
 from shrinkage.search import cohort
 
-ARMS = ("as it is", "without halving")
+WHOLE, UNHALVED, BY_ACCURACY = "as it is", "without halving", "by accuracy"
 DRAWN = 2000
 FLOOR = 1e-4
 """Added to losses: of two that are next to nothing, one may be a thousand times the other."""
@@ -50,41 +52,58 @@ def halving(*, on: bool) -> Iterator[None]:
 
 def fitted(path: Path, arm: str, seed: int, budget: str) -> Line:
     regression = name_of(path) in REGRESSION
-    metric = "rmse" if regression else "log_loss"
-    with tempfile.TemporaryDirectory() as place, halving(on=arm == ARMS[0]):
+    loss = "rmse" if regression else "log_loss"
+    with tempfile.TemporaryDirectory() as place, halving(on=arm != UNHALVED):
         result = shrinkage.fit(
             path,
             "target",
             task="regression" if regression else "classification",
-            metric=metric,
+            metric="accuracy" if arm == BY_ACCURACY else loss,
             budget=budget,
             seed=seed,
             out=Path(place) / "run",
             first_look=False,
         ).result
+    calibration = result.get("calibration")
     single = result["scores"].get("single") or result["scores"]["winner"]
     return {
-        "winner": result["scores"]["winner"]["test"][metric],
-        "single": single["test"][metric],
+        "winner": result["scores"]["winner"]["test"][loss],
+        "accuracy": result["scores"]["winner"]["test"].get("accuracy"),
+        "single": single["test"][loss],
         "recipes": len((result["ensemble"] or {"shares": [0]})["shares"]),
-        "raw": None if regression else result["calibration"]["log_loss_test"]["before"],
+        "raw": calibration and calibration["log_loss_test"]["before"],
         "trials": result["n_trials"],
         "finished": result["n_trials_finished"],
         "wall_s": result["wall_s"],
     }
 
 
+Pair = tuple[float, float]
+
+
+def ratio(pair: Pair) -> float:
+    """Logarithm of the first loss over the second, in percent."""
+    return 100 * float(np.log((pair[0] + FLOOR) / (pair[1] + FLOOR)))
+
+
+def points(pair: Pair) -> float:
+    return 100 * (pair[0] - pair[1])
+
+
 def compared(
-    lines: list[Line], name: str, pair: Callable[[Line], tuple[float, float] | None]
+    lines: list[Line],
+    name: str,
+    pair: Callable[[Line], Pair | None],
+    by: Callable[[Pair], float] = ratio,
 ) -> None:
-    """Print the mean logarithm of (with, without), by tables and their seeds."""
-    by: dict[str, list[float]] = defaultdict(list)
+    """Print the mean of what (with, without) differ by, over tables and their seeds."""
+    found: dict[str, list[float]] = defaultdict(list)
     for line in lines:
         if (both := pair(line)) is not None:
-            by[line["set"]].append(100 * float(np.diff(np.log(np.add(both[::-1], FLOOR)))[0]))
-    if len(by) < 2:
+            found[line["set"]].append(by(both))
+    if len(found) < 2:
         return
-    random, tables = np.random.default_rng(0), list(by.values())
+    random, tables = np.random.default_rng(0), list(found.values())
     means = [
         np.mean([np.mean(random.choice(tables[i], len(tables[i]))) for i in drawn])
         for drawn in random.integers(0, len(tables), (DRAWN, len(tables)))
@@ -92,8 +111,9 @@ def compared(
     low, high = np.percentile(means, (2.5, 97.5))
     each = [np.mean(values) for values in tables]
     lower, higher = sum(v < 0 for v in each), sum(v > 0 for v in each)
+    unit = "%" if by is ratio else "points"
     print(
-        f"| {name} | {np.mean(each):+.1f} % | {low:+.1f} to {high:+.1f} | {lower} | {higher} "
+        f"| {name} | {np.mean(each):+.1f} {unit} | {low:+.1f} to {high:+.1f} | {lower} | {higher} "
         f"| {len(tables)} x {max(map(len, tables))} |"
     )
 
@@ -107,17 +127,16 @@ def main() -> None:
     parser.add_argument("--only", default="")
     given = parser.parse_args()
     wanted = set(filter(None, given.only.split(",")))
-    lines = (
-        [json.loads(t) for t in given.json.read_text().split("\n") if t]
-        if given.json.is_file()
-        else []
-    )
+    text = given.json.read_text() if given.json.is_file() else ""
+    lines: list[Line] = [json.loads(line) for line in text.splitlines()]
     known = {(line["set"], line["arm"], line["seed"], line["budget"]) for line in lines}
     for seed in given.seeds:
         for path in sorted(given.tables.glob("*.csv*")):
-            for arm in ARMS:
-                key = name_of(path), arm, seed, given.budget
-                if key in known or (wanted and key[0] not in wanted):
+            name = name_of(path)
+            arms = (WHOLE, UNHALVED, BY_ACCURACY)[: 2 if name in REGRESSION else 3]
+            for arm in arms:
+                key = name, arm, seed, given.budget
+                if key in known or (wanted and name not in wanted):
                     continue
                 line = dict(zip(("set", "arm", "seed", "budget"), key, strict=True))
                 line |= fitted(path, arm, seed, given.budget)
@@ -126,28 +145,35 @@ def main() -> None:
                 print(line, flush=True)
                 lines.append(line)
 
-    lines = [line for line in lines if line["budget"] == given.budget]
-    whole = [line for line in lines if line["arm"] == ARMS[0]]
-    other = {(line["set"], line["seed"]): line for line in lines if line["arm"] == ARMS[1]}
+    by_key = {
+        (line["arm"], line["set"], line["seed"]): line
+        for line in lines
+        if line["budget"] == given.budget
+    }
+    whole = [line for line in by_key.values() if line["arm"] == WHOLE]
 
-    def halved(line: Line) -> tuple[float, float] | None:
-        without = other.get((line["set"], line["seed"]))
-        return without and (line["winner"], without["winner"])
+    def beside(arm: str, what: str) -> Callable[[Line], Pair | None]:
+        """The whole study's number, and that of the same with another arm."""
 
-    print("\n| part | change of the test loss | 95 % | lower on | higher on | tables x seeds |")
+        def pair(line: Line) -> Pair | None:
+            other = by_key.get((arm, line["set"], line["seed"]))
+            values = line.get(what), (other or {}).get(what)
+            return None if None in values else values
+
+        return pair
+
+    def single(line: Line) -> Pair:
+        return line["winner"], line["single"]
+
+    print("\n| part | change | 95 % | lower on | higher on | tables x seeds |")
     print("|---|---|---|---|---|---|")
-    compared(whole, "halving", halved)
-    compared(whole, "ensemble", lambda line: (line["winner"], line["single"]))
-    compared(
-        whole,
-        "ensemble, where there is one",
-        lambda line: (line["winner"], line["single"]) if line["recipes"] > 1 else None,
-    )
-    compared(
-        whole,
-        "calibration",
-        lambda line: None if line["raw"] is None else (line["winner"], line["raw"]),
-    )
+    compared(whole, "halving: loss", beside(UNHALVED, "winner"))
+    compared(whole, "ensemble: loss", single)
+    compared([line for line in whole if line["recipes"] > 1], "ensemble, where one won", single)
+    classes = [line for line in whole if line["raw"] is not None]
+    compared(classes, "calibration: log loss", lambda line: (line["winner"], line["raw"]))
+    compared(classes, "judged by log loss, not accuracy: log loss", beside(BY_ACCURACY, "winner"))
+    compared(classes, "the same: accuracy", beside(BY_ACCURACY, "accuracy"), points)
 
 
 if __name__ == "__main__":

@@ -296,7 +296,8 @@ CASES = [
     Malformed("npz cut off", cut(arrays("t.npz", X=X, y=Y)), "y", ("damaged", "NPZ")),
     Malformed("npz that is csv", file("t.npz", GOOD), "y", ("NPZ",)),
     Malformed("npz that is a pickle", file("t.npz", pickle.dumps([1, 2])), "y", ("NPZ",)),
-    Malformed("npz without y", arrays("t.npz", X=X), "y", ("no array y", "np.savez")),
+    Malformed("npz without X", arrays("t.npz", y=Y), "y", ("no array X", "np.savez")),
+    Malformed("npz without y", arrays("t.npz", X=X), "y", ("no column 'y'",)),
     Malformed(
         "npz of objects",
         arrays("t.npz", X=np.array([[1, "a"]] * 40, dtype=object), y=Y),

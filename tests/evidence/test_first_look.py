@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -81,18 +82,30 @@ def test_what_leads_tells_better_how_much_time_is_kept(study: Study) -> None:
     assert first_look.keep(study) == 0.0
 
 
-def test_what_the_look_does_not_need_goes_to_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    searched = []
+@pytest.mark.parametrize(
+    ("guesses", "searched"),
+    [((30.0, 0.0), [70.0, 100.0]), ((30.0, 10.0), [70.0, 90.0]), ((0.0, 30.0), [100.0]),
+     ((10.0, 30.0), [90.0])],
+)  # fmt: skip
+def test_what_the_look_does_not_need_goes_to_the_search_and_it_takes_none_back(
+    guesses: tuple[float, float], searched: list[float]
+) -> None:
+    """Else the last training, for which time was kept, would have none."""
+    done: list[float] = []
+    revived: list[int] = []
 
     class Stub:
         clock: Clock
+        known = SimpleNamespace(revive=lambda: revived.append(len(done)))
 
         def run(self, _pool: Any) -> None:
-            searched.append(self.clock.budget_s)
+            done.append(self.clock.budget_s)
 
-    kept = iter([30.0, 0.0])
-    session._search(Stub(), None, Clock(0.0, 100.0), lambda _: next(kept))  # type: ignore[arg-type]
-    assert searched == [70.0, 100.0]
+    kept, stub = iter(guesses), Stub()
+    session._search(stub, None, Clock(0.0, 100.0), lambda _: next(kept))  # type: ignore[arg-type]
+    assert done == searched
+    assert stub.clock.budget_s == searched[-1]
+    assert revived == [1] * (len(searched) - 1)
 
 
 @pytest.mark.parametrize("more", [{"trials": 9}, {"budget_s": 59.0}, {"first_look": False}])
@@ -217,21 +230,26 @@ def test_with_little_time_some_folds(study: Study, finished: Path, monkeypatch) 
 
 
 def test_without_time_it_is_said_what_it_takes(study: Study, finished: Path) -> None:
-    """Six arms at three rates, folds and seeds, of 10 s a network, and half as much again."""
+    """Six arms at three rates and folds, of 10 s a network, and half as much again."""
     study.trial_seconds = 10.0 * 3 * study.settings.workers * first_look.TIMED
     result = won(study, finished)
     with pytest.raises(BadInput, match="s left"):
         first_look.look(study, result, local.executor(0), Clock(time.time(), 100.0))
     assert not (finished / "ablation.json").exists()
-    assert result["ablate_s"] == pytest.approx(first_look.BEGIN_S + 1.5 * 162 * 10, abs=0.1)
+    assert result["seconds_a_seed"] == pytest.approx(1.5 * 54 * 10)
 
 
 def test_an_ablation_of_the_winner_is_not_done_again(study: Study, finished: Path) -> None:
     before = {"recipe_hash": RECIPE_OF.hash, "seeds": 99}
     (finished / "ablation.json").write_text(json.dumps(before))
     assert look_at(study, finished) == before
-    (finished / "ablation.json").write_text(json.dumps(before | {"recipe_hash": "another"}))
-    assert look_at(study, finished)["seeds"] == 3
+    study.known.add(7, "gp", {9: RECIPE_OF})
+    study.known.leader = 9
+    assert first_look.keep(study) == 0.0
+    for other in ({"recipe_hash": "another"}, {"first_look": True}):
+        (finished / "ablation.json").write_text(json.dumps(before | other))
+        assert first_look.keep(study) > 0
+        assert look_at(study, finished)["seeds"] == 3
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, BadInput("none"), RuntimeError("broken")])

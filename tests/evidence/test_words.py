@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shrinkage.evidence import words
+from shrinkage.report import bought
 
 
 def told(effect: float, verdict: str, **more: object) -> dict:
@@ -67,8 +68,8 @@ def test_a_winner_that_diverges_is_not_booked_on_its_ingredients() -> None:
     ("change", "command"),
     [
         ({}, "shrinkage ablate 'my run'"),
-        ({"ablate_s": 300.0}, "shrinkage ablate 'my run'"),
-        ({"ablate_s": 421.0}, "shrinkage ablate 'my run' --budget 8m"),
+        ({"seconds_a_seed": 100.0}, "shrinkage ablate 'my run'"),
+        ({"seconds_a_seed": 141.0}, "shrinkage ablate 'my run' --budget 8m"),
         ({"metric": "function:cost"}, None),
         ({"start_from": "earlier"}, None),
         ({"winner": {"source": "plain"}}, None),
@@ -91,3 +92,12 @@ def test_without_tuned_rates_there_are_effects_but_no_verdicts() -> None:
     assert "+0.0010 (95 % interval -0.0090 to +0.0110)" in said
     for verdict in ("helps", "hurts", "equivalent", "no evidence"):
         assert verdict not in said
+
+
+def test_a_look_with_verdicts_that_ended_early_names_what_it_passed_over() -> None:
+    look = RESULT | {"first_look": True, "passed_over": ["ema", "mixup"], "seconds_a_seed": 200.0}
+    said = " ".join(words.conclusions(look, "run"))
+    assert "Not looked at, for want of time: ema and mixup." in said
+    assert "All of them: shrinkage ablate run --budget 10m" in said
+    its = f"Of {len(look['ingredients'])} of its {len(look['ingredients']) + 2} ingredients"
+    assert bought.sentence(look).startswith(its)

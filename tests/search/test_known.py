@@ -120,3 +120,19 @@ def test_who_claims_a_cohort_looks_where_it_stands(apart: list[Store]) -> None:
     one.claims.give_up("cohort 0")
     assert not known.claim_rung(known.cohorts[0]), "nothing of it is left to train"
     assert one.claims.elsewhere() == frozenset()
+
+
+def test_cohorts_for_which_there_was_no_time_go_on_where_there_is_again(
+    clients: list[Store],
+) -> None:
+    known = Known(clients[0])
+    known.look()
+    clients[0].finish_rung(0, rung(0, {0: 0.5, 1: 0.7, 2: 0.2}, {2: ("dropped", None)}), 1.0)
+    known.look()
+    known.halted.add(0)
+    known.cohorts[0].alive.clear()
+    assert known.waiting() == []
+    known.revive()
+    (cohort,) = known.waiting()
+    assert (cohort.alive, cohort.rung) == ({0, 1}, 1)
+    assert len(known.seen[0]) == 3, "no rung is heard twice"

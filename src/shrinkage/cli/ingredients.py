@@ -61,7 +61,7 @@ def _card(name: str) -> None:
 
     entry = find(name)
     print(f"{entry.card}\n")
-    print(f"Place in a recipe: [{entry.place}.{entry.name}]")
+    print(f"Place in a recipe: [{entry.place}.{entry.name}]; its role: {entry.role}")
     if fields_of(entry.kind):
         table = plain_table("field", "default", "off at", "search range", "unit")
         for field in fields_of(entry.kind):

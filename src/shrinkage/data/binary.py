@@ -44,8 +44,8 @@ def _frame(read_table: Any, name: str, kind: str) -> pd.DataFrame:
     return frame.set_axis(table.column_names, axis=1)
 
 
-def read_npz(path: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The arrays X [rows, columns] and y [rows] of an NPZ file."""
+def read_npz(path: Path, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """The arrays X [rows, columns] and y [rows], None without one, of an NPZ file."""
     try:
         # opened here, since np.load leaves a damaged file open
         with path.open("rb") as opened:
@@ -75,17 +75,15 @@ def read_npz(path: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def _pair(arrays: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _pair(arrays: Any, name: str) -> tuple[np.ndarray, np.ndarray | None]:
     if isinstance(arrays, np.ndarray):
         raise BadInput(f"{name}: holds one bare array.\nSave it with np.savez(path, X=X, y=y).")
-    missing = [key for key in ("X", "y") if key not in arrays.files]
-    if missing:
+    if "X" not in arrays.files:
         raise BadInput(
-            f"{name}: has no array {' and no array '.join(missing)}, only "
-            f"{', '.join(arrays.files[:8]) or 'nothing'}.\n"
-            "Save it with np.savez(path, X=X, y=y)."
+            f"{name}: has no array X, only {', '.join(arrays.files[:8]) or 'nothing'}.\n"
+            "Save it with np.savez(path, X=X, y=y); rows to predict need no y."
         )
-    return _array(arrays, "X", name), _array(arrays, "y", name)
+    return _array(arrays, "X", name), _array(arrays, "y", name) if "y" in arrays.files else None
 
 
 def _array(arrays: Any, key: str, name: str) -> np.ndarray:

@@ -158,7 +158,7 @@ def left_out(
     def wanted(step: Step) -> list[Wanted]:
         trained = [whole, *removed[: step.ingredients]]
         asked: list[Wanted] = []
-        for seed, its in zip(own[: step.seeds], other, strict=False):
+        for seed, its in zip(own[: step.seeds], other[: step.seeds], strict=True):
             asked += [Wanted(recipe, seed) for arm in trained for recipe in arm.recipes]
             asked += [Wanted(recipe, its) for recipe in whole.recipes]
         return asked
@@ -191,9 +191,12 @@ class Step(NamedTuple):
 def _steps(count: int, seeds: int, widening: Sequence[int]) -> Iterator[Step]:
     """Each holds the one before. count: of all ingredients."""
     few = [some for some in widening if some < count]
-    yield from (Step(few[0], number) for number in range(FEWEST_SEEDS, SEEDS) if few)
+    if not few:
+        yield from (Step(count, number) for number in range(1, seeds + 1))
+        return
+    yield from (Step(few[0], number) for number in range(FEWEST_SEEDS, SEEDS))
     yield from (Step(some, SEEDS) for some in few)
-    yield from (Step(count, number) for number in range(SEEDS if few else 1, seeds + 1))
+    yield from (Step(count, number) for number in range(SEEDS, seeds + 1))
 
 
 def _besides(before: Sequence[Wanted], now: Sequence[Wanted]) -> list[Wanted]:

@@ -181,4 +181,7 @@ def _listed(values: dict[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    """A patience of a billion epochs has no limit."""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3g}" if value < 1e9 else "unlimited"

@@ -90,9 +90,11 @@ def keep(study: Study) -> float:
 
     At most `SHARE` or `ENOUGH_S`; 0 where the least look is far from fitting that.
     """
+    if not _wanted(study):
+        return 0.0
     leader = study.known.leader
     recipe = study.space.base if leader is None else study.known.recipe(leader)
-    if not _wanted(study) or not (count := _ingredients(study, recipe)):
+    if _done(study, recipe.hash) or not (count := _ingredients(study, recipe)):
         return 0.0
     one, every = _network(study, recipe, leader), forms(_judged(study))
     around, most = BEGIN_S + _ending(study), max(SHARE * study.settings.budget_s, ENOUGH_S)
@@ -104,17 +106,18 @@ def keep(study: Study) -> float:
 def look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock) -> None:
     """Train and judge in the time that is left; ablation.json and ablation.md are written.
 
-    Nothing is done where an ablation of this winner is there; else `result` is told "ablate_s",
-    what a whole one should take. Raises BadInput where there is no ingredient or no time.
+    Nothing is done where an ablation of this winner is there, and more than a look; else `result`
+    is told "seconds_a_seed", what the first table of `shrinkage ablate` should take for each.
+    Raises BadInput where there is no ingredient or no time.
     """
     root, metric = study.folder.root, study.problem.metric
-    if not _wanted(study) or ablation.of(root, result["recipe_hash"]) is not None:
+    if not _wanted(study) or _done(study, result["recipe_hash"]):
         return
     clock = replace(clock, ending_s=_ending(study))
     its = studied(root, result, metric if isinstance(metric, scores.Metric) else None)
     count, left = _ingredients(study, its.winner), clock.left - BEGIN_S
     one, every = _network(study, its.winner, result["winner"]["trial"]), forms(_judged(study))
-    result["ablate_s"] = round(BEGIN_S + UNSURE * one * every[0].networks(count, ablate.SEEDS), 1)
+    result["seconds_a_seed"] = round(UNSURE * one * every[0].networks(count, 1), 2)
     if not count or one * _least(every[-1], count) > HOPE * left:
         raise BadInput(f"{count} ingredients, {one:.2f} s a network, {max(0.0, left):.1f} s left")
     fitting = (form for form in every if one * form.networks(count, ablate.SEEDS) < left)
@@ -129,7 +132,7 @@ def look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock) -> 
     given = MOST_SEEDS, form.factors, form.folds, WIDENING
     found = ablate.first_table(ablate.left_out(its, rounds_of, *given), None)
     found |= {"first_look": True, "seeds_asked": found["seeds"], "budget_s": clock.budget_s}
-    found["ablate_s"] = result["ablate_s"]
+    found["seconds_a_seed"] = result["seconds_a_seed"]
     told = ablation.write(root, its, made[0], _without_verdicts(found), clock.elapsed())
     log.info("first look: %d networks over %d seeds", told["networks"], told["seeds"])
 
@@ -143,6 +146,11 @@ def _wanted(study: Study) -> bool:
     settings = study.settings
     timed = settings.trials is None and settings.budget_s >= SHORTEST_S
     return settings.first_look and timed and not study.store.shared and study.problem.start is None
+
+
+def _done(study: Study, recipe_hash: str) -> bool:
+    found = ablation.of(study.folder.root, recipe_hash)
+    return found is not None and not found["first_look"]
 
 
 def _without_verdicts(found: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from shrinkage.wording import count, ends, listed, signed
 USUAL_MINUTES = 5
 """The budget of `shrinkage ablate` unless it is told another."""
 
+SEEDS = 3
+"""For so many a budget is named where no number of seeds is."""
+
 
 def title(result: Mapping[str, Any]) -> str:
     """What an effect is: "gain in accuracy", or how much lower a loss is."""
@@ -62,8 +65,10 @@ def conclusions(result: dict[str, Any], folder: str) -> list[str]:
     for name, each in told.items():
         by.setdefault(each["verdict"], []).append(name)
     lines = [_found(by, len(told), result), _noise(result)]
+    if missing := passed_over(result):
+        lines.append(f"{missing} All of them: {_command(result, folder)}")
     if undecided := {name: told[name]["seeds_needed"] for name in by.get("no evidence", [])}:
-        lines.append(_needed(undecided, _command(result, folder)))
+        lines.append(_needed(undecided, result, folder))
     if result["seeds"] < result["seeds_asked"]:
         lines.append(
             f"{result['seeds']} of {result['seeds_asked']} seeds fitted the budget of "
@@ -95,11 +100,12 @@ def ablate_command(result: Mapping[str, Any], folder: str) -> str | None:
     return _command(result, folder)
 
 
-def _command(result: Mapping[str, Any], folder: str) -> str:
-    """With a budget where the usual one would not do."""
-    minutes = math.ceil(result.get("ablate_s", 0.0) / 60)
-    budget = f" --budget {minutes}m" if minutes > USUAL_MINUTES else ""
-    return f"shrinkage ablate {shlex.quote(folder)}{budget}"
+def _command(result: Mapping[str, Any], folder: str, seeds: int | None = None) -> str:
+    """With a budget where it is known that the usual one would not do."""
+    minutes = math.ceil((seeds or SEEDS) * result.get("seconds_a_seed", 0.0) / 60)
+    asked = f" --seeds {seeds}" if seeds is not None else ""
+    asked += f" --budget {minutes}m" if minutes > USUAL_MINUTES else ""
+    return f"shrinkage ablate {shlex.quote(folder)}{asked}"
 
 
 def _found(by: dict[str, list[str]], total: int, result: dict[str, Any]) -> str:
@@ -131,7 +137,7 @@ def _noise(result: dict[str, Any]) -> str:
     )
 
 
-def _needed(wanted: dict[str, int | None], command: str) -> str:
+def _needed(wanted: dict[str, int | None], result: Mapping[str, Any], folder: str) -> str:
     seeds = {name: most for name, most in wanted.items() if most is not None}
     rows = [name for name, most in wanted.items() if most is None]
     parts = []
@@ -140,7 +146,7 @@ def _needed(wanted: dict[str, int | None], command: str) -> str:
         most = max(seeds.values())
         parts.append(
             f"If effects are as they seem, a verdict takes this many seeds: {each} "
-            f"({command} --seeds {most})."
+            f"({_command(result, folder, most)})."
         )
     if rows:
         parts.append(f"For {listed(rows)} more seeds would not do; more rows might.")
@@ -191,7 +197,8 @@ _FLATTERED = (
 def provenance(result: Mapping[str, Any]) -> str:
     """Numbers come with what they are of."""
     rates = "three learning rates" if result["tuned"] else "the winner's learning rate"
-    took = "" if result["first_look"] else f", of which this run's in {result['wall_s']:.0f} s"
+    wall = result["wall_s"]
+    took = "" if result["first_look"] else f", earlier runs' included; this one took {wall:.0f} s"
     folds = count(result["folds"], "fold")
     return (
         f"{result['seeds']} seeds x {folds} of {result['rows']:,} training rows, {rates} in every "

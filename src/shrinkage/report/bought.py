@@ -23,7 +23,7 @@ def sentence(ablation: Mapping[str, Any]) -> str:
         verdict: [_said(name, each) for name, each in told.items() if each["verdict"] == verdict]
         for verdict in ("helps", "hurts")
     }
-    begin = f"Of its {count(len(told), 'ingredient')}"
+    begin = f"Of {_looked_at(ablation)}"
     if not any(named.values()):
         return f"{begin}, none has an effect that is sure over {ablation['seeds']} seeds."
     parts = []
@@ -44,12 +44,20 @@ def _without_verdicts(ablation: Mapping[str, Any]) -> str:
     known = {n: each for n, each in ablation["ingredients"].items() if each["effect"] is not None}
     clear = [_said(n, each) for n, each in known.items() if math.prod(each["interval"]) > 0]
     which = listed(clear) if clear else "none"
-    looked_at, others = len(ablation["ingredients"]), len(ablation.get("passed_over", ()))
-    its = f"{looked_at} of its" if others else "its"
     return (
-        f"In a first look at {its} {count(looked_at + others, 'ingredient')}, over "
+        f"In a first look at {_looked_at(ablation)}, over "
         f"{count(ablation['seeds'], 'seed')} and at one learning rate, the intervals of what was "
         f"bought leave out 0 for {which}; verdicts take an ablation."
+    )
+
+
+def _looked_at(ablation: Mapping[str, Any]) -> str:
+    """Its ingredients, or how many of them."""
+    some, others = len(ablation["ingredients"]), len(ablation.get("passed_over", ()))
+    return (
+        f"{some} of its {some + others} ingredients"
+        if others
+        else f"its {count(some, 'ingredient')}"
     )
 
 
@@ -98,14 +106,15 @@ def section(facts: Facts) -> Section | None:
     if found is None:
         text = "Which ingredients earn their place is measured by training without each of them:"
         return Section("ingredients", heading, (Text(text), command))
-    blocks: list[Block] = []
+    blocks: list[Block] = [Text(said) for said in filter(None, [passed_over(found)])]
     if not found["tuned"]:
         text = (
             "What stands above is a first look, at the winner's learning rate alone: without an "
             "ingredient another rate may do as well. An ablation tunes the rate in every arm:"
         )
-        blocks += [Text(said) for said in filter(None, [passed_over(found)])]
         blocks += [Text(text), command]
+    elif blocks:
+        blocks += [Text("An ablation looks at all:"), command]
     placebo, metric = found["placebo"], pretty(found["metric"])
     if placebo["effect"] is not None:
         blocks.append(

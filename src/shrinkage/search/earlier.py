@@ -41,17 +41,16 @@ def named(prior: str) -> str:
 
 
 def read(
-    places: Sequence[str], space: Space, task: str, own: shared.Place | None = None
+    places: Sequence[str], space: Space, task: str, own: tuple[str, str] | None = None
 ) -> tuple[list[Study], list[str]]:
     """The studies that the new one can learn from, and notes on all others.
 
-    places: folders, which hold studies or are one, and URLs of servers. own: where the new study
-    itself is kept; its trials are its own.
+    places: folders, which hold studies or are one, and URLs of servers. own: name and rows of the
+    new study itself, where it is on a server: its trials are no earlier ones.
     Raises BadInput for a place that does not exist, and for one without any study.
     """
     found: dict[tuple[str, str], Study] = {}
     notes: list[str] = []
-    mine = own and (shown(own.url), own.study)
     for place in places:
         everything = list(_on(place) if _is_url(place) else _below(Path(place)))
         if not everything:
@@ -63,8 +62,9 @@ def read(
             try:
                 store = opened()
                 try:
-                    which = store.name, store.study().name
-                    if which != mine and which not in found:
+                    study = store.study()
+                    which = store.name, study.name
+                    if (study.name, study.rows) != own and which not in found:
                         found[which] = Study(name, _heard_by(store, space, task))
                 finally:
                     store.close()
@@ -74,7 +74,8 @@ def read(
 
 
 def _is_url(place: str) -> bool:
-    return "://" in place
+    """Also where it is none, but may hold a password."""
+    return "://" in place or place.startswith(("postgres:", "postgresql:", "postgresql+"))
 
 
 def _below(root: Path) -> Iterator[tuple[str, Callable[[], Store]]]:
@@ -84,6 +85,7 @@ def _below(root: Path) -> Iterator[tuple[str, Callable[[], Store]]]:
 
 
 def _on(url: str) -> Iterator[tuple[str, Callable[[], Store]]]:
+    at_url(url, "--prior: ").close()
     for each in on_server(url):
         yield f"{shown(url)}, '{each.study}'", partial(_study_on, url, each.study)
 
@@ -117,13 +119,13 @@ def _heard_by(store: Store, space: Space, task: str) -> tuple[Heard, ...]:
 
 def save(found: Sequence[Study], path: Path) -> None:
     """Keep what was read in the new study's own folder."""
-    write_text(path, json.dumps([{"place": s.place, "heard": s.heard} for s in found]))
+    write_text(path, json.dumps([{"folder": s.place, "heard": s.heard} for s in found]))
 
 
 def kept(path: Path) -> list[Study]:
     """What `save` kept. Raises BadInput where it is gone or damaged."""
     try:
-        return [Study(each["place"], _heard(each)) for each in json.loads(path.read_text("utf-8"))]
+        return [Study(each["folder"], _heard(each)) for each in json.loads(path.read_text("utf-8"))]
     except (OSError, ValueError, KeyError, TypeError):
         raise BadInput(f"{path} is gone or damaged: fit again with --prior") from None
 

@@ -64,7 +64,7 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
     outputs = {name: model.outputs(rows.test) for name, model in models.items()}
     raw = outputs["winner"]
     models["winner"], heat, rule = calibrated(models["winner"], parts, rows, metric)
-    if SINGLE in models:  # as it would be where it won: what is left between the two is the others'
+    if SINGLE in models:  # else the ensemble would be booked what calibration buys
         models[SINGLE], *_ = calibrated(models[SINGLE], found[number].parts, rows, metric)
     for name in models.keys() & {"winner", SINGLE}:
         outputs[name] = tempered(outputs[name], models[name].temperature)

@@ -61,6 +61,11 @@ class Known:
         self.scored = set(self.store.baselines())
         self._take_up(self.store.trials())
 
+    def revive(self) -> None:
+        """There is time again for the cohorts for which there was none."""
+        self.halted.clear()
+        self.look()
+
     def news(self, *, at_once: bool = False) -> None:
         """Take up what other clients did since, where there are others."""
         if not self.store.shared or not (at_once or time.monotonic() > self._looked + _EVERY_S):

@@ -87,7 +87,9 @@ def _founded(
     space.check(task)
     if model is not None:
         origin.check(model, recipe, space, settings.start_from)
-    others, notes = earlier.read(settings.prior, space, task, place)
+    others, notes = earlier.read(
+        settings.prior, space, task, place and (place.study, shared.digest_of(cut))
+    )
     settings = replace(settings, prior=tuple(map(earlier.named, settings.prior)))
     cut = replace(cut, notes=(*cut.notes, *notes))
     with folder.founding():
@@ -222,11 +224,15 @@ def _go(
 def _search(study: Study, pool: Executor, clock: Clock, keep: Keep) -> None:
     """Search in all the time but what the look at the end needs.
 
-    That is a guess by trial 0, and once more by the recipe that leads: what it no longer needs
-    goes to the search.
+    That is a guess by trial 0, and once more by the recipe that leads: what it does not need goes
+    to the search. What it needs beyond the first guess is the last training's by then.
     """
-    for _ in range(2):
-        study.clock = replace(clock, budget_s=clock.budget_s - keep(study))
+    kept = keep(study)
+    study.clock = replace(clock, budget_s=clock.budget_s - kept)
+    study.run(pool)
+    if (needed := keep(study)) < kept:
+        study.clock = replace(clock, budget_s=clock.budget_s - needed)
+        study.known.revive()
         study.run(pool)
 
 

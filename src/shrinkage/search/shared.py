@@ -70,7 +70,7 @@ def place(url: str | None, study: str | None) -> Place | None:
         raise BadInput("--study names a study on a server: say which one, with --store URL")
     if not study or not study.isprintable() or len(study) > _LONGEST:
         raise BadInput("--store needs a study's name, the same on all machines: --study NAME")
-    database = at_url(url)
+    database = at_url(url, "--store: ")
     try:
         database.run(lambda session: session.connection())
     finally:

@@ -171,12 +171,13 @@ def _looking(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(address, uri=True, check_same_thread=False)
 
 
-def at_url(text: str) -> Database:
+def at_url(text: str, begin: str = "") -> Database:
     """The PostgreSQL database of this URL; nothing is asked of it yet.
 
-    Raises BadInput for another kind of URL, and where psycopg is not installed.
+    Raises BadInput for another kind of URL, whose message begins as said, and where psycopg is not
+    installed.
     """
-    url = parsed(text)
+    url = parsed(text, begin)
     try:
         network = {name: value for name, value in _NETWORK.items() if name not in url.query}
         engine = create_engine(url, connect_args=network, pool_pre_ping=True)
@@ -188,14 +189,14 @@ def at_url(text: str) -> Database:
     return Database(engine, shown(text))
 
 
-def parsed(text: str) -> URL:
+def parsed(text: str, begin: str = "") -> URL:
     """Raises BadInput, which does not repeat what it was given: it may hold a password."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise BadInput(f"it is no URL of a server: {_EXPECTED}") from None
+        raise BadInput(f"{begin}no URL of a server: {_EXPECTED}") from None
     if url.get_backend_name() not in ("postgresql", "postgres"):
-        raise BadInput(f"{url.get_backend_name()} is no server of studies: {_EXPECTED}")
+        raise BadInput(f"{begin}{url.get_backend_name()}: {_EXPECTED}")
     return url.set(drivername="postgresql+psycopg")
 
 
