@@ -192,7 +192,8 @@ def mlp(cell: Cell, seconds: float, seed: int) -> np.ndarray:
     x, x_val, y, y_val = train_test_split(cell.x_train, cell.y_train, stratify=stratify, **given)
     kind = torch.int64 if cell.classes else torch.float32
     x, x_val, x_test = (
-        torch.tensor(np.asarray(part, dtype=np.float32))
+        # A column without any number has no median that could fill it.
+        torch.tensor(np.nan_to_num(np.asarray(part, dtype=np.float32)))
         for part in (
             prepare.fit_transform(x),
             prepare.transform(x_val),

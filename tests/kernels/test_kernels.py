@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -258,6 +259,26 @@ def test_without_numba_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
         assert cohorts(Adam()).compiled is None
     finally:
         kernels.folder.cache_clear()
+
+
+def test_a_copy_of_the_package_is_not_taken_for_compiled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Numba looks at a file's place and time, too, and would compile within a run."""
+    monkeypatch.setenv("SHRINKAGE_KERNELS_FOLDER", str(tmp_path / "kept"))
+    copy = tmp_path / "copy"
+    shutil.copytree(kernels._HERE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    found = []
+    try:
+        for place, time in ((kernels._HERE, None), (copy, None), (copy, (0, 0))):
+            if time is not None:
+                os.utime(place / "mlp.py", time)
+            monkeypatch.setattr(kernels, "_HERE", place)
+            kernels.folder.cache_clear()
+            found.append(kernels.folder())
+    finally:
+        kernels.folder.cache_clear()
+    assert len(set(found)) == 3
 
 
 def test_a_first_run_does_not_wait_and_one_process_compiles(

@@ -45,10 +45,16 @@ def available() -> bool:
 
 @cache
 def folder() -> Path | None:
-    """Where compiled kernels are kept, by the contents of these files; None without Numba."""
+    """Where compiled kernels are kept, by the contents, place and times of these files.
+
+    Numba compiles anew where one of them differs: a copied package is not compiled yet. None
+    without Numba.
+    """
     if find_spec("numba") is None:
         return None
-    state = zlib.crc32(b"".join(file.read_bytes() for file in sorted(_HERE.glob("*.py"))))
+    about = [f"{file}{file.stat().st_mtime_ns}".encode() + file.read_bytes()
+             for file in sorted(_HERE.glob("*.py"))]  # fmt: skip
+    state = zlib.crc32(b"".join(about))
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     places = [_HERE / "__pycache__", home / "shrinkage"]
     if own := os.environ.get("SHRINKAGE_KERNELS_FOLDER"):
