@@ -101,3 +101,6 @@ def test_a_look_with_verdicts_that_ended_early_names_what_it_passed_over() -> No
     assert "All of them: shrinkage ablate run --budget 10m" in said
     its = f"Of {len(look['ingredients'])} of its {len(look['ingredients']) + 2} ingredients"
     assert bought.sentence(look).startswith(its)
+    assert bought.sentence(look, "the leading recipe's").startswith(
+        its.replace("its", "the leading recipe's")
+    )

@@ -112,7 +112,9 @@ def _rival(each: Contender) -> str:
 
 def _why(facts: Facts) -> str:
     if facts.ablation is not None:
-        return bought.sentence(facts.ablation)
+        together = facts.result.get("ensemble") is not None
+        whose = "the leading recipe's" if together else "its"
+        return bought.sentence(facts.ablation, whose)
     if facts.result["winner"]["source"] == "plain":
         return (
             "It is the plain network itself: with noise taken into account, nothing that was tried "

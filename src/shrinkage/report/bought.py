@@ -14,16 +14,16 @@ from shrinkage.report.words import pretty
 from shrinkage.wording import count, ends, listed, number, signed
 
 
-def sentence(ablation: Mapping[str, Any]) -> str:
-    """The ingredients with a verdict, each with its interval."""
+def sentence(ablation: Mapping[str, Any], whose: str = "its") -> str:
+    """The ingredients with a verdict, each with its interval. whose: the recipe's."""
     told = ablation["ingredients"]
     if not ablation["tuned"]:
-        return _without_verdicts(ablation)
+        return _without_verdicts(ablation, whose)
     named = {
         verdict: [_said(name, each) for name, each in told.items() if each["verdict"] == verdict]
         for verdict in ("helps", "hurts")
     }
-    begin = f"Of {_looked_at(ablation)}"
+    begin = f"Of {_looked_at(ablation, whose)}"
     if not any(named.values()):
         return f"{begin}, none has an effect that is sure over {ablation['seeds']} seeds."
     parts = []
@@ -39,26 +39,23 @@ def _said(name: str, told: Mapping[str, Any]) -> str:
     return f"{name} ({signed(told['effect'])}, 95 % interval {interval})"
 
 
-def _without_verdicts(ablation: Mapping[str, Any]) -> str:
+def _without_verdicts(ablation: Mapping[str, Any], whose: str) -> str:
     """Of a first look at one learning rate."""
     known = {n: each for n, each in ablation["ingredients"].items() if each["effect"] is not None}
     clear = [_said(n, each) for n, each in known.items() if math.prod(each["interval"]) > 0]
     which = listed(clear) if clear else "none"
     return (
-        f"In a first look at {_looked_at(ablation)}, over "
+        f"In a first look at {_looked_at(ablation, whose)}, over "
         f"{count(ablation['seeds'], 'seed')} and at one learning rate, the intervals of what was "
         f"bought leave out 0 for {which}; verdicts take an ablation."
     )
 
 
-def _looked_at(ablation: Mapping[str, Any]) -> str:
-    """Its ingredients, or how many of them."""
+def _looked_at(ablation: Mapping[str, Any], whose: str) -> str:
+    """The recipe's ingredients, or how many of them."""
     some, others = len(ablation["ingredients"]), len(ablation.get("passed_over", ()))
-    return (
-        f"{some} of its {some + others} ingredients"
-        if others
-        else f"its {count(some, 'ingredient')}"
-    )
+    part = f"{some} of " if others else ""
+    return f"{part}{whose} {count(some + others, 'ingredient')}"
 
 
 def effects(ablation: Mapping[str, Any]) -> Chart:
