@@ -20,7 +20,7 @@ from shrinkage.search import shared
 from shrinkage.search.folder import Folder
 from shrinkage.search.listing import on_server, studies
 from shrinkage.space import Space, dimensions_of
-from shrinkage.store.database import at_url, shown
+from shrinkage.store.database import at_url, parsed, shown
 from shrinkage.store.tables import Store
 
 Heard = tuple[tuple[float, ...], float, float | None]
@@ -85,7 +85,7 @@ def _below(root: Path) -> Iterator[tuple[str, Callable[[], Store]]]:
 
 
 def _on(url: str) -> Iterator[tuple[str, Callable[[], Store]]]:
-    at_url(url, "--prior: ").close()
+    parsed(url, "--prior: ")
     for each in on_server(url):
         yield f"{shown(url)}, '{each.study}'", partial(_study_on, url, each.study)
 

@@ -24,7 +24,7 @@ from shrinkage.search.folder import Folder
 from shrinkage.search.rows import Rows
 from shrinkage.search.settings import Settings
 from shrinkage.store.artifact import versions
-from shrinkage.store.database import at_file, at_url, shown
+from shrinkage.store.database import at_file, at_url, parsed, shown
 from shrinkage.store.schema import StudyRow
 from shrinkage.store.tables import Store, founded
 
@@ -70,7 +70,8 @@ def place(url: str | None, study: str | None) -> Place | None:
         raise BadInput("--study names a study on a server: say which one, with --store URL")
     if not study or not study.isprintable() or len(study) > _LONGEST:
         raise BadInput("--store needs a study's name, the same on all machines: --study NAME")
-    database = at_url(url, "--store: ")
+    parsed(url, "--store: ")
+    database = at_url(url)
     try:
         database.run(lambda session: session.connection())
     finally:

@@ -171,13 +171,12 @@ def _looking(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(address, uri=True, check_same_thread=False)
 
 
-def at_url(text: str, begin: str = "") -> Database:
+def at_url(text: str) -> Database:
     """The PostgreSQL database of this URL; nothing is asked of it yet.
 
-    Raises BadInput for another kind of URL, whose message begins as said, and where psycopg is not
-    installed.
+    Raises BadInput for another kind of URL, and where psycopg is not installed.
     """
-    url = parsed(text, begin)
+    url = parsed(text)
     try:
         network = {name: value for name, value in _NETWORK.items() if name not in url.query}
         engine = create_engine(url, connect_args=network, pool_pre_ping=True)
@@ -190,7 +189,10 @@ def at_url(text: str, begin: str = "") -> Database:
 
 
 def parsed(text: str, begin: str = "") -> URL:
-    """Raises BadInput, which does not repeat what it was given: it may hold a password."""
+    """Raises BadInput, which does not repeat what it was given: it may hold a password.
+
+    begin: of the message, such as the option that it was given with.
+    """
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
