@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
@@ -26,6 +27,7 @@ from shrinkage.calibration import (
     wilson,
     with_one_wrong,
 )
+from shrinkage.measures import tempered_log_loss
 
 
 def honest(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -35,6 +37,38 @@ def honest(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
     probability = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     drawn = (probability.cumsum(1) < random.random((rows, 1))).sum(1)
     return probability, np.minimum(drawn, classes - 1)
+
+
+@pytest.mark.parametrize("heat", [0.1, 0.4, 1.0, 2.5, 8.0])
+@pytest.mark.parametrize(("rows", "classes"), [(20, 2), (300, 3), (2000, 10), (4000, 2)])
+def test_networks_are_compared_by_the_loss_that_calibration_leaves(
+    rows: int, classes: int, heat: float
+) -> None:
+    """Each member at its own best temperature, which a bracketed root of the slope finds too."""
+    drawn = [honest(rows, classes, seed) for seed in range(3)]
+    bent = [tempered(p, heat) for p, _ in drawn]
+    expected = []
+    for p, (_, y) in zip(bent, drawn, strict=True):
+        best = best_temperature(*with_one_wrong(p, y))
+        expected.append(tempered_losses(p, y, float(np.log(best))).mean())
+    output, target = torch.tensor(np.stack(bent)), torch.tensor(np.stack([y for _, y in drawn]))
+    found = tempered_log_loss(output, target)
+    np.testing.assert_allclose(found, expected, atol=1e-5 if rows > 20 else 1e-3)
+    np.testing.assert_allclose(tempered_log_loss(output.float(), target), found, atol=1e-5)
+
+
+def test_a_tempered_loss_knows_members_that_are_sure_broken_or_all_right() -> None:
+    probability, target = honest(200, 3)
+    sure = np.eye(3)[target] * 0.7 + 0.1
+    broken = np.full_like(probability, np.nan)
+    output = torch.tensor(np.stack([probability, sure, broken, np.full_like(sure, 1 / 3)]))
+    found = tempered_log_loss(output, torch.tensor(target))
+    assert found[1] < 0.03 < found[0], "rows that are all right are sharpened, but not without end"
+    assert found[1] > 0
+    assert torch.isnan(found[2])
+    assert float(found[3]) == pytest.approx(np.log(3), abs=1e-6)
+    own = tempered_log_loss(output[:1], torch.tensor(target))
+    torch.testing.assert_close(found[:1], own)
 
 
 def groups(rows: int, count: int = 5) -> np.ndarray:

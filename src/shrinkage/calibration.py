@@ -23,10 +23,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
 
-from shrinkage.measures import EPS
-
-HOTTEST = 20.0
-"""T lies in [1/HOTTEST, HOTTEST]: of separable rows the log loss has no minimum."""
+from shrinkage.measures import EPS, HOTTEST
 
 Z95 = 1.959963984540054
 """Of a normal distribution, 95 % lie within +- Z95 standard deviations."""

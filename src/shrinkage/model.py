@@ -40,6 +40,7 @@ class Model:
 
     parts: [M], which part each member was trained on: a fold, or all rows.
     share: of what these members say in the prediction. others: of other recipes; shares sum to 1.
+    own_temperature: of what these members say, before it joins what the others say.
     temperature, cutoff, priors: what is done to probabilities, and how they decide; see
     `calibration` and `cutoff`.
     """
@@ -56,6 +57,7 @@ class Model:
     priors: tuple[float, ...] | None = None
     share: float = 1.0
     others: tuple[Model, ...] = ()
+    own_temperature: float = 1.0
 
     @property
     def networks(self) -> int:
@@ -86,7 +88,8 @@ class Model:
         found = forward(network, self.weights.double(), self.statistics.double(), samples)
         task = self.schema.task
         predictions = [in_unit(o, task, u) for o, u in zip(found, units, strict=True)]
-        return torch.stack(predictions).mean(0).numpy()
+        found = torch.stack(predictions).mean(0).numpy()
+        return found if self.schema.classes is None else tempered(found, self.own_temperature)
 
     def _sample(self, preparer: Preparer, frame: pd.DataFrame) -> Sample:
         prepared = preparer.transform(frame)
@@ -138,6 +141,7 @@ class Model:
             **about,
             "recipe_hash": self.recipe.hash,
             "share": self.share,
+            "own_temperature": self.own_temperature,
             "shape": {
                 "numbers": self.shape.numbers,
                 "cardinalities": list(self.shape.cardinalities),
@@ -175,5 +179,6 @@ class Model:
             cutoff=found.about.get("cutoff"),
             priors=tuple(found.about.get("priors") or ()) or None,
             share=found.about.get("share", 1.0),
+            own_temperature=found.about.get("own_temperature", 1.0),
             others=tuple(cls._of(o, f"{folder}/others/{k}") for k, o in enumerate(found.others)),
         )

@@ -40,6 +40,7 @@ from shrinkage.measures import (
     roc_auc,
     square,
     surprise,
+    tempered_log_loss,
 )
 
 Task = Literal["classification", "regression"]
@@ -56,6 +57,8 @@ class Metric:
     pretty: the name in tables that people read.
     rows: (probability [M, n, C] or prediction [M, n], target [M, n]) -> [M, n]; see `row_losses`.
     decides: it looks at the chosen class only, so that a cutoff may be tuned for it.
+    uncalibrated: what stands in for it while networks are compared whose probabilities will be
+    calibrated; None: the metric itself.
     """
 
     name: str
@@ -65,6 +68,12 @@ class Metric:
     pretty: str
     rows: Callable[[Tensor, Tensor], Tensor]
     decides: bool = False
+    uncalibrated: Callable[[Tensor, Tensor], Tensor] | None = None
+
+    @property
+    def compares(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """What networks are compared by, epochs of one and rungs of many."""
+        return self.uncalibrated or self.function
 
 
 _CLASSES, _NUMBERS = "classification", "regression"
@@ -81,7 +90,15 @@ METRICS: dict[str, Metric] = {
             balanced_miss,
             True,
         ),
-        Metric("log_loss", _CLASSES, False, log_loss, "log loss", surprise),
+        Metric(
+            "log_loss",
+            _CLASSES,
+            False,
+            log_loss,
+            "log loss",
+            surprise,
+            uncalibrated=tempered_log_loss,
+        ),
         Metric("roc_auc", _CLASSES, True, roc_auc, "ROC AUC", surprise),
         Metric("f1", _CLASSES, True, f1, "F1", f1_loss, True),
         Metric("rmse", _NUMBERS, False, rmse, "RMSE", square),
@@ -186,6 +203,13 @@ def name_of(metric: str | Metric | Function) -> str:
 def pretty_name(name: str) -> str:
     """A metric as people write it, by its name in files."""
     return name.removeprefix(OWN) if name.startswith(OWN) else find(name).pretty
+
+
+def compared_name(name: str) -> str:
+    """What trials of a study that is judged by it are compared by, as people write it."""
+    if not name.startswith(OWN) and find(name).uncalibrated is not None:
+        return f"calibrated {pretty_name(name)}"
+    return pretty_name(name)
 
 
 def own(function: Function, task: str) -> Metric:

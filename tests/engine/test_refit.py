@@ -33,7 +33,7 @@ def work(tmp_path: Path, tiny: Path) -> refit.Refit:
     shape = rows.shape_of([preparer], 2)
     problem = task.Problem(tmp_path, 2, shape, "classification", "accuracy")
     after = tmp_path / "refit.safetensors"
-    return refit.Refit(problem, recipe, (0, 7), 0.5, 1.0, after, float("inf"))
+    return refit.Refit(problem, recipe, (0, 7), 0.5, 0.0, after, float("inf"))
 
 
 def alone(work: refit.Refit, seed: int) -> torch.Tensor:
@@ -63,7 +63,7 @@ def test_all_training_rows_are_trained_on_and_none_of_the_test_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"bar": -1.0}, {"deadline": 0.0}], ids=["worse than the bar", "no time"]
+    "change", [{"bar": 1.1}, {"deadline": 0.0}], ids=["worse than the bar", "no time"]
 )
 def test_what_is_no_good_or_not_done_is_not_kept(work: refit.Refit, change: dict) -> None:
     assert refit.run(replace(work, **change))[0] == 0
@@ -104,4 +104,4 @@ def test_a_refit_that_diverges_is_not_kept(work: refit.Refit) -> None:
     """With no network finished, and with some that were kept before."""
     wild = work.recipe.set({"update.adam.lr": 1e30})
     for recipe in (wild, wild.using(Snapshot(count=6))):
-        assert refit.run(replace(work, recipe=recipe, bar=float("inf")))[0] == 0
+        assert refit.run(replace(work, recipe=recipe, bar=float("-inf")))[0] == 0

@@ -11,6 +11,7 @@ from shrinkage.evidence import epochs
 from shrinkage.recipe import load
 from shrinkage.report.words import epochs_line
 from shrinkage.run import opened
+from shrinkage.search import rows
 from shrinkage.search.contest import finalists
 from shrinkage.search.folder import Folder
 from shrinkage.store.tables import Store
@@ -60,7 +61,7 @@ def test_a_study_says_so(study: Path) -> None:
     result = opened(study).result
     store = Store(Folder(study).database)
     try:
-        found = finalists(store, Folder(study), result["rows"]["folds"])
+        found = finalists(store, Folder(study), rows.load(Folder(study).work))
     finally:
         store.close()
     winner = found[result["winner"]["trial"]]

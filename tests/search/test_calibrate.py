@@ -46,7 +46,7 @@ def unseen(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     cut, result = rows.load(folder / "work"), run.opened(folder).result
     store = Store(Folder(folder).database)
     try:
-        found = finalists(store, Folder(folder), len(cut.folds))
+        found = finalists(store, Folder(folder), cut)
     finally:
         store.close()
     return calibrate.unseen(found[result["winner"]["trial"]].parts, cut)

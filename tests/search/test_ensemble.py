@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,10 +13,15 @@ from sklearn.model_selection import train_test_split
 
 from conftest import mixed, tiny_fit
 from shrinkage import run, scores
+from shrinkage.calibration import best_temperature, tempered, with_one_wrong
 from shrinkage.model import Model
 from shrinkage.search import calibrate, ensemble
 from shrinkage.search.choose import Difference
+from shrinkage.search.contest import finalists
 from shrinkage.search.ensemble import of_trials, shares
+from shrinkage.search.folder import Folder
+from shrinkage.search.rows import load
+from shrinkage.store.tables import Store
 
 
 def numbers(trials: int, rows: int, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -40,10 +46,10 @@ def study_of(
     """Trials and rows as `of_trials` takes them."""
     drawn = [np.random.default_rng(r).permutation(len(target)) for r in range(repeats)]
     parts = [part for rows in drawn for part in np.array_split(rows, folds)]
-    found = {
-        number: SimpleNamespace(parts=[each[at] for at in parts])
-        for number, each in enumerate(outputs)
-    }
+    found = {}
+    for number, each in enumerate(outputs):
+        own = [each[at] for at in parts]
+        found[number] = SimpleNamespace(parts=own, judged=own)
     rows = SimpleNamespace(
         folds=[SimpleNamespace(validation=at) for at in parts], train=None, target=lambda _: target
     )
@@ -130,9 +136,9 @@ def test_a_true_gain_is_taken_and_measured() -> None:
     assert [together[t] for t in others] == sorted((together[t] for t in others), reverse=True)
     assert gain is not None
     assert gain.mean > 3 * gain.error
-    blended = np.concatenate(ensemble.blended(found, together))  # pyright: ignore
+    blended = np.concatenate(ensemble.blended(found, together, [1.0] * len(together)))  # pyright: ignore
     y = np.concatenate([target[fold.validation] for fold in rows.folds])
-    own = np.concatenate(found[2].parts)
+    own = np.concatenate(found[2].judged)
     surprise = [-np.log(p[np.arange(len(y)), y]).mean() for p in (own, blended)]
     assert surprise[0] - surprise[1] == pytest.approx(gain.mean, rel=0.25)
 
@@ -141,7 +147,7 @@ def holdout(outputs: np.ndarray, target: np.ndarray) -> tuple[dict, Any]:
     """The same of one fold that has all rows, in an order of its own."""
     found, rows = study_of(outputs, target, 1)
     for each in found.values():
-        each.parts = each.parts[:1]
+        each.parts = each.judged = each.judged[:1]
     rows.folds = rows.folds[:1]
     return found, rows
 
@@ -166,9 +172,9 @@ def test_a_true_gain_on_a_holdout_is_taken() -> None:
     together, gain = of_trials(found, 2, rows, "log_loss", 0)
     assert len(together) > 3
     assert gain is not None
-    (blended,) = ensemble.blended(found, together)  # pyright: ignore
+    (blended,) = ensemble.blended(found, together, [1.0] * len(together))  # pyright: ignore
     y = target[rows.folds[0].validation]
-    surprise = [-np.log(p[np.arange(600), y]).mean() for p in (found[2].parts[0], blended)]
+    surprise = [-np.log(p[np.arange(600), y]).mean() for p in (found[2].judged[0], blended)]
     assert surprise[0] - surprise[1] == pytest.approx(gain.mean, rel=0.25)
 
 
@@ -225,11 +231,42 @@ def test_a_study_saves_what_predicts_together(
     test = train_test_split(np.arange(120), test_size=0.2, random_state=0, stratify=frame["y"])[1]
     probability = model.predict_proba(frame.iloc[test])
     alone = [m._own(frame.iloc[test]) for m in (model, *model.others)]
-    np.testing.assert_allclose(probability, np.tensordot([*parts.values()], alone, 1), atol=1e-12)
+    blended = tempered(np.tensordot([*parts.values()], alone, 1), model.temperature)
+    np.testing.assert_allclose(probability, blended, atol=1e-12)
     assert np.ptp(np.stack(alone), 0).max() > 1e-3, "the recipes differ"
     found = result["scores"]["winner"]["test"]["accuracy"]
     assert found == np.mean(model.predict(frame.iloc[test]) == frame["y"].iloc[test])
     assert result["scores"]["single"]["test"] != result["scores"]["winner"]["test"]
+
+
+def test_each_recipe_of_an_ensemble_is_tempered_before_it_joins(
+    study: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the temperature that suits what it says of rows that its networks have not seen."""
+    finished = [t.number for t in run.trials_of(study) if t.status == "finished"]
+    chosen = dict(zip(finished, (0.7, 0.3), strict=False)), Difference(0.1, 0.02, 96)
+    monkeypatch.setattr(ensemble, "of_trials", lambda *_: chosen)
+    # Above 1 it would be left to the mean over networks.
+    monkeypatch.setattr(calibrate, "pool_temperature", lambda _one, few, *_: few)
+    folder = Folder(tiny_fit(str(study.parent / "table.csv"), "y", tmp_path / "run", tiny))
+    cut, model, store = load(folder.work), Model.load(folder.root), Store(folder.database)
+    found = finalists(store, folder, cut)
+    store.close()
+    heats = [found[trial].temperature for trial in chosen[0]]
+    for heat, trial in zip(heats, chosen[0], strict=True):
+        y = cut.target(cut.train)[np.concatenate([fold.validation for fold in cut.folds])]
+        given = with_one_wrong(np.concatenate(found[trial].parts).astype(float), y)
+        assert heat == pytest.approx(best_temperature(*given))
+        for part, judged in zip(found[trial].parts, found[trial].judged, strict=True):
+            np.testing.assert_allclose(judged, tempered(part.astype(float), heat))
+    own = [m.own_temperature for m in (model, *model.others)]
+    assert own == pytest.approx(heats)
+    assert min(abs(h - 1) for h in heats) > 0.1, "or nothing is tested"
+    frame = mixed().drop(columns="y")
+    raw = [replace(m, own_temperature=1.0)._own(frame) for m in (model, *model.others)]
+    each = [tempered(r, h) for r, h in zip(raw, heats, strict=True)]
+    expected = tempered(0.7 * each[0] + 0.3 * each[1], model.temperature)
+    np.testing.assert_allclose(model.predict_proba(frame), expected, atol=1e-12)
 
 
 def test_the_single_recipe_beside_an_ensemble_is_calibrated_as_if_it_had_won(

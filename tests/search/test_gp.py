@@ -459,7 +459,9 @@ def test_a_study_asks_it_and_goes_on_with_what_it_heard(
     def recipes(folder: Path) -> list[str]:
         return [trial.recipe for trial in run.trials_of(folder)]
 
-    monkeypatch.setattr("shrinkage.search.study.cohort_size", lambda *asked: 6)  # whatever the load
+    monkeypatch.setattr(
+        "shrinkage.search.asking.cohort_size", lambda *asked: 6
+    )  # whatever the load
     asked = {"search": "gp", "trials": 26, "cv": "holdout"}
     whole = tiny_fit(mixed(), "y", tmp_path / "whole", tiny, **asked)
     trials = run.trials_of(whole)

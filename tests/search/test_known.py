@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
+from shrinkage.nets.table import TableShape
 from shrinkage.recipe import load
+from shrinkage.search.cost import Costs
 from shrinkage.search.known import Known
 from shrinkage.store.database import Database, at_file, at_url
 from shrinkage.store.tables import Finished, Store, founded
+
+SHAPE = TableShape(3, (), 2)
+
+
+def costs() -> Costs:
+    return Costs(SHAPE)
 
 
 @pytest.fixture
@@ -42,7 +51,7 @@ def rung(number: int, scores: dict, changes: dict | None = None) -> Finished:
 
 def test_a_rung_is_heard_once(clients: list[Store]) -> None:
     one, other = clients
-    known = Known(other)
+    known = Known(other, costs())
     known.look()
     one.finish_rung(0, rung(0, {0: 0.5, 1: 0.7, 2: None}, {2: ("diverged", "NaN")}), 1.0)
     for _ in range(2):
@@ -65,7 +74,7 @@ def test_a_rung_is_heard_once(clients: list[Store]) -> None:
 
 def test_what_trains_here_and_what_has_no_time_stays_as_it_is(clients: list[Store]) -> None:
     one, other = clients
-    known = Known(other)
+    known = Known(other, costs())
     known.look()
     known.cohorts[0].busy = True
     one.finish_rung(0, rung(0, dict.fromkeys(range(3), 0.5), {0: ("dropped", None)}), 1.0)
@@ -82,7 +91,7 @@ def test_what_trains_here_and_what_has_no_time_stays_as_it_is(clients: list[Stor
 
 def test_trials_are_where_others_have_put_them(clients: list[Store]) -> None:
     one, other = clients
-    known = Known(other)
+    known = Known(other, costs())
     known.look()
     assert one.split(0, [[0], [1, 2]]) == [1, 2]
     known.look()
@@ -94,20 +103,20 @@ def test_trials_are_where_others_have_put_them(clients: list[Store]) -> None:
 
 
 def test_a_claim_of_another_is_no_work_of_ours(clients: list[Store]) -> None:
-    known = Known(clients[1])
+    known = Known(clients[1], costs())
     known.look()
     assert len(known.waiting()) == 1
     assert not known.claim_rung(known.cohorts[0]), "whoever begins a cohort has claimed it"
     assert known.waiting() == []
     assert known.open_elsewhere() == [known.cohorts[0]]
-    mine = Known(clients[0])
+    mine = Known(clients[0], costs())
     mine.look()
     assert mine.claim_rung(mine.cohorts[0])
 
 
 def test_who_claims_a_cohort_looks_where_it_stands(apart: list[Store]) -> None:
     one, other = apart
-    known = Known(other)
+    known = Known(other, costs())
     known.look()
     one.finish_rung(0, rung(0, dict.fromkeys(range(3), 0.5), {0: ("dropped", None)}), 1.0)
     one.claims.give_up("cohort 0")
@@ -125,7 +134,7 @@ def test_who_claims_a_cohort_looks_where_it_stands(apart: list[Store]) -> None:
 def test_cohorts_for_which_there_was_no_time_go_on_where_there_is_again(
     clients: list[Store],
 ) -> None:
-    known = Known(clients[0])
+    known = Known(clients[0], costs())
     known.look()
     clients[0].finish_rung(0, rung(0, {0: 0.5, 1: 0.7, 2: 0.2}, {2: ("dropped", None)}), 1.0)
     known.look()
@@ -136,3 +145,17 @@ def test_cohorts_for_which_there_was_no_time_go_on_where_there_is_again(
     (cohort,) = known.waiting()
     assert (cohort.alive, cohort.rung) == ({0, 1}, 1)
     assert len(known.seen[0]) == 3, "no rung is heard twice"
+
+
+def test_costs_are_learned_from_what_was_trained_on_this_machine(clients: list[Store]) -> None:
+    one, other = clients
+    one.finish_rung(0, rung(0, dict.fromkeys(range(3), 0.5), {0: ("dropped", None)}), 1.0)
+    mine, theirs = Known(one, costs()), Known(other, costs())
+    for known in (mine, theirs, mine):
+        known.look()
+    assert [len(known.costs.logs[True]) for known in (mine, theirs)] == [3, 0]
+    one.finish_rung(0, rung(1, dict.fromkeys((1, 2), 0.5)), 1.0)
+    mine.look()
+    # Two seconds a rung, and the second is twice as long as the first.
+    own = mine.costs.logs[True]
+    assert own[-1] - own[0] == pytest.approx(-math.log(2))

@@ -132,7 +132,9 @@ def test_a_study_asks_it_and_goes_on_with_what_it_heard(
     def recipes(folder: Path) -> list[str]:
         return [trial.recipe for trial in run.trials_of(folder)]
 
-    monkeypatch.setattr("shrinkage.search.study.cohort_size", lambda *asked: 4)  # whatever the load
+    monkeypatch.setattr(
+        "shrinkage.search.asking.cohort_size", lambda *asked: 4
+    )  # whatever the load
     asked = {"search": "optuna", "trials": 20, "cv": "holdout"}
     whole = tiny_fit(mixed(), "y", tmp_path / "whole", tiny, **asked)
     assert [t.source for t in run.trials_of(whole)] == ["default", "plain", *["optuna"] * 18]

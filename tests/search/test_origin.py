@@ -61,7 +61,7 @@ def saved(study: Path, number: int, place: Path) -> Path:
     """A model of one trial's networks; its last part of the rows has two of them."""
     folder = Folder(study)
     cut = rows.load(folder.work)
-    trial = finalists(Store(folder.database), folder, 3)[number]
+    trial = finalists(Store(folder.database), folder, cut)[number]
     dataset, preparers = rows.prepare(cut, "standard")
     units = [fold.units for fold in dataset.folds]
     shape = rows.shape_of(preparers, cut.outputs)

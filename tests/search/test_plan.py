@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,18 @@ from conftest import TINY, mixed
 from shrinkage import run
 from shrinkage.augment.mixup import Mixup
 from shrinkage.data.source import Table
+from shrinkage.engine.local import Inline
 from shrinkage.nets.mlp import Mlp
 from shrinkage.nets.resnet import Resnet
 from shrinkage.nets.table import TableShape
 from shrinkage.recipe import Recipe, load
 from shrinkage.rows.minibatch import Minibatch
-from shrinkage.search import cost, session
-from shrinkage.search.budget import Clock
+from shrinkage.search import asking, cost, session
+from shrinkage.search.budget import Clock, affordable
 from shrinkage.search.cost import A, R, S, W, work
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import Settings
+from shrinkage.search.study import Study
 
 SHAPE = TableShape(10, (), 3)
 VARIED = '[vary]\n"network.mlp.width" = [2, 8, 30]\n'
@@ -53,6 +56,70 @@ def test_what_no_kernel_trains_costs_more() -> None:
 def test_a_whole_training_is_of_all_epochs() -> None:
     few, many = Recipe(Minibatch(64, 10)), Recipe(Minibatch(64, 30))
     assert cost.whole(many, SHAPE) == 3 * cost.whole(few, SHAPE)
+
+
+def test_costs_follow_what_trainings_took() -> None:
+    plain, strange = Recipe(Mlp(width=64)), Recipe(Mlp(width=64), Mixup(alpha=0.2))
+    costs = cost.Costs(SHAPE)
+    before = costs.of(strange) / costs.of(plain)
+    costs.learn(strange, 0.5, 30.0)
+    assert costs.of(strange) / costs.of(plain) == before, "there is nothing to compare it with"
+    costs.learn(plain, 1.0, 10.0)
+    # Six times as dear where `before` was expected: with one of each it goes half of the way.
+    assert costs.of(strange) / costs.of(plain) == pytest.approx((before * 6) ** 0.5)
+    for _ in range(200):
+        costs.learn(strange, 1.0, 60.0)
+        costs.learn(plain, 1 / 9, 10 / 9)
+    assert costs.of(strange) / costs.of(plain) == pytest.approx(6, rel=0.02)
+    costs.learn(plain, 1.0, 0.0)
+    assert len(costs.logs[True]) == 201, "a rung of no time says nothing"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "most", "count"),
+    [([1, 1, 1], 9, 3), ([1, 1, 1], 2, 2), ([5, 1], 2, 1), ([5, 1], 5.5, 1), ([], 1, 0)],
+)
+def test_as_many_of_a_cohort_as_its_first_rung_has_time_for(
+    seconds: list[float], most: float, count: int
+) -> None:
+    assert affordable(seconds, most) == count
+
+
+def test_dear_recipes_come_fewer_at_a_time_and_none_that_cannot_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the seconds of a whole training are a recipe's width: the base, of width 8, takes 8."""
+    space = VARIED + '"update.adam.lr" = { low = 1e-3, high = 1e-1 }\n'
+    asked = Settings("t", "y", budget_s=1e4, recipe=TINY, space=space, cv="2", search="random")
+    folder, clock = Folder(tmp_path / "run"), Clock(time.time(), 1e4)
+    monkeypatch.setattr(asking, "cohort_size", lambda *_: 9)
+    monkeypatch.setattr(
+        Study, "seconds_of", lambda _, recipe: float(recipe.get("architecture").width)
+    )
+    with session.prepared(Table(mixed(60), "t"), asked, folder, clock) as study:
+        study.plan(Inline())
+        study.trial_seconds = 8.0
+
+        def begun(left: float) -> dict[int, int]:
+            """By width, the most recipes of the cohorts begun with so many seconds left."""
+            end = property(lambda _: time.time() + left)
+            monkeypatch.setattr(Study, "search_deadline", end)
+            found: dict[int, int] = {}
+            for cohort in filter(None, (asking.cohort(study) for _ in range(16))):
+                widths = {r.get("architecture").width for r in cohort.trials.values()}
+                found[max(widths)] = max(found.get(max(widths), 0), len(cohort.trials))
+            return found
+
+        # A ninth of all epochs, and 0.12 of the time that is left, two of the base at the least.
+        plenty = begun(1000.0)
+        assert set(plenty) == {2, 8, 30}
+        assert min(plenty.values()) > 3
+        assert begun(100.0)[30] == 3
+        scarce = begun(15.5)
+        assert scarce[8] == 2 < scarce[2]
+        assert 30 not in scarce, "0.7 x 30 seconds are not left"
+        assert set(begun(5.0)) == {2}
+        assert begun(1.0) == {}
 
 
 def test_the_plan_is_what_fit_does(tmp_path: Path) -> None:
@@ -111,6 +178,7 @@ def test_time_is_kept_for_what_the_leading_trial_took(tmp_path: Path) -> None:
     with session.prepared(table, asked, Folder(tmp_path / "run"), Clock(0.0, 100.0)) as study:
         study.trial_seconds = 1.0
         study.known.seconds.update({2: 2.0, 3: 0.1, 4: 0.2, 5: 0.5})
+        study.known.add(0, "random", dict.fromkeys(range(2, 6), study.space.base))
         ends = [study.search_deadline]
         for score, number in ((0.5, 2), (0.4, 3), (0.6, 4), (0.7, 5)):
             study.known.hear(number, 2, (study.space.base, 1.0, score), last=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
-from safetensors.torch import load_file
+import torch
+from safetensors.torch import load_file, save_file
 
 from conftest import tiny_fit
 from shrinkage import run
@@ -16,6 +15,7 @@ from shrinkage.recipe import Recipe
 from shrinkage.rows.minibatch import Minibatch
 from shrinkage.search import ensemble, refit
 from shrinkage.search.choose import Difference
+from shrinkage.search.contest import kept_part
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import Settings
 from shrinkage.stopping.early_stopping import EarlyStopping
@@ -38,11 +38,15 @@ def test_seeds_are_dealt_out_to_processes(count: int, slots: int, pieces: list[i
     ("stop", "trained"),
     [(None, 1.0), (EarlyStopping(1e9), 1.0), (EarlyStopping(10), 0.4), (EarlyStopping(80), 1.0)],
 )
-def test_patience_tells_how_long_a_training_was(stop: object, trained: float) -> None:
-    """Best after 30 of 100 epochs."""
+def test_patience_tells_how_long_a_training_was(
+    stop: object, trained: float, tmp_path: Path
+) -> None:
+    """Best after 30 of 100 epochs, in the mean over folds."""
     recipe = Recipe(Minibatch(epochs=100), *filter(None, [stop]))
-    found = cast(Any, SimpleNamespace(recipe=recipe, share=0.3))
-    assert refit._trained(found) == pytest.approx(trained)
+    path = tmp_path / "trial.safetensors"
+    assert kept_part(path, recipe) == 1, "trained by another machine"
+    save_file({"shares": torch.tensor([0.2, 0.4], dtype=torch.float64)}, path)
+    assert kept_part(path, recipe) == pytest.approx(0.3 / trained)
 
 
 def test_all_that_predict_together_are_trained_on_all_rows(

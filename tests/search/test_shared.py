@@ -100,7 +100,7 @@ def test_files_of_other_machines_are_what_the_database_says(
     folder = Folder(tiny_fit(table(study), "y", tmp_path / "b", tiny, store=url, study="s"))
     cut = rows.load(folder.work)
     store = shared.opened(folder)
-    found = finalists(store, folder, 3)
+    found = finalists(store, folder, cut)
     store.close()
     finished = [t for t in run.trials_of(folder.root) if t.status == "finished"]
     assert {trial.client for trial in finished} == {t.trial.client for t in found.values()}

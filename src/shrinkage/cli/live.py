@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shrinkage.cli.terminal import console
-from shrinkage.report.words import pretty
+from shrinkage.report.words import compared
 from shrinkage.search.events import Progress, Watch, nobody
 from shrinkage.wording import clock, count, number
 
@@ -66,7 +66,7 @@ def best_line(
     """The best score, and how it came about; "" before there is one."""
     if progress.best is None:
         return ""
-    said = f"best {pretty(progress.metric)} {number(progress.best)}"
+    said = f"best {compared(progress.metric)} {number(progress.best)}"
     if plain:
         first = history[0][1] if history else progress.best
         return said if first == progress.best else f"{said}, at first {number(first)}"

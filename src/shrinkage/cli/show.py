@@ -46,7 +46,7 @@ def show(
     larger_is_better = (result or {}).get("greater_is_better")
     if metric and larger_is_better is None:  # a result of an earlier version
         larger_is_better = scores.find(metric).greater_is_better
-    title = terminal.pretty(metric) if metric else "score"
+    title = scores.compared_name(metric) if metric else "score"
     table = terminal.plain_table()
     for name in ("trial", "from", "status", "epochs", f"{title} (validation)", "seconds"):
         table.add_column(name, justify="left" if name in ("from", "status") else "right")

@@ -14,7 +14,7 @@ from pathlib import Path
 from shrinkage.dashboard.state import RUNNING, State
 from shrinkage.report import searched
 from shrinkage.report.page import Block, Commands, Notes, Page, Section, Table, Text
-from shrinkage.report.words import NAMES, NAMES_OF_START, pretty
+from shrinkage.report.words import NAMES, NAMES_OF_START, compared, pretty
 from shrinkage.search.baseline import NAMES as BASELINES
 from shrinkage.wording import clock, count, number
 
@@ -80,7 +80,7 @@ def _answer(state: State) -> tuple[str, ...]:
     ]
     beside = f" ({', '.join(references)})" if references else ""
     said.append(
-        f"The best score so far is trial {best.number}'s: validation {pretty(state.metric)} "
+        f"The best score so far is trial {best.number}'s: validation {compared(state.metric)} "
         f"{number(state.score(best))}{beside}."
     )
     said.append(
@@ -98,7 +98,7 @@ def _stopped(state: State) -> str:
 
 
 def _first(state: State) -> tuple[Block, ...]:
-    metric, points, best = pretty(state.metric), state.points, state.best
+    metric, points, best = compared(state.metric), state.points, state.best
     greater = state.greater_is_better
     blocks: list[Block] = []
     leader = -1 if best is None else best.number
@@ -136,8 +136,10 @@ def _scores(state: State) -> Table:
         known = "–" if seconds is None else f"{seconds:.1f}"
         score = "–" if value is None else number(value)
         rows.append((labels[name], score, known))
-    heads = ("", f"validation {pretty(state.metric)}", "seconds")
+    own, theirs = compared(state.metric), pretty(state.metric)
+    heads = ("", f"validation {own}", "seconds")
     caption = f"Validation scores; {state.session.rows:,} rows to learn from"
+    caption += "" if own == theirs else f"; {theirs} of the baselines as it is"
     return Table(caption, heads, tuple(rows), strong=list(trials).index("best"))
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from shrinkage import scores
 from shrinkage.engine import arrays
 from shrinkage.engine.task import Problem, build_of, scaling_of, score_of
 from shrinkage.files import replacing
@@ -29,7 +28,7 @@ from shrinkage.recipe import Recipe
 class Refit:
     """seeds: one network each. share: of the whole training that the folds' networks have had.
 
-    bar: the mean loss a row that a network must stay below.
+    bar: the score that a network must come up to; larger is better.
 
     Files of all rows lie beside those of the folds; `after` is written when training is done.
     """
@@ -80,9 +79,9 @@ def run(work: Refit) -> tuple[int, float]:
         outcome = training.outcome(row)
         its = outcome.weights, outcome.statistics
         (prediction,) = predict(cohort.select([row]), *its, [sample])
-        losses = scores.row_losses(problem.metric, prediction.cpu(), sample.target.cpu())
+        reached = float(score(prediction[None], sample.target)[0])
         # A network that is not a number compares as False.
-        if outcome.reason is None and float(losses.mean()) <= work.bar:
+        if outcome.reason is None and reached >= work.bar:
             kept.append(its)
     taken = time.perf_counter() - began
     if kept:

@@ -147,11 +147,11 @@ def run(task: Task) -> Result:
 
 
 def score_of(metric: str | scores.Metric):
-    """A score function for training: the metric, signed so that larger is better."""
+    """A score function for training: what the metric compares by, so that larger is better."""
     definition = scores.find(metric)
 
     def score(prediction: Tensor, target: Tensor) -> Tensor:
-        return scores.goodness(definition, definition.function(prediction, target))
+        return scores.goodness(definition, definition.compares(prediction, target))
 
     return score
 

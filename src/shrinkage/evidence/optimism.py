@@ -241,7 +241,7 @@ def contest_of(found: Mapping[int, Finalist], rows: Rows, metric: Goal) -> Conte
         rows.target(rows.train)[validated],
         np.stack([row_losses(finalist, rows, metric) for finalist in found.values()]),
         [
-            [np.concatenate([finalist.parts[k] for k in folds]) for folds in repeats]
+            [np.concatenate([finalist.judged[k] for k in folds]) for folds in repeats]
             for finalist in found.values()
         ],
         [np.searchsorted(validated, each) for each in places],

@@ -10,7 +10,7 @@ from shrinkage.report.charts import near
 from shrinkage.report.facts import Facts
 from shrinkage.report.figure import Figure, framed, with_legend
 from shrinkage.report.page import Block, Chart, Section, Table, Text
-from shrinkage.report.words import pretty
+from shrinkage.report.words import compared
 from shrinkage.wording import number
 
 ROWS = 12
@@ -27,7 +27,7 @@ def section(facts: Facts) -> Section | None:
         return None
     sign = 1 if facts.result["greater_is_better"] else -1
     values = inside.curves * np.array([1.0, sign])
-    metric = pretty(facts.result["metric"])
+    metric = compared(facts.result["metric"])
     blocks: list[Block] = [
         _chart("training", "Training loss by epoch", values, LOSS, inside.stopped, "training loss")
     ]

@@ -8,7 +8,7 @@ from shrinkage.evidence.isolation import Isolation
 from shrinkage.report import isolated
 from shrinkage.report.facts import Facts
 from shrinkage.report.page import Block, Chart, Table, Text
-from shrinkage.report.words import pretty
+from shrinkage.report.words import compared
 from shrinkage.wording import number
 
 
@@ -49,7 +49,7 @@ def _winners(facts: Facts, path: str) -> str:
 
 def _isolation(found: Isolation, facts: Facts, place: int) -> Chart:
     sign = 1 if facts.result["greater_is_better"] else -1
-    metric = pretty(facts.result["metric"])
+    metric = compared(facts.result["metric"])
     winner = facts.result["winner"]["trial"]
     figure = isolated.isolation(found, sign, winner, f"validation {metric}")
     rows = []

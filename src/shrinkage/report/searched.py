@@ -8,7 +8,7 @@ from shrinkage.report import charts, mattered
 from shrinkage.report.facts import Facts, Point
 from shrinkage.report.page import Block, Chart, Section, Table, Text
 from shrinkage.report.timeline import Timeline
-from shrinkage.report.words import corrected_line, epochs_line, pretty
+from shrinkage.report.words import compared, corrected_line, epochs_line, pretty
 from shrinkage.store.tables import Trial
 from shrinkage.wording import count, number
 
@@ -33,7 +33,8 @@ def section(facts: Facts) -> Section:
     winner, greater = result["winner"]["trial"], bool(result["greater_is_better"])
     listed = trials(facts.trials, winner, greater)
     if facts.points:
-        blocks.append(over_time(facts.points, winner, metric, greater, listed))
+        by = compared(result["metric"])
+        blocks.append(over_time(facts.points, winner, by, greater, listed))
     else:
         blocks.append(listed)
     if facts.timeline.spans:

@@ -29,6 +29,13 @@ def pretty(metric: str) -> str:
     return scores.pretty_name(metric)
 
 
+def compared(metric: str) -> str:
+    """The name of what trials and epochs are compared by: a log loss as calibration leaves it."""
+    from shrinkage import scores
+
+    return scores.compared_name(metric)
+
+
 def beside(result: dict[str, Any]) -> str:
     """The metric that stands beside the study's own."""
     from shrinkage import scores

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 DEFAULT_SHARE = 0.22
@@ -74,6 +75,19 @@ def affordable_epochs(epochs: int, seconds: float, left: float) -> int:
     """Epochs for trial 0, whose whole training would take `seconds`, with `left` to go."""
     share = DEFAULT_SHARE * max(left, 0.0) / max(seconds, 1e-9)
     return max(1, math.floor(epochs * min(1.0, share)))
+
+
+def affordable(firsts: Sequence[float], most: float) -> int:
+    """How many of a cohort's recipes, in their order, fit the time for its first rung.
+
+    firsts: seconds of each until the first rung. most: seconds. One fits in any case.
+    """
+    total = 0.0
+    for count, seconds in enumerate(firsts):
+        total += seconds
+        if total > most:
+            return max(1, count)
+    return len(firsts)
 
 
 def cohort_size(folds: int, device: str, first_rung_s: float, left: float) -> int:

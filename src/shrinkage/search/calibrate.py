@@ -29,6 +29,7 @@ from shrinkage.calibration import (
 )
 from shrinkage.cutoff import Decision, fit_cutoff, try_priors
 from shrinkage.model import Model
+from shrinkage.search.contest import Finalist, temperature_of
 from shrinkage.search.rows import Rows
 
 _TUNED = frozenset({"balanced_accuracy", "f1"})
@@ -54,20 +55,32 @@ def calibrated(
     rule = _decided(tempered(probability, heat.value), target, group, rows, goal)
     fitted = replace(
         model,
-        temperature=_of_all(heat, parts, rows, model.networks),
+        temperature=_of_all(heat.value, temperature_of(list(parts), rows), rows, model.networks),
         cutoff=rule.cutoff,
         priors=rule.priors,
     )
     return fitted, heat, rule
 
 
-def _of_all(heat: Temperature, parts: Sequence[np.ndarray], rows: Rows, networks: int) -> float:
-    """What the temperature of those that have not seen a row is for the mean of all networks."""
+def joining(model: Model, finalist: Finalist, rows: Rows) -> Model:
+    """The model as one of an ensemble: what its networks say is tempered before it is blended.
+
+    Whether that helps is not asked: trials are chosen for an ensemble, and get their shares, so.
+    """
+    if rows.schema.classes is None:
+        return model
+    probability, target, _ = unseen(finalist.parts, rows)
+    few = best_temperature(*with_one_wrong(probability, target))
+    return replace(model, own_temperature=_of_all(few, finalist.temperature, rows, model.networks))
+
+
+def _of_all(few: float, one: float, rows: Rows, networks: int) -> float:
+    """The temperature for the mean of all networks.
+
+    few: of the mean of those that have not seen a row. one: of a single network.
+    """
     at = np.concatenate([fold.validation for fold in rows.folds])
-    outputs = np.concatenate(parts).astype(np.float64)
-    one = best_temperature(*with_one_wrong(outputs, rows.target(rows.train)[at]))
-    rows_by = round(len(at) / len(np.unique(at)))
-    return pool_temperature(one, heat.value, rows_by, networks)
+    return pool_temperature(one, few, round(len(at) / len(np.unique(at))), networks)
 
 
 def decision(parts: Sequence[np.ndarray], rows: Rows, goal: str | scores.Metric) -> Decision:

@@ -1,16 +1,26 @@
-"""Who can win: trials that were trained to their end, and their out-of-fold losses."""
+"""Who can win: trials that were trained to their end, and their out-of-fold losses.
+
+Probabilities are judged as calibration will leave them: each trial's are tempered first, by the one
+temperature that suits all its validation rows (`calibration`). So a recipe that leaves networks too
+unsure, or too sure, is not passed over for what is mended afterwards. One number, fitted to the n
+rows it is judged on, flatters the mean log loss of each trial by about 1 / 2n alike.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from shrinkage import scores
+from shrinkage.calibration import best_temperature, tempered, with_one_wrong
 from shrinkage.errors import BadInput
 from shrinkage.recipe import Recipe
 from shrinkage.search.choose import choose
@@ -36,6 +46,7 @@ class Finalist:
     """weights: [K n, P], statistics: [K n, Q]: n networks a fold, those of one fold together.
 
     parts: what they predict on the validation rows of each fold, in the mean.
+    temperature: what suits these probabilities best; 1 for numbers.
     share: of the whole training that the networks have had; below 1 where they stopped early.
     epochs: validation score of each fold by epoch [K, E], larger is better; NaN where unknown.
     """
@@ -47,9 +58,17 @@ class Finalist:
     parts: list[np.ndarray]
     share: float = 1.0
     epochs: np.ndarray | None = None
+    temperature: float = 1.0
+
+    @cached_property
+    def judged(self) -> list[np.ndarray]:
+        """The parts at their temperature: what is compared with other trials, and blended."""
+        if self.temperature == 1:
+            return self.parts
+        return [tempered(part.astype(np.float64), self.temperature) for part in self.parts]
 
 
-def finalists(store: Store, folder: Folder, folds: int) -> dict[int, Finalist]:
+def finalists(store: Store, folder: Folder, rows: Rows) -> dict[int, Finalist]:
     """All trials that can win, by number.
 
     References count even where the time cut them short: something must be there to return.
@@ -58,20 +77,20 @@ def finalists(store: Store, folder: Folder, folds: int) -> dict[int, Finalist]:
     for trial in store.trials():
         reference = trial.source in REFERENCES
         if trial.status == "finished" or (reference and trial.status == "running"):
-            finalist = _finalist(trial, folder, folds)
+            finalist = _finalist(trial, folder, rows)
             if finalist is not None:
                 found[trial.number] = finalist
     return found
 
 
-def _finalist(trial: Trial, folder: Folder, folds: int) -> Finalist | None:
+def _finalist(trial: Trial, folder: Folder, rows: Rows) -> Finalist | None:
     path = folder.trial(trial.number)
     if not path.is_file():
         return None
     try:
         tensors = load_file(path)
         share = float(tensors["shares"].mean())
-        parts = [tensors[f"prediction.{k}"].numpy() for k in range(folds)]
+        parts = [tensors[f"prediction.{k}"].numpy() for k in range(len(rows.folds))]
     except (SafetensorError, KeyError, OSError) as error:
         raise BadInput(f"{path} is damaged: {error}; fit again") from None
     if not all(np.isfinite(part).all() for part in parts):
@@ -79,7 +98,37 @@ def _finalist(trial: Trial, folder: Folder, folds: int) -> Finalist | None:
     recipe = Recipe.from_toml(trial.recipe)
     weights, statistics = tensors["weights"], tensors["statistics"]
     epochs = tensors["curves"][..., 1].numpy() if "curves" in tensors else None
-    return Finalist(trial, recipe, weights, statistics, parts, share, epochs)
+    heat = temperature_of(parts, rows)
+    return Finalist(trial, recipe, weights, statistics, parts, share, epochs, heat)
+
+
+def temperature_of(parts: list[np.ndarray], rows: Rows) -> float:
+    """What suits best what networks say of the validation rows of their folds; 1 for numbers."""
+    if rows.schema.classes is None:
+        return 1.0
+    at = np.concatenate([fold.validation for fold in rows.folds])
+    outputs = np.concatenate(parts).astype(np.float64)
+    return best_temperature(*with_one_wrong(outputs, rows.target(rows.train)[at]))
+
+
+def kept_part(path: Path, recipe: Recipe) -> float:
+    """The part of a finished trial's training that led to what it kept; 1 where nothing tells.
+
+        share / min(1, share + patience / epochs),   share: of the whole training, at the best epoch
+
+    Patience follows the best epoch, and without any the training goes on to its end.
+    """
+    if not path.is_file():
+        return 1.0
+    with safe_open(path, "pt") as file:
+        return part_of(float(file.get_tensor("shares").mean()), recipe)
+
+
+def part_of(share: float, recipe: Recipe) -> float:
+    """See `kept_part`."""
+    stop = recipe.get("early_stopping")
+    more = stop.patience / recipe.epochs if stop else math.inf
+    return share / min(1.0, share + more)
 
 
 def leading(found: dict[int, Finalist], rows: Rows, metric: str | scores.Metric) -> int:
@@ -93,7 +142,7 @@ def row_losses(finalist: Finalist, rows: Rows, metric: str | scores.Metric) -> n
     """Out-of-fold loss of each training row, averaged over repeats; holdout: its rows only."""
     target = torch.from_numpy(rows.target(rows.train))
     total, count = np.zeros(len(target)), np.zeros(len(target))
-    for fold, part in zip(rows.folds, finalist.parts, strict=True):
+    for fold, part in zip(rows.folds, finalist.judged, strict=True):
         at = fold.validation
         total[at] += scores.row_losses(metric, torch.from_numpy(part), target[at]).numpy()
         count[at] += 1

@@ -5,11 +5,14 @@
 products: entries of all weight matrices, each used in a product forward and two backward; B rows.
 S: what a step of nothing costs. A, W: passes over memory, counted as operations. R: what the
 readable step takes in times of the compiled. All are of the machine of docs/log.md; seconds come
-from timing one recipe.
+from timing one recipe, and what readable steps take beside compiled ones from the trainings that a
+study has done (`Costs`).
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from shrinkage import kernels
@@ -47,6 +50,35 @@ def operations(rows: int, products: int, activations: int, weights: int) -> floa
 def whole(recipe: Recipe, shape: TableShape) -> float:
     """Of one member's whole training, in operations a row of the table."""
     return work(recipe, shape) * recipe.epochs / recipe.batch_size
+
+
+@dataclass
+class Costs:
+    """`whole`, corrected by what trainings took here.
+
+        cost = whole * exp(d) without a compiled trainer,   d = n / (n + 1) (mean_r - mean_c)
+
+    mean_r, mean_c: of log(seconds / whole) of the trainings done without it and with it; n: how
+    many there are of the fewer. With none of either, d is 0: what R says.
+    """
+
+    shape: TableShape
+    logs: dict[bool, list[float]] = field(default_factory=lambda: {True: [], False: []})
+
+    def learn(self, recipe: Recipe, part: float, seconds: float) -> None:
+        """A part of a recipe's training took so many seconds."""
+        if part > 0 and seconds > 0:
+            self.logs[known(recipe)].append(math.log(seconds / part / whole(recipe, self.shape)))
+
+    def of(self, recipe: Recipe) -> float:
+        """Of a recipe's whole training, in any one unit."""
+        found = whole(recipe, self.shape)
+        with_it, without = self.logs[True], self.logs[False]
+        fewer = min(len(with_it), len(without))
+        if known(recipe) or not fewer:
+            return found
+        apart = sum(without) / len(without) - sum(with_it) / len(with_it)
+        return found * math.exp(apart * fewer / (fewer + 1))
 
 
 def known(recipe: Recipe) -> bool:

@@ -1,6 +1,6 @@
 """Which trials predict together, and with which shares.
 
-    f = sum over t of  s_t f_t,     s >= 0,  sum s = 1
+    f = sum over t of  s_t f_t,     s >= 0,  sum s = 1,   probabilities f_t each at its temperature
 
 Greedy selection: from the trial that leads, the trial that helps the mean of those chosen most
 joins it, again and again, with replacement; s_t is how often t was chosen. All is decided on
@@ -19,10 +19,13 @@ Differs from the paper: every bag begins with the trial that leads, so it has a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from shrinkage import scores
+from shrinkage.calibration import tempered
 from shrinkage.search.baseline import Goal
 from shrinkage.search.choose import Difference, difference
 from shrinkage.search.contest import Finalist
@@ -93,7 +96,7 @@ def of_trials(
     if len(found) < 2:
         return alone, None
     numbers = [lead, *(number for number in found if number != lead)]
-    parts = [[found[number].parts[k] for number in numbers] for k in range(len(rows.folds))]
+    parts = [[found[number].judged[k] for number in numbers] for k in range(len(rows.folds))]
     target = rows.target(rows.train)
     targets = [target[fold.validation] for fold in rows.folds]
     judged = [np.empty(part[0].shape) for part in parts]
@@ -132,7 +135,15 @@ def _judges(rows: Rows, seed: int) -> list[list[np.ndarray]]:
     ]
 
 
-def blended(found: dict[int, Finalist], shares: dict[int, float]) -> list[np.ndarray]:
-    """What these trials predict together on the validation rows of each fold."""
-    each = [[share * part for part in found[number].parts] for number, share in shares.items()]
+def blended(
+    found: dict[int, Finalist], shares: dict[int, float], temperatures: Sequence[float]
+) -> list[np.ndarray]:
+    """What these trials predict together on the validation rows of each fold.
+
+    temperatures: of what each says before it is blended, in the order of the shares.
+    """
+    each = [
+        [share * tempered(part, heat) for part in found[number].parts]
+        for (number, share), heat in zip(shares.items(), temperatures, strict=True)
+    ]
     return [np.sum(parts, 0) for parts in zip(*each, strict=True)]

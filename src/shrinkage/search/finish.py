@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from shrinkage import scores
-from shrinkage.calibration import tempered
+from shrinkage.calibration import Temperature, tempered
 from shrinkage.cutoff import weighted
 from shrinkage.data.tabular import Preparer
 from shrinkage.engine.task import scaling_of
@@ -24,7 +24,7 @@ from shrinkage.population.dataset import Dataset
 from shrinkage.recipe import load
 from shrinkage.search import baseline, ensemble, refit, said, shared
 from shrinkage.search.above import Above
-from shrinkage.search.calibrate import calibrated, report
+from shrinkage.search.calibrate import calibrated, joining, report
 from shrinkage.search.choose import Difference, difference
 from shrinkage.search.contest import (
     DEFAULT,
@@ -58,21 +58,23 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
     entrants = _entrants(found, number, alone=len(shares) == 1)
     networks = {trial: refit.networks(study.folder, trial) for trial in shares}
     models = _models(study, found, entrants, networks, shares)
-    parts = ensemble.blended(found, shares)
+    together = models["winner"], *models["winner"].others
+    parts = ensemble.blended(found, shares, [model.own_temperature for model in together])
     # The test rows are predicted here, once, and decide nothing.
     target = rows.target(rows.test)
     outputs = {name: model.outputs(rows.test) for name, model in models.items()}
     raw = outputs["winner"]
     models["winner"], heat, rule = calibrated(models["winner"], parts, rows, metric)
+    judged = {"winner": _tempered(parts, heat)}
     if SINGLE in models:  # else the ensemble would be booked what calibration buys
-        models[SINGLE], *_ = calibrated(models[SINGLE], found[number].parts, rows, metric)
-    for name in models.keys() & {"winner", SINGLE}:
+        models[SINGLE], own, _ = calibrated(models[SINGLE], found[number].parts, rows, metric)
+        judged[SINGLE] = _tempered(found[number].parts, own)
+    for name in judged:
         outputs[name] = tempered(outputs[name], models[name].temperature)
     deciding = {n: weighted(outputs[n], m.cutoff, m.priors) for n, m in models.items()}
     more = {trial: its.seconds for trial, its in networks.items() if its}
     taken = {t: found[t].trial.seconds + more.get(t, 0.0) for t in shares}
     trained = {"winner": sum(taken.values()), SINGLE: taken[number]}
-    judged = {"winner": parts}
     table: dict[str, Any] = {
         name: entrant
         and {
@@ -109,8 +111,13 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
     return result
 
 
+def _tempered(parts: list[np.ndarray], heat: Temperature | None) -> list[np.ndarray]:
+    """Validation predictions as calibration leaves them, as the test rows' are."""
+    return [tempered(part, heat.value) for part in parts] if heat else parts
+
+
 def _finalists(study: Study) -> dict[int, Finalist]:
-    found = finalists(study.store, study.folder, study.problem.folds)
+    found = finalists(study.store, study.folder, study.rows)
     if not found and study.interrupted:
         way_out = f"go on with `shrinkage resume {study.folder.root}`"
         raise Interrupted(f"interrupted before any network was trained; {way_out}")
@@ -151,9 +158,14 @@ def _models(
     for trial, its in networks.items():
         if its is not None:
             whole[trial] = _with_all_rows(whole[trial], its, rows)
-    first, *others = (replace(whole[trial], share=share) for trial, share in shares.items())
     best = whole[next(iter(shares))]
-    ours = {"winner": replace(first, others=tuple(others)) if others else best, SINGLE: best}
+    ours = {"winner": best, SINGLE: best}
+    if len(shares) > 1:
+        first, *others = (
+            replace(joining(whole[trial], found[trial], rows), share=share)
+            for trial, share in shares.items()
+        )
+        ours["winner"] = replace(first, others=tuple(others))
     return {n: ours.get(n) or on_folds(entrant) for n, entrant in entrants.items() if entrant}
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from shrinkage.recipe import Recipe
 from shrinkage.search.cohort import Cohort
+from shrinkage.search.cost import Costs
 from shrinkage.search.halving import RUNGS
 from shrinkage.store.tables import Store, Trial, claim_of
 
@@ -24,7 +25,8 @@ Told = tuple[Recipe, float, float | None]
 
 @dataclass
 class Known:
-    """cohorts: by number, as they stand. seen: all scores of each rung. seconds: of each trial.
+    """costs: of recipes, by what this client's trainings took.
+    cohorts: by number, as they stand. seen: all scores of each rung. seconds: of each trial.
 
     best, leader: the best score at a last rung, and whose it is.
     untold: (recipe, share, score) of rungs that the search was not told of yet.
@@ -33,6 +35,7 @@ class Known:
     """
 
     store: Store
+    costs: Costs
     cohorts: dict[int, Cohort] = field(default_factory=dict)
     seen: list[list[float]] = field(default_factory=lambda: [[] for _ in RUNGS])
     seconds: dict[int, float] = field(default_factory=lambda: defaultdict(float))
@@ -117,12 +120,19 @@ class Known:
             self.cohorts[part.number] = part
             self._place |= dict.fromkeys(part.trials, part.number)
 
-    def hear(self, trial: int, rung: int, told: Told, *, last: bool) -> None:
-        """A rung, once, whoever trained it. last: whether the trial ended with it."""
+    def hear(
+        self, trial: int, rung: int, told: Told, *, last: bool, seconds: float | None = None
+    ) -> None:
+        """A rung, once, whoever trained it. last: whether the trial ended with it.
+
+        seconds: what it took, where that was on this machine.
+        """
         if (trial, rung) in self._rungs:
             return
         self._rungs.add((trial, rung))
         self.untold.append(told)
+        if seconds is not None:
+            self.costs.learn(told[0], RUNGS[rung] - (RUNGS[rung - 1] if rung else 0.0), seconds)
         score = told[2]
         if score is not None:
             self.seen[rung].append(score)
@@ -135,9 +145,11 @@ class Known:
             cohort = self._cohort_of(trial)
             recipe = cohort.trials[trial.number]
             finished = trial.status == "finished"
-            for rung, _, share, score, _ in trial.rungs:
+            mine = trial.client == self.store.client
+            for rung, _, share, score, seconds in trial.rungs:
                 last = finished and rung == trial.rungs[-1][0]
-                self.hear(trial.number, rung, (recipe, share, score), last=last)
+                own = seconds if mine else None
+                self.hear(trial.number, rung, (recipe, share, score), last=last, seconds=own)
             self.seconds[trial.number] = trial.seconds
             if cohort.busy or cohort.number in self.halted:
                 continue

@@ -21,7 +21,7 @@ from shrinkage.errors import BadInput, Unwritable
 from shrinkage.randomness import derive
 from shrinkage.search import ensemble, memory, rows
 from shrinkage.search.budget import REFIT_SAFETY
-from shrinkage.search.contest import Finalist, finalists, leading, row_losses
+from shrinkage.search.contest import Finalist, finalists, leading, part_of
 from shrinkage.search.folder import Folder
 from shrinkage.search.study import Study, log
 
@@ -34,7 +34,7 @@ _TICK_S = 0.25
 def train(study: Study, pool: Executor) -> None:
     """Choose the recipes that win, and train them on all rows. Without enough time: nothing."""
     folder, problem, settings = study.folder, study.problem, study.settings
-    found = finalists(study.store, folder, problem.folds)
+    found = finalists(study.store, folder, study.rows)
     if not found or not settings.refit:
         return
     lead = leading(found, study.rows, problem.metric)
@@ -84,28 +84,23 @@ def _work(study: Study, winner: Finalist, first: int, count: int) -> refit.Refit
     smallest = min(len(fold.train) for fold in study.rows.folds)
     # What validating each epoch took is not subtracted: the guess stays on the safe side.
     seconds = winner.trial.seconds / problem.folds * all_rows / smallest
-    seconds *= winner.share / _trained(winner)
-    count = min(count, int(study.clock.left / (REFIT_SAFETY * max(seconds, 1e-9))))
+    seconds *= part_of(winner.share, winner.recipe)
+    left, seconds = study.clock.left, max(seconds, 1e-9)
+    # One is tried where it just fits: else a search that ended a little late would leave none.
+    count = min(count, max(int(left / (REFIT_SAFETY * seconds)), int(left > seconds)))
     if count < 1:
         return None
     path = refit.arrays_of(folder.work, winner.recipe)
     if not path.exists():
         arrays.write(rows.prepare_all(study.rows, refit.scaling_of(winner.recipe))[0], path)
-    bar = float(row_losses(winner, study.rows, problem.metric).mean())
-    number = winner.trial.number
+    number, score = winner.trial.number, winner.trial.score
+    bar = -math.inf if score is None else score
     message = "training %d networks of trial %d on all rows, about %.1f s each"
     log.info(message, count, number, seconds)
     seeds = tuple(_seed(study.settings.seed, i) for i in range(first, first + count))
     after = folder.refits / f"{number:05d}-{first:04d}.safetensors"
     start = study.problem_of(winner.trial.source)
     return refit.Refit(start, winner.recipe, seeds, winner.share, bar, after, study.clock.deadline)
-
-
-def _trained(winner: Finalist) -> float:
-    """The share of the whole training that its networks took: patience follows the best epoch."""
-    stop = winner.recipe.get("early_stopping")
-    more = stop.patience / winner.recipe.epochs if stop else math.inf
-    return min(1.0, winner.share + more)
 
 
 def _finish(task: refit.Refit, future: Future) -> list[refit.Refit]:

@@ -195,9 +195,7 @@ def _go(
                 log.info("study '%s' on %s, as %s", store.study().name, store.name, store.client)
             try:
                 study.plan(pool)
-                _search(study, pool, clock, above.keep)
-                shared.fetch(store, folder)
-                refit.train(study, pool)
+                _train(study, pool, clock, above.keep)
                 study.wind_up()
             except KeyboardInterrupt:
                 interrupts.heard()
@@ -219,6 +217,23 @@ def _go(
             return result
         finally:
             local.stop(pool)
+
+
+def _train(study: Study, pool: Executor, clock: Clock, keep: Keep) -> None:
+    """Search, and train what wins on all rows; again, while there is time for both.
+
+    What is kept for the second is a guess, and on the safe side: it may leave much of a budget.
+    """
+    while True:
+        tried = study.known.trials
+        _search(study, pool, clock, keep)
+        shared.fetch(study.store, study.folder)
+        refit.train(study, pool)
+        counted = study.settings.trials is not None
+        if counted or study.known.trials == tried or not study.in_time(study.trial_seconds):
+            return
+        log.info("%.1f s are left: the search goes on", study.clock.left)
+        study.known.revive()
 
 
 def _search(study: Study, pool: Executor, clock: Clock, keep: Keep) -> None:

@@ -12,19 +12,19 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 from shrinkage import interrupts, scores
 from shrinkage.engine import arrays, task
 from shrinkage.errors import Unwritable
 from shrinkage.recipe import Recipe
-from shrinkage.search import cost, memory, proposers, rows
+from shrinkage.search import asking, cost, memory, proposers, rows
 from shrinkage.search.aim import aimed
 from shrinkage.search.beside import Baselines, until
-from shrinkage.search.budget import Clock, cohort_size
+from shrinkage.search.budget import Clock
 from shrinkage.search.cohort import Cohort, ended, progress_of
-from shrinkage.search.contest import DEFAULT, FROM_RANDOM_WEIGHTS
+from shrinkage.search.contest import DEFAULT, FROM_RANDOM_WEIGHTS, kept_part
 from shrinkage.search.events import Watch, nobody
 from shrinkage.search.folder import Folder
 from shrinkage.search.halving import RUNGS, rung_steps
@@ -41,8 +41,6 @@ _HOPE = 0.7
 """A rung is begun where this part of what it seems to cost fits: what it costs is a guess."""
 
 _TICK_S = 0.25
-_TRIES = 100
-"""Cohorts asked for in a row without a new recipe: after that the space is used up."""
 _GRACE_FOR_FIRST_S = 4.0
 
 
@@ -66,19 +64,22 @@ class Study:
     trial_seconds: float = 0.0
     step_seconds: float = 0.0
     most: int | None = None
+    _kept_parts: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.known = Known(self.store)
+        self.known = Known(self.store, cost.Costs(self.problem.shape))
         asked = self.folder.work, self.problem.metric, self.settings.seed
         self.baselines = Baselines(self.store, self.known, *asked)
 
     @cached_property
     def searching(self) -> Search:
         """What proposes recipes: one object, which keeps what it is told. Needs the plan's base."""
-        expense = partial(cost.whole, shape=self.problem.shape)
-        return proposers.made(
-            self.settings, self.space, expense, self.clock.elapsed, self.folder.prior
-        )
+        asked = self.settings, self.space, self.costs.of, self.clock.elapsed, self.folder.prior
+        return proposers.made(*asked)
+
+    @property
+    def costs(self) -> cost.Costs:
+        return self.known.costs
 
     @property
     def search_deadline(self) -> float:
@@ -90,8 +91,16 @@ class Study:
             return self.clock.deadline
         most = max(len(self.rows.train) / len(fold.train) for fold in self.rows.folds)
         known = self.known
-        seconds = self.trial_seconds if known.leader is None else known.seconds[known.leader]
+        seconds = self.trial_seconds
+        if known.leader is not None:
+            seconds = known.seconds[known.leader] * self._kept(known.leader)
         return self.clock.search_deadline(seconds / self.problem.folds * most)
+
+    def _kept(self, trial: int) -> float:
+        """The part of a finished trial's time that it takes to train to where its folds stopped."""
+        if trial not in self._kept_parts:
+            self._kept_parts[trial] = kept_part(self.folder.trial(trial), self.known.recipe(trial))
+        return self._kept_parts[trial]
 
     @property
     def grace(self) -> float:
@@ -115,9 +124,9 @@ class Study:
     def shortened(self, recipe: Recipe, share: float) -> Recipe:
         """The recipe with this share of its epochs, and a loss for the task."""
         epochs = max(1, round(recipe.epochs * share))
-        return self._with_loss(recipe.set({"data.minibatch.epochs": epochs}))
+        return self.with_loss(recipe.set({"data.minibatch.epochs": epochs}))
 
-    def _with_loss(self, recipe: Recipe) -> Recipe:
+    def with_loss(self, recipe: Recipe) -> Recipe:
         return aimed(recipe, self.rows.schema.task, self.problem.metric)
 
     def rung_steps(self, recipe: Recipe) -> tuple[int, ...]:
@@ -192,61 +201,26 @@ class Study:
             if self.known.claim_rung(cohort):
                 return cohort
         # A new recipe is worth a first rung where it could still come to its last.
-        return self._ask() if self._in_time(self.trial_seconds) else None
+        return asking.cohort(self) if self.in_time(self.trial_seconds) else None
 
     def _fits(self, cohort: Cohort) -> bool:
         """Whether a cohort's next rung should end before the search does."""
         leg = RUNGS[cohort.rung]
         if self._checkpoint(cohort) is not None:
             leg -= RUNGS[cohort.rung - 1]
-        shape = self.problem.shape
-        work = sum(cost.whole(cohort.trials[number], shape) for number in cohort.alive)
-        times = work / cost.whole(self.space.base, shape)
-        return self._in_time(self.trial_seconds * leg * times)
+        whole = sum(self.seconds_of(cohort.trials[number]) for number in cohort.alive)
+        return self.in_time(leg * whole)
 
-    def _in_time(self, seconds: float) -> bool:
+    def seconds_of(self, recipe: Recipe) -> float:
+        """About what the whole training of a recipe takes here, on all folds."""
+        return self.trial_seconds * self.costs.of(recipe) / self.costs.of(self.space.base)
+
+    def in_time(self, seconds: float) -> bool:
         """A study of so many trials does not go by guesses."""
         asked = self.settings.trials is not None
         return asked or time.time() + _HOPE * seconds < self.search_deadline
 
-    def _ask(self) -> Cohort | None:
-        """A new cohort of recipes that were not tried yet; None where there are none."""
-        self.known.news(at_once=True)
-        left = self.search_deadline - time.time()
-        first_rung = RUNGS[0] * self.trial_seconds
-        count = cohort_size(self.problem.folds, self.problem.device, first_rung, left)
-        each = cost.held(self.space.base, self.problem.shape)
-        room = memory.room(self.problem.device, each) or count * self.problem.folds
-        count = min(count, self.most or count, max(1, room // self.problem.folds))
-        most = self.settings.trials
-        share = 0.0 if most is not None else self.clock.share_until(left)
-        for _ in range(_TRIES):
-            count = count if most is None else min(count, most - self.known.trials)
-            if count <= 0 or not self.space.dimensions:
-                return None
-            self._tell()
-            cohorts = self.known.cohorts.values()
-            known = {recipe for cohort in cohorts for recipe in cohort.trials.values()}
-            new = [cohort for cohort in cohorts if not cohort.rung]
-            pending = [cohort.trials[number] for cohort in new for number in cohort.alive]
-            asked = self.searching.ask(self.store.asked(), count, pending, share)
-            fresh = {r.hash: r for r in map(self._with_loss, asked) if r not in known}
-            if fresh and (cohort := self._begin(fresh)):
-                return cohort
-        return None
-
-    def _begin(self, recipes: dict[str, Recipe]) -> Cohort | None:
-        """A cohort of these, by hash; None where other clients were faster with all of them."""
-        source = proposers.source_of(self.searching, next(iter(recipes.values())))
-        texts = {hash_: recipe.to_toml() for hash_, recipe in recipes.items()}
-        cohort, numbers = self.store.add_cohort(source, texts, self.settings.trials)
-        if numbers:
-            trials = {number: recipes[hash_] for hash_, number in numbers.items()}
-            return self.known.add(cohort, source, trials)
-        self.known.news(at_once=True)
-        return None
-
-    def _tell(self) -> None:
+    def tell(self) -> None:
         """The search hears what was heard since, whoever trained it."""
         while self.known.untold:
             self.searching.tell(*self.known.untold.pop(0))
@@ -361,8 +335,8 @@ class Study:
         for number, score in written.scores.items():
             self.known.seconds[number] += written.seconds
             told = cohort.trials[number], RUNGS[rung], score
-            self.known.hear(number, rung, told, last=last)
-        self._tell()
+            self.known.hear(number, rung, told, last=last, seconds=written.seconds)
+        self.tell()
         log.info(
             "cohort %d rung %d: %d trials, %d go on, %.1f s",
             cohort.number,

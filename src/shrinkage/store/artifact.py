@@ -31,9 +31,9 @@ from shrinkage.data.tabular import Preparer
 from shrinkage.errors import BadInput
 from shrinkage.files import system_error, unwritable
 
-FORMAT = 2
-"""2: other recipes beside the first, a temperature and how to decide; a program that knows only 1
-would predict without them."""
+FORMAT = 3
+"""2: other recipes beside the first, a temperature and how to decide; 3: a temperature for each
+recipe of several. A program that knows only an earlier one would predict without them."""
 
 
 @dataclass(frozen=True, eq=False)

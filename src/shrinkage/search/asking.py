@@ -1,0 +1,80 @@
+"""What a study trains next: a cohort of its search, as large as its time allows.
+
+A cohort's first rung takes a part of the time left, at most, by what its recipes cost: dear ones
+come fewer at a time. Recipes that could not come to their end any more are not begun; the search is
+asked again. Where trials are counted and not seconds, nothing goes by such guesses.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from shrinkage.recipe import Recipe
+from shrinkage.search import cost, memory, proposers
+from shrinkage.search.budget import COHORT_SHARE, affordable, cohort_size
+from shrinkage.search.cohort import Cohort
+from shrinkage.search.halving import RUNGS
+
+if TYPE_CHECKING:
+    from shrinkage.search.study import Study
+
+_TRIES = 100
+"""Cohorts asked for in a row without a new recipe: after that the space is used up."""
+
+_DEAR = 8
+"""Cohorts asked for in a row of which no recipe would come to its end."""
+
+
+def cohort(study: Study) -> Cohort | None:
+    """A new cohort of recipes that were not tried yet; None where there are none."""
+    known, problem, most = study.known, study.problem, study.settings.trials
+    known.news(at_once=True)
+    left = study.search_deadline - time.time()
+    first_rung = RUNGS[0] * study.trial_seconds
+    size = cohort_size(problem.folds, problem.device, first_rung, left)
+    each = cost.held(study.space.base, problem.shape)
+    room = memory.room(problem.device, each) or size * problem.folds
+    size = min(size, study.most or size, max(1, room // problem.folds))
+    share = 0.0 if most is not None else study.clock.share_until(left)
+    dear = 0
+    for _ in range(_TRIES):
+        count = size if most is None else min(size, most - known.trials)
+        if count <= 0 or not study.space.dimensions:
+            return None
+        study.tell()
+        cohorts = known.cohorts.values()
+        tried = {recipe for each in cohorts for recipe in each.trials.values()}
+        new = [each for each in cohorts if not each.rung]
+        pending = [each.trials[number] for each in new for number in each.alive]
+        asked = study.searching.ask(study.store.asked(), count, pending, share)
+        fresh = {r.hash: r for r in map(study.with_loss, asked) if r not in tried}
+        if fresh and most is None and not (fresh := _in_time(study, fresh, left)):
+            dear += 1
+            if dear == _DEAR:
+                return None
+        if fresh and (begun := _begin(study, fresh)):
+            return begun
+    return None
+
+
+def _in_time(study: Study, recipes: dict[str, Recipe], left: float) -> dict[str, Recipe]:
+    """Those that could still come to their end, as many as the first rung has time for."""
+    seconds = {hash_: study.seconds_of(recipe) for hash_, recipe in recipes.items()}
+    ending = [hash_ for hash_, whole in seconds.items() if study.in_time(whole)]
+    # Two as dear as the base fit in any case, or at the end of a search nothing would.
+    most = max(COHORT_SHARE * left, 2 * RUNGS[0] * study.trial_seconds)
+    count = affordable([RUNGS[0] * seconds[hash_] for hash_ in ending], most)
+    return {hash_: recipes[hash_] for hash_ in ending[:count]}
+
+
+def _begin(study: Study, recipes: dict[str, Recipe]) -> Cohort | None:
+    """A cohort of these, by hash; None where other clients were faster with all of them."""
+    source = proposers.source_of(study.searching, next(iter(recipes.values())))
+    texts = {hash_: recipe.to_toml() for hash_, recipe in recipes.items()}
+    number, numbers = study.store.add_cohort(source, texts, study.settings.trials)
+    if numbers:
+        trials = {number: recipes[hash_] for hash_, number in numbers.items()}
+        return study.known.add(number, source, trials)
+    study.known.news(at_once=True)
+    return None
