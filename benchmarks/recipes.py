@@ -35,7 +35,7 @@ from scipy import stats
 from shrinkage.data.schema import infer
 from shrinkage.data.source import Table, read
 from shrinkage.data.split import test_split
-from shrinkage.engine.arrays import padded, sample_of
+from shrinkage.engine.arrays import read_as
 from shrinkage.engine.task import scaling_of, score_of
 from shrinkage.files import write_text
 from shrinkage.nets.network import Network
@@ -84,7 +84,7 @@ def scored(
         score = score_of(default_metric(cut.schema.task))
         training = advance(Training.begin(cohort), cohort.total_steps, score)
         features = [preparer.transform(cut.test) for preparer in preparers]
-        samples = [sample_of(padded(f.numbers, shape.numbers), f.categories) for f in features]
+        samples = [read_as(f, shape.numbers) for f in features]
         for place, at in enumerate(group):
             outputs = []
             for fold in folds:

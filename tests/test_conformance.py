@@ -71,7 +71,7 @@ from shrinkage.optim.sam import Asam, Sam
 from shrinkage.optim.schedule_free import ScheduleFree
 from shrinkage.optim.sgd import Sgd
 from shrinkage.rows.minibatch import Minibatch
-from shrinkage.rows.scaling import Quantile, Robust, Standard
+from shrinkage.rows.scaling import Quantile, Ranked, Robust, Standard
 from shrinkage.schedules.constant import Constant
 from shrinkage.schedules.cosine import Cosine
 from shrinkage.schedules.cosine_restarts import CosineRestarts
@@ -213,7 +213,7 @@ CASES = [
     Case(EarlyStopping),
 ]
 
-NOT_TRAINED = {Robust, Standard, Quantile}
+NOT_TRAINED = {Robust, Standard, Quantile, Ranked}
 """Scalings act when arrays are prepared, before any step: see tests/data/test_tabular.py."""
 
 

@@ -12,10 +12,14 @@ import torch
 
 from conftest import mixed, one_by_one, tiny_fit
 from shrinkage.data.source import Table, read
+from shrinkage.engine import arrays
 from shrinkage.errors import BadInput
 from shrinkage.model import Model
 from shrinkage.nets.batch_ensemble import BatchEnsemble
 from shrinkage.population.cohort import network_of
+from shrinkage.search import contest
+from shrinkage.search.folder import Folder
+from shrinkage.search.rows import load, load_shape
 
 LABELS = [
     ("text", lambda y: y, ["no", "yes"]),
@@ -128,3 +132,25 @@ def test_members_predict_together_and_each_in_its_own_preparation(name: str, req
     assert len(alone) >= 3
     assert not np.allclose(alone[0], alone[1], rtol=1e-3)
     np.testing.assert_allclose(model.outputs(frame), np.mean(alone, axis=0), rtol=1e-10)
+
+
+def test_a_model_reads_ranks_where_its_recipe_asks_for_them(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside numbers with holes, and as they were prepared for training."""
+    monkeypatch.setattr(contest, "choose", lambda _losses, default, _plain: default)
+    recipe = tmp_path / "ranked.toml"
+    recipe.write_text(tiny.read_text() + "\n[data.ranked]\n")
+    study = tiny_fit(mixed(), "y", tmp_path / "run", recipe, trials=1)
+    model, folder = Model.load(study), Folder(study)
+    cut, shape = load(folder.work), load_shape(folder.work)
+    assert model.shape == shape
+    assert shape.ranks == 6, "a, b and four parts of the date"
+    dataset = arrays.read(folder.work / "ranked.safetensors", len(cut.folds), 2, "classification")
+    numbers = dataset.folds[0].validation.inputs["numbers"]
+    assert numbers.shape[1] == shape.numbers + shape.ranks
+    frame = cut.train.iloc[cut.folds[0].validation]
+    torch.testing.assert_close(model._sample(model.preparers[0], frame).inputs["numbers"], numbers)
+    entries = network_of(model.recipe, shape).weights.entries
+    read = {entry.shape[0] for entry in entries if len(entry.shape) == 2}
+    assert shape.numbers + shape.ranks + 8 in read, "and eight numbers for the colour"

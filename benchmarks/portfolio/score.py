@@ -23,7 +23,7 @@ import torch
 
 from shrinkage.calibration import best_temperature, tempered_losses, with_one_wrong
 from shrinkage.data.source import Table
-from shrinkage.engine.arrays import padded, sample_of
+from shrinkage.engine.arrays import read_as
 from shrinkage.engine.task import scaling_of, score_of
 from shrinkage.population.cohort import Cohort, Member, network_of
 from shrinkage.population.dataset import Sample
@@ -97,7 +97,7 @@ def scored(table: Table, seed: int, recipes: Iterable[Recipe]) -> Iterator[list[
             Training.begin(cohort), cohort.total_steps, score_of(default_metric(task))
         )
         features = [preparer.transform(parts.test) for preparer in preparers[:TRAINED]]
-        held = [sample_of(padded(f.numbers, shape.numbers), f.categories) for f in features]
+        held = [read_as(f, shape.numbers) for f in features]
         inside = [fold.validation for fold in dataset.folds[:TRAINED]]
         truth = [np.asarray(fold.validation.target) for fold in dataset.folds[:TRAINED]]
         found = []

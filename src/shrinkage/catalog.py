@@ -77,7 +77,7 @@ from shrinkage.optim.sam import Asam, Sam, asam, sam
 from shrinkage.optim.schedule_free import ScheduleFree, average_point, points, schedule_free
 from shrinkage.optim.sgd import Sgd, sgd
 from shrinkage.rows.minibatch import Minibatch, batch_positions
-from shrinkage.rows.scaling import Quantile, Robust, Standard
+from shrinkage.rows.scaling import Quantile, Ranked, Robust, Standard
 from shrinkage.schedules.constant import Constant, constant
 from shrinkage.schedules.cosine import Cosine, cosine
 from shrinkage.schedules.cosine_restarts import CosineRestarts, cosine_restarts
@@ -155,6 +155,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("standard", Standard, _scaling, "data", "scaling"),
     Entry("robust", Robust, _scaling, "data", "scaling"),
     Entry("quantile", Quantile, _scaling, "data", "scaling"),
+    Entry("ranked", Ranked, _scaling, "data", "scaling"),
     _noise("label_noise", LabelNoise, label_noise, "classes"),
     _noise("target_noise", TargetNoise, target_noise, "numbers to predict"),
     _noise("input_noise", InputNoise, input_noise, "numeric columns"),

@@ -24,7 +24,7 @@ from shrinkage.data.labels import decode_classes
 from shrinkage.data.schema import Schema, conform
 from shrinkage.data.source import Table
 from shrinkage.data.tabular import Preparer
-from shrinkage.engine.arrays import padded, sample_of
+from shrinkage.engine.arrays import read_as
 from shrinkage.errors import BadInput
 from shrinkage.nets.table import TableShape
 from shrinkage.population.cohort import network_of
@@ -92,8 +92,7 @@ class Model:
         return found if self.schema.classes is None else tempered(found, self.own_temperature)
 
     def _sample(self, preparer: Preparer, frame: pd.DataFrame) -> Sample:
-        prepared = preparer.transform(frame)
-        return sample_of(padded(prepared.numbers, self.shape.numbers), prepared.categories)
+        return read_as(preparer.transform(frame), self.shape.numbers)
 
     def predict_proba(self, data: Table | pd.DataFrame) -> np.ndarray:
         """Class probabilities [n, C], columns in the order of `schema.classes`."""
@@ -144,6 +143,7 @@ class Model:
             "own_temperature": self.own_temperature,
             "shape": {
                 "numbers": self.shape.numbers,
+                "ranks": self.shape.ranks,
                 "cardinalities": list(self.shape.cardinalities),
                 "outputs": self.shape.outputs,
             },
@@ -168,7 +168,12 @@ class Model:
         shape = found.about["shape"]
         return cls(
             Recipe.from_toml(found.recipe, f"{folder}/recipe.toml"),
-            TableShape(shape["numbers"], tuple(shape["cardinalities"]), shape["outputs"]),
+            TableShape(
+                shape["numbers"],
+                tuple(shape["cardinalities"]),
+                shape["outputs"],
+                shape.get("ranks", 0),
+            ),
             found.weights,
             found.statistics,
             list(found.preparers),

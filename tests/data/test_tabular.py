@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from shrinkage.errors import BadInput
 
 from .shared import FOLDER, need_tables
 
-SCALINGS = ["robust", "standard", "quantile"]
+SCALINGS = ["robust", "standard", "quantile", "ranked"]
 
 
 def mixed(n: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -92,6 +93,7 @@ def test_nothing_is_fitted_outside_the_training_rows(scaling: Any) -> None:
     b = Preparer.fit(other[:150], schema, scaling)
     assert (a.vocabulary, a.timed, a.number_names) == (b.vocabulary, b.timed, b.number_names)
     np.testing.assert_array_equal(a.transform(rows).numbers, b.transform(rows).numbers)
+    np.testing.assert_array_equal(a.transform(rows).ranks, b.transform(rows).ranks)
     # and it is fitted on them: other training rows give other numbers
     c = Preparer.fit(frame[50:], schema, scaling)
     assert not np.array_equal(a.transform(rows).numbers, c.transform(rows).numbers)
@@ -104,6 +106,7 @@ def test_a_row_depends_on_itself_only(scaling: str) -> None:
     for i in (0, 17, 23, 199):
         alone = preparer.transform(frame.iloc[[i]])
         np.testing.assert_array_equal(alone.numbers[0], whole.numbers[i])
+        np.testing.assert_array_equal(alone.ranks[0], whole.ranks[i])
         np.testing.assert_array_equal(alone.categories[0], whole.categories[i])
 
 
@@ -123,6 +126,7 @@ SCALERS = [
     Scaler("robust", RobustScaler(), clipped=True),
     Scaler("standard", StandardScaler()),
     Scaler("quantile", QuantileTransformer(n_quantiles=80, output_distribution="normal")),
+    Scaler("ranked", RobustScaler(), clipped=True),
 ]
 
 
@@ -136,6 +140,27 @@ def test_numbers_are_those_of_scikit_learn(case: Scaler) -> None:
     if case.clipped:
         expected = expected / np.sqrt(1 + (expected / 3) ** 2)
     np.testing.assert_allclose(preparer.transform(frame).numbers, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_ranks_are_the_quantiles_scaled_as_robust_numbers_are() -> None:
+    """A normal column comes out as robust scaling leaves it; two values have no rank."""
+    rng = np.random.default_rng(0)
+    values = np.column_stack([rng.standard_t(2, 100), rng.integers(0, 2, 100), np.full(100, 3.0)])
+    schema, frame = numbers_only(values)
+    preparer = Preparer.fit(frame[:80], schema, "ranked")
+    ranks = preparer.transform(frame).ranks
+    assert ranks.shape == (100, preparer.places) == (100, 3)
+    quantile = QuantileTransformer(n_quantiles=80, output_distribution="normal")
+    normal = quantile.fit(values[:80, :1]).transform(values[:, :1])
+    # The quartiles of a normal distribution, as robust scaling would find them in many rows.
+    expected = normal / (2 * scipy.stats.norm.ppf(0.75))
+    np.testing.assert_allclose(ranks[:, 0], (expected / np.sqrt(1 + (expected / 3) ** 2))[:, 0],
+                               rtol=1e-5, atol=1e-6)  # fmt: skip
+    np.testing.assert_array_equal(ranks[:, 1:], 0)
+    assert (np.abs(ranks) < 3).all()
+    for scaling in SCALINGS[:3]:
+        assert Preparer.fit(frame[:80], schema, scaling).transform(frame).ranks.shape == (100, 0)
+    assert preparer.transform(frame[:0]).ranks.shape == (0, 3)
 
 
 def test_robust_scaling_of_narrow_columns() -> None:
@@ -167,7 +192,8 @@ def test_any_numbers_become_finite_float32(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         preparer = Preparer.fit(frame, schema, scaling)
-        numbers = preparer.transform(numbers_only(new)[1]).numbers
+        prepared = preparer.transform(numbers_only(new)[1])
+    numbers = np.hstack([prepared.numbers, prepared.ranks])
     assert np.isfinite(numbers).all()
     assert np.isfinite(numbers**2).all()
 
@@ -263,7 +289,7 @@ def test_damaged_foreign_and_newer_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_scaling_is_refused() -> None:
-    with pytest.raises(BadInput, match="robust, standard or quantile, got 'minmax'"):
+    with pytest.raises(BadInput, match="robust, standard, quantile or ranked, got 'minmax'"):
         fitted("minmax")
 
 

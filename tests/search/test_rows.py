@@ -152,3 +152,13 @@ def test_marks_that_only_validation_rows_need_fit_the_shape(frame: pd.DataFrame)
     for fold in (*dataset.folds, *everyone.folds):
         assert fold.train.inputs["numbers"].shape[1] == shape.numbers
         assert fold.validation.inputs["numbers"].shape[1] == shape.numbers
+    # Ranks stand behind the numbers and their marks, at the same places in every fold.
+    assert shape.ranks == preparer.places > 0
+    ranked, fitted = rows.prepare(cut, "ranked")
+    for part, at in (("train", whole.folds[0].train), ("validation", whole.folds[0].validation)):
+        numbers = getattr(ranked.folds[0], part).inputs["numbers"].numpy()
+        own = fitted[0].transform(train.iloc[at])
+        np.testing.assert_array_equal(numbers[:, : own.numbers.shape[1]], own.numbers)
+        assert not numbers[:, own.numbers.shape[1] : shape.numbers].any()
+        np.testing.assert_array_equal(numbers[:, shape.numbers :], own.ranks)
+        assert own.ranks.any()

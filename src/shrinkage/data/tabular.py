@@ -4,15 +4,18 @@
 |---|---|
 | n | rows |
 | Dn | numbers: number columns, parts of dates, marks of missing cells |
+| Dr | ranks: one for each of these but marks, where they are asked for; else 0 |
 | Dc | categories |
 
 Numbers. A missing cell gets the median of the training rows, and a mark (0 or 1) in a column of
-its own where the training rows had any missing cell. Then one of three scalings:
+its own where the training rows had any missing cell. Then one of four scalings:
 
     robust     z = (x - median) * s,  s = 1 / (q75 - q25), or 2 / (max - min) where the quartiles
                coincide, or 0 for a constant; then z / sqrt(1 + (z / 3)^2), which lies in (-3, 3)
     standard   (x - mean) / standard deviation
     quantile   the normal quantile of x's rank
+    ranked     robust, and the quantile beside it, scaled and clipped as robust numbers are: over
+               1.349, the distance of a normal's quartiles; 0 for columns of two values or fewer
 
 Robust scaling with smooth clipping: Holzmüller et al. 2024, "Better by Default", section 3.
 
@@ -41,7 +44,7 @@ from shrinkage.errors import BadInput
 
 __all__ = ["Arrays", "Preparer", "RobustClip", "decode_classes", "encode_classes"]
 
-Scaling = Literal["robust", "standard", "quantile"]
+Scaling = Literal["robust", "standard", "quantile", "ranked"]
 
 RARE, ABSENT, FIRST = 0, 1, 2
 FEWEST, MOST = 3, 256
@@ -49,7 +52,10 @@ _PARTS = ("days", "year", "month", "weekday")
 
 # a scaled number beyond this would overflow float32 when a network squares it
 _LIMIT = 1e9
-_FORMAT = 1
+_FORMAT = 2
+"""2: ranks, of which a program that knows only 1 would read none."""
+_QUARTILES_APART = 1.3489795003921634
+"""Of a standard normal distribution."""
 _TRUSTED = ["shrinkage.data.tabular.RobustClip", "numpy.dtype"]
 
 
@@ -58,10 +64,15 @@ class Arrays:
     """What a network reads.
 
     numbers: [n, Dn] float32, finite.   categories: [n, Dc] int32, in 0..cardinality-1.
+    ranks: [n, Dr] float32, finite.
     """
 
     numbers: np.ndarray
     categories: np.ndarray
+    ranks: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Arrays":
+        return Arrays(self.numbers[rows], self.categories[rows], self.ranks[rows])
 
 
 def smooth_clip(z: np.ndarray) -> np.ndarray:
@@ -98,6 +109,8 @@ class Preparer:
     marks: finds missing cells, None where the training rows had none.
     vocabulary: per category column, the texts of the codes 2, 3, ...
     timed: date columns that have an hour.   varies: [Dn without marks], 0 for constants.
+    ranks: imputer and quantiles, where the scaling has ranks.   ranked: [Dr], 0 where they are
+    nothing new.
     """
 
     schema: Schema
@@ -107,15 +120,18 @@ class Preparer:
     varies: np.ndarray
     vocabulary: tuple[tuple[str, ...], ...]
     timed: tuple[str, ...]
+    ranks: Pipeline | None = None
+    ranked: np.ndarray | None = None
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, schema: Schema, scaling: Scaling = "robust") -> "Preparer":
         """Fit on the rows of a frame from `infer` or `conform`, and on nothing else."""
         if scaling not in get_args(Scaling):
-            raise BadInput(f"scaling: expected robust, standard or quantile, got {scaling!r}.")
+            *names, last = get_args(Scaling)
+            raise BadInput(f"scaling: expected {', '.join(names)} or {last}, got {scaling!r}.")
         timed = tuple(name for name in schema.dates if _has_time(frame[name]))
         raw = _numbers(frame, schema, timed)
-        values = marks = None
+        values = marks = ranks = ranked = None
         varies = np.zeros(raw.shape[1])
         if raw.shape[1]:
             imputer = SimpleImputer(strategy="median", keep_empty_features=True)
@@ -123,11 +139,15 @@ class Preparer:
             filled = imputer.fit_transform(raw)
             values.fit(raw)
             varies = (filled.max(axis=0) > filled.min(axis=0)).astype(np.float64)
+            if scaling == "ranked":
+                ranks = Pipeline([("impute", imputer), ("scale", _scaler("quantile", len(raw)))])
+                ranks.fit(raw)
+                ranked = np.array([float(len(np.unique(x)) > 2) for x in filled.T])
             marked = raw[:, _first_parts(schema, timed)]
             if np.isnan(marked).any():
                 marks = MissingIndicator(features="missing-only", error_on_new=False).fit(marked)
         vocabulary = tuple(_vocabulary(frame[name]) for name in schema.categories)
-        return cls(schema, scaling, values, marks, varies, vocabulary, timed)
+        return cls(schema, scaling, values, marks, varies, vocabulary, timed, ranks, ranked)
 
     def transform(self, frame: pd.DataFrame) -> Arrays:
         """The arrays of a frame from `infer` or `conform`; each row depends on itself only."""
@@ -147,7 +167,19 @@ class Preparer:
         return Arrays(
             np.ascontiguousarray(numbers, dtype=np.float32),
             np.ascontiguousarray(categories, dtype=np.int32),
+            np.ascontiguousarray(self._ranks(raw), dtype=np.float32),
         )
+
+    def _ranks(self, raw: np.ndarray) -> np.ndarray:
+        """[n, Dr]"""
+        if self.ranks is None or not len(raw):
+            return np.zeros((len(raw), self.places if self.ranks is not None else 0))
+        return smooth_clip(self.ranks.transform(raw) / _QUARTILES_APART) * self.ranked
+
+    @property
+    def places(self) -> int:
+        """How many numbers there are without marks: so many ranks a recipe may ask for."""
+        return len(self.varies)
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
@@ -177,6 +209,8 @@ class Preparer:
                 "varies": self.varies,
                 "vocabulary": [list(words) for words in self.vocabulary],
                 "timed": list(self.timed),
+                "ranks": self.ranks,
+                "ranked": self.ranked,
             },
             path,
         )
@@ -201,6 +235,8 @@ class Preparer:
                 varies=data["varies"],
                 vocabulary=tuple(tuple(words) for words in data["vocabulary"]),
                 timed=tuple(data["timed"]),
+                ranks=data.get("ranks"),
+                ranked=data.get("ranked"),
             )
         except BadInput:
             raise
@@ -214,7 +250,7 @@ class Preparer:
 
 
 def _scaler(scaling: str, n_rows: int) -> Any:
-    if scaling == "robust":
+    if scaling in ("robust", "ranked"):
         return RobustClip()
     if scaling == "standard":
         return StandardScaler()

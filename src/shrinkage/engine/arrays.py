@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from shrinkage.data.tabular import Arrays
 from shrinkage.files import replacing
 from shrinkage.population.dataset import Dataset, Fold, Sample
 
@@ -26,9 +27,14 @@ def sample_of(
     return Sample(tensors, None if target is None else torch.from_numpy(np.array(target)))
 
 
-def padded(numbers: np.ndarray, width: int) -> np.ndarray:
-    """Zero columns on the right: folds may differ in which columns had missing cells."""
-    return np.pad(numbers, ((0, 0), (0, width - numbers.shape[1])))
+def read_as(prepared: Arrays, width: int, target: np.ndarray | None = None) -> Sample:
+    """What a network reads: numbers, zero columns up to `width`, and ranks where there are some.
+
+    Folds may differ in which columns had missing cells, and so in how many marks they have.
+    """
+    missing = width - prepared.numbers.shape[1]
+    numbers = np.pad(prepared.numbers, ((0, 0), (0, missing)))
+    return sample_of(np.hstack([numbers, prepared.ranks]), prepared.categories, target)
 
 
 def write(dataset: Dataset, path: Path) -> None:

@@ -33,12 +33,17 @@ class TableShape:
     """What a network must know of a table.
 
     numbers: numeric columns. cardinalities: codes of each category column. outputs: classes,
-    or 1 for a number to predict.
+    or 1 for a number to predict. ranks: columns behind the numbers that recipes may ask for.
     """
 
     numbers: int
     cardinalities: tuple[int, ...]
     outputs: int
+    ranks: int = 0
+
+    def read(self, *, ranked: bool) -> TableShape:
+        """The shape of what a recipe's network reads, with the ranks among its numbers."""
+        return replace(self, numbers=self.numbers + self.ranks * ranked, ranks=0)
 
 
 def table_network(

@@ -24,6 +24,7 @@ from shrinkage.nets.table import TableShape, table_network
 from shrinkage.population.dataset import Dataset
 from shrinkage.recipe import Recipe
 from shrinkage.rows.minibatch import total_steps
+from shrinkage.rows.scaling import Ranked
 
 if TYPE_CHECKING:
     from shrinkage.population.captured import Captured
@@ -58,6 +59,7 @@ def network_of(recipe: Recipe, shape: TableShape) -> Network:
     )
     dim = recipe.get("categories").dim
     numbers = recipe.get("numbers")
+    shape = shape.read(ranked=isinstance(recipe.get("scaling"), Ranked))
     return table_network(shape, bound("architecture"), bound("initialization"), parts, dim, numbers)
 
 

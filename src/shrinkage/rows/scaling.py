@@ -36,6 +36,25 @@ class Standard:
 
 
 @ingredient
+class Ranked:
+    """Robust scaling, and each number's rank beside it: two columns for one.
+
+        z = (x - median) / (q75 - q25),     r = Phi^-1(F(x)) / 1.349
+        x <- z / sqrt(1 + (z / 3)^2),       r / sqrt(1 + (r / 3)^2)
+
+    F is the empirical distribution of the training rows; 1.349 are a normal's quartiles apart.
+    Columns of two values or fewer have no rank.
+
+    Source: `robust` and `quantile`, side by side: Holzmüller et al. 2024, "Better by Default", and
+    Gorishniy et al. 2021, "Revisiting Deep Learning Models for Tabular Data", each take one.
+    Helps: tables of both kinds of column, such as places and counts; large tables.
+    Measured: the default with it beside robust scaling alone, twelve tables, at most 3,000 rows,
+    six seeds: error 5.5 % lower (standard error over tables 3.9), log loss or RMSE 1.7 % (0.7).
+    Conflicts: twice the numbers take more time where there are many.
+    """
+
+
+@ingredient
 class Quantile:
     """Quantile scaling: each column becomes standard normal on the training rows.
 

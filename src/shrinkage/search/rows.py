@@ -22,7 +22,7 @@ from shrinkage.data.schema import FEWEST_ROWS, Schema, conform, infer, infer_lik
 from shrinkage.data.source import Table, read
 from shrinkage.data.split import Fold, inside, test_split
 from shrinkage.data.tabular import Preparer
-from shrinkage.engine.arrays import padded, sample_of
+from shrinkage.engine.arrays import read_as
 from shrinkage.errors import BadInput
 from shrinkage.files import replacing, write_text
 from shrinkage.model import Model
@@ -191,17 +191,12 @@ def prepare(
         preparer = rows.preparer(features.iloc[fold.train], scaling)
         prepared = preparer.transform(features)
         preparers.append(preparer)
-        found.append((fold, prepared.numbers, prepared.categories))
-    parts = [
-        dataset.Fold(
-            *(
-                sample_of(padded(numbers, rows.width)[at], categories[at], target[at])
-                for at in (fold.train, fold.validation)
-            )
+        parts = (
+            read_as(prepared.take(at), rows.width, target[at])
+            for at in (fold.train, fold.validation)
         )
-        for fold, numbers, categories in found
-    ]
-    return dataset.Dataset(tuple(parts), rows.outputs, rows.schema.task), preparers
+        found.append(dataset.Fold(*parts))
+    return dataset.Dataset(tuple(found), rows.outputs, rows.schema.task), preparers
 
 
 def prepare_all(rows: Rows, scaling: Any) -> tuple[dataset.Dataset, Preparer]:
@@ -215,20 +210,23 @@ def shape_of(preparers: Sequence[Preparer], outputs: int) -> TableShape:
     """One shape that fits what each of these prepares."""
     numbers = max(len(preparer.number_names) for preparer in preparers)
     cardinalities = zip(*(preparer.cardinalities for preparer in preparers), strict=True)
-    return TableShape(numbers, tuple(max(column) for column in cardinalities), outputs)
+    widest = tuple(max(column) for column in cardinalities)
+    return TableShape(numbers, widest, outputs, preparers[0].places)
 
 
 _SHAPE = "shape.json"
 
 
 def save_shape(shape: TableShape, folder: Path) -> None:
-    write_text(folder / _SHAPE, json.dumps([shape.numbers, shape.cardinalities, shape.outputs]))
+    told = [shape.numbers, shape.cardinalities, shape.outputs, shape.ranks]
+    write_text(folder / _SHAPE, json.dumps(told))
 
 
 def load_shape(folder: Path) -> TableShape:
     """What a study's networks read and give. Raises BadInput where it is missing or damaged."""
     try:
-        numbers, cardinalities, outputs = json.loads((folder / _SHAPE).read_text("utf-8"))
-        return TableShape(numbers, tuple(cardinalities), outputs)
+        told = json.loads((folder / _SHAPE).read_text("utf-8"))
+        numbers, cardinalities, outputs, *ranks = told  # an older one has no ranks
+        return TableShape(numbers, tuple(cardinalities), outputs, *ranks)
     except (OSError, ValueError, TypeError) as error:
         raise BadInput(f"{folder / _SHAPE} is missing or damaged: {error}; fit again") from None
