@@ -23,6 +23,7 @@ from shrinkage.losses.pinball import Pinball
 from shrinkage.losses.squared_error import SquaredError
 from shrinkage.model import Model
 from shrinkage.recipe import Recipe
+from shrinkage.report.words import after_training
 from shrinkage.search import calibrate, rows
 from shrinkage.search.aim import aimed
 from shrinkage.search.contest import finalists
@@ -267,3 +268,13 @@ def test_a_temperature_is_told(study: Path) -> None:
     told["temperature"] = 1.0
     lines = terminal.summary({**run.opened(study).result, "calibration": told}, "run")
     assert not [line for line in lines if "temperature" in line]
+    told["temperature"] = 1.09
+    ensemble = {"shares": {"3": 0.6, "0": 0.4}, "networks": 6, "temperatures": [0.371, 1.0]}
+    result = {"calibration": told, "ensemble": ensemble}
+    assert after_training(result) == [
+        "Probabilities of each recipe at a temperature of its own, 0.371 to 1, before they are "
+        "averaged; their mean at temperature 1.09, as it was too sure (out of fold 1.33 took the "
+        "log loss from 0.5000 to 0.4500)."
+    ]
+    ensemble["temperatures"], told["temperature"] = [1.0, 1.0], 1.0
+    assert after_training(result) == []

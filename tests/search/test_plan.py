@@ -75,6 +75,19 @@ def test_costs_follow_what_trainings_took() -> None:
     assert len(costs.logs[True]) == 201, "a rung of no time says nothing"
 
 
+def test_seconds_follow_the_pace_of_the_last_trainings() -> None:
+    small, large = Recipe(Minibatch(64, 10)), Recipe(Minibatch(64, 30))
+    costs = cost.Costs(SHAPE)
+    assert costs.seconds(small) is None
+    costs.learn(small, 0.5, 4.0)
+    assert (costs.seconds(small), costs.seconds(large)) == (pytest.approx(8), pytest.approx(24))
+    for _ in range(6):  # four times as fast from here on, as once kernels are compiled
+        costs.learn(large, 1 / 3, 2.0)
+    assert costs.seconds(large) == pytest.approx(6, rel=0.03)
+    costs.learn(large, 1.0, 24.0)
+    assert costs.seconds(large) == pytest.approx(12, rel=0.03), "half of it is the last one's"
+
+
 @pytest.mark.parametrize(
     ("seconds", "most", "count"),
     [([1, 1, 1], 9, 3), ([1, 1, 1], 2, 2), ([5, 1], 2, 1), ([5, 1], 5.5, 1), ([], 1, 0)],
@@ -120,6 +133,37 @@ def test_dear_recipes_come_fewer_at_a_time_and_none_that_cannot_end(
         assert 30 not in scarce, "0.7 x 30 seconds are not left"
         assert set(begun(5.0)) == {2}
         assert begun(1.0) == {}
+
+
+@pytest.mark.parametrize(("trials", "passes"), [(None, 3), (40, 1)])
+def test_what_the_training_on_all_rows_leaves_goes_to_the_search(
+    trials: int | None, passes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as a base fits that, and as a pass of the search began something."""
+    asked = Settings("t", "y", budget_s=1e4, recipe=TINY, space=VARIED, cv="2", trials=trials)
+    folder, clock = Folder(tmp_path / "run"), Clock(time.time(), 1e4)
+    left = [20.0, 20.0, 4.0]  # 0.7 of 8 seconds do not fit the last
+    done: list[str] = []
+
+    def search(study: Study, *_: object) -> None:
+        done.append("search")
+        study.known.add(len(done), "random", {len(done): study.space.base})
+
+    def refit(study: Study, _: object) -> None:
+        done.append("refit")
+        end = time.time() + left.pop(0)
+        monkeypatch.setattr(Study, "search_deadline", property(lambda _: end))
+
+    monkeypatch.setattr(session, "_search", search)
+    monkeypatch.setattr(session.refit, "train", refit)
+    monkeypatch.setattr(Study, "seconds_of", lambda *_: 8.0)
+    with session.prepared(Table(mixed(60), "t"), asked, folder, clock) as study:
+        session._train(study, Inline(), clock, lambda _: 0.0)
+        assert done == ["search", "refit"] * passes
+        left[:] = [20.0]
+        monkeypatch.setattr(session, "_search", lambda *_: None)
+        session._train(study, Inline(), clock, lambda _: 0.0)
+        assert left == [], "a search that found nothing new is not asked again"
 
 
 def test_the_plan_is_what_fit_does(tmp_path: Path) -> None:

@@ -94,11 +94,18 @@ def epochs_line(found: dict[str, Any], metric: str) -> str | None:
 def after_training(result: dict[str, Any]) -> list[str]:
     """What was done to the networks' probabilities, in one line, where anything was."""
     parts = []
+    own = (result.get("ensemble") or {}).get("temperatures", [1.0])
+    if min(own) < 1 or max(own) > 1:
+        parts.append(
+            f"probabilities of each recipe at a temperature of its own, {min(own):.3g} to "
+            f"{max(own):.3g}, before they are averaged"
+        )
     heat = (result.get("calibration") or {}).get("temperature", 1.0)
     if heat != 1:
         loss = result["calibration"]["log_loss_out_of_fold"]
         parts.append(
-            f"probabilities at temperature {heat:.3g}, as the networks were too "
+            f"{'their mean' if parts else 'probabilities'} at temperature {heat:.3g}, as "
+            f"{'it was' if parts else 'the networks were'} too "
             f"{'sure' if heat > 1 else 'unsure'} (out of fold {loss['temperature']:.3g} "
             f"took the log loss from {number(loss['before'])} to {number(loss['after'])})"
         )

@@ -31,7 +31,7 @@ def cohort(study: Study) -> Cohort | None:
     known, problem, most = study.known, study.problem, study.settings.trials
     known.news(at_once=True)
     left = study.search_deadline - time.time()
-    first_rung = RUNGS[0] * study.trial_seconds
+    first_rung = RUNGS[0] * study.seconds_of(study.space.base)
     size = cohort_size(problem.folds, problem.device, first_rung, left)
     each = cost.held(study.space.base, problem.shape)
     room = memory.room(problem.device, each) or size * problem.folds
@@ -63,7 +63,7 @@ def _in_time(study: Study, recipes: dict[str, Recipe], left: float) -> dict[str,
     seconds = {hash_: study.seconds_of(recipe) for hash_, recipe in recipes.items()}
     ending = [hash_ for hash_, whole in seconds.items() if study.in_time(whole)]
     # Two as dear as the base fit in any case, or at the end of a search nothing would.
-    most = max(COHORT_SHARE * left, 2 * RUNGS[0] * study.trial_seconds)
+    most = max(COHORT_SHARE * left, 2 * RUNGS[0] * study.seconds_of(study.space.base))
     count = affordable([RUNGS[0] * seconds[hash_] for hash_ in ending], most)
     return {hash_: recipes[hash_] for hash_ in ending[:count]}
 

@@ -60,15 +60,25 @@ class Costs:
 
     mean_r, mean_c: of log(seconds / whole) of the trainings done without it and with it; n: how
     many there are of the fewer. With none of either, d is 0: what R says.
+
+    level: of log(seconds / cost), half of it the last training's, as the machine's pace changes:
+    others work on it, or its kernels were just compiled. None before the first.
     """
 
     shape: TableShape
     logs: dict[bool, list[float]] = field(default_factory=lambda: {True: [], False: []})
+    level: float | None = None
 
     def learn(self, recipe: Recipe, part: float, seconds: float) -> None:
         """A part of a recipe's training took so many seconds."""
         if part > 0 and seconds > 0:
             self.logs[known(recipe)].append(math.log(seconds / part / whole(recipe, self.shape)))
+            found = math.log(seconds / part / self.of(recipe))
+            self.level = found if self.level is None else (self.level + found) / 2
+
+    def seconds(self, recipe: Recipe) -> float | None:
+        """Of a recipe's whole training, as the last ones went; None before the first."""
+        return None if self.level is None else math.exp(self.level) * self.of(recipe)
 
     def of(self, recipe: Recipe) -> float:
         """Of a recipe's whole training, in any one unit."""

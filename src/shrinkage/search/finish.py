@@ -216,7 +216,7 @@ def _ensemble(
     models: dict[str, Model], shares: dict[int, float], gain: Difference | None, rows: Rows
 ) -> dict[str, Any]:
     """What predicts together, what it buys over the single best recipe, and what it costs."""
-    some = rows.test[: min(len(rows.test), 1000)]
+    some, others = rows.test[: min(len(rows.test), 1000)], models["winner"].others
     seconds = {}
     for name in (SINGLE, "winner"):
         began = time.perf_counter()
@@ -224,6 +224,7 @@ def _ensemble(
         seconds[name] = round((time.perf_counter() - began) * 1000 / max(1, len(some)), 4)
     return {
         "shares": {str(trial): round(share, 4) for trial, share in shares.items()},
+        "temperatures": [models["winner"].own_temperature, *(m.own_temperature for m in others)],
         "networks": models["winner"].networks,
         "mean_loss_reduction": gain and gain.mean,
         "standard_error": gain and gain.error,

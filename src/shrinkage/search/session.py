@@ -230,7 +230,8 @@ def _train(study: Study, pool: Executor, clock: Clock, keep: Keep) -> None:
         shared.fetch(study.store, study.folder)
         refit.train(study, pool)
         counted = study.settings.trials is not None
-        if counted or study.known.trials == tried or not study.in_time(study.trial_seconds):
+        again = study.in_time(study.seconds_of(study.space.base))
+        if counted or study.known.trials == tried or not again:
             return
         log.info("%.1f s are left: the search goes on", study.clock.left)
         study.known.revive()

@@ -201,7 +201,7 @@ class Study:
             if self.known.claim_rung(cohort):
                 return cohort
         # A new recipe is worth a first rung where it could still come to its last.
-        return asking.cohort(self) if self.in_time(self.trial_seconds) else None
+        return asking.cohort(self) if self.in_time(self.seconds_of(self.space.base)) else None
 
     def _fits(self, cohort: Cohort) -> bool:
         """Whether a cohort's next rung should end before the search does."""
@@ -213,7 +213,10 @@ class Study:
 
     def seconds_of(self, recipe: Recipe) -> float:
         """About what the whole training of a recipe takes here, on all folds."""
-        return self.trial_seconds * self.costs.of(recipe) / self.costs.of(self.space.base)
+        found = self.costs.seconds(recipe)
+        if found is None:
+            return self.trial_seconds * self.costs.of(recipe) / self.costs.of(self.space.base)
+        return found
 
     def in_time(self, seconds: float) -> bool:
         """A study of so many trials does not go by guesses."""
