@@ -45,6 +45,8 @@ def test_patience_tells_how_long_a_training_was(
     recipe = Recipe(Minibatch(epochs=100), *filter(None, [stop]))
     path = tmp_path / "trial.safetensors"
     assert kept_part(path, recipe) == 1, "trained by another machine"
+    path.write_bytes(b"damaged")
+    assert kept_part(path, recipe) == 1
     save_file({"shares": torch.tensor([0.2, 0.4], dtype=torch.float64)}, path)
     assert kept_part(path, recipe) == pytest.approx(0.3 / trained)
 

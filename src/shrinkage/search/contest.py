@@ -116,12 +116,14 @@ def kept_part(path: Path, recipe: Recipe) -> float:
 
         share / min(1, share + patience / epochs),   share: of the whole training, at the best epoch
 
-    Patience follows the best epoch, and without any the training goes on to its end.
+    Patience follows the best epoch, and without any the training goes on to its end. That a file is
+    damaged is said when trials are compared.
     """
-    if not path.is_file():
+    try:
+        with safe_open(path, "pt") as file:
+            return part_of(float(file.get_tensor("shares").mean()), recipe)
+    except (SafetensorError, OSError):
         return 1.0
-    with safe_open(path, "pt") as file:
-        return part_of(float(file.get_tensor("shares").mean()), recipe)
 
 
 def part_of(share: float, recipe: Recipe) -> float:
