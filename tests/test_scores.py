@@ -219,6 +219,17 @@ def test_the_mean_row_loss_is_the_metric(name: str) -> None:
     torch.testing.assert_close(rows.mean(1), MEAN_ROW_LOSS[name](metric.function(output, target)))
 
 
+@pytest.mark.parametrize("name", MEAN_ROW_LOSS)
+def test_blends_are_chosen_by_the_log_loss_too_where_a_metric_only_decides(name: str) -> None:
+    metric = scores.find(name)
+    output, target = _problem(metric.task, seed=7)
+    own = scores.mean_losses(metric, output, target[0])
+    added = scores.mean_losses("log_loss", output, target[0]) if metric.decides else 0
+    torch.testing.assert_close(
+        scores.mean_losses(scores.blending(name), output, target[0]), own + added
+    )
+
+
 @pytest.mark.parametrize("twin", ROW_MEANS, ids=str)
 def test_row_losses_order_members_as_the_metric_does(twin: Twin) -> None:
     metric = scores.find(twin.name)

@@ -12,7 +12,7 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -250,6 +250,24 @@ class Each:
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
             raise BadInput(f"metric={self.name}: the function failed with {problem}") from error
+
+
+def blending(metric: str | Metric) -> Metric:
+    """What recipes are chosen by that predict together; it has the metric's rows, or other ones.
+
+        rows' = rows - log clip(p[y], EPS, 1 - EPS)   of metrics that look at the chosen class only
+
+    Such a metric sees a blend only where a row changes sides: on n rows it cannot tell most blends
+    apart, and among the few it can, luck does. The log loss sees every blend, on every row.
+    """
+    found = find(metric)
+    if not found.decides:
+        return found
+
+    def rows(probability: Tensor, target: Tensor) -> Tensor:
+        return found.rows(probability, target) + surprise(probability, target)
+
+    return replace(found, rows=rows)
 
 
 def goodness(metric: str | Metric, value: Value) -> Value:

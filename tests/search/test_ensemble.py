@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.model_selection import train_test_split
 
 from conftest import mixed, tiny_fit
@@ -101,6 +103,52 @@ def test_shares_are_chosen_by_what_rows_cost(metric: str, like: str) -> None:
     np.testing.assert_array_equal(
         shares(outputs, target, metric, 0), shares(outputs, target, like, 0)
     )
+
+
+DECIDING = [metric.name for metric in scores.METRICS.values() if metric.decides]
+
+
+@pytest.mark.parametrize("metric", DECIDING)
+def test_a_blend_that_changes_no_decision_is_seen(metric: str) -> None:
+    """All decide alike, so the metric is the same for every blend: the log loss tells them apart.
+
+    Row i is foreseen with odds e^{+a} by every second trial and e^{+b} by the others, a and b
+    swapped from row to row: blended half and half, no row has the low ones.
+    """
+    rows, trials = 400, 6
+    target = np.arange(rows) % 2
+    high = (np.arange(trials)[:, None] + np.arange(rows) // 2) % 2
+    right = np.where(high, 0.99, 0.52)
+    outputs = np.where(target[:, None] == np.arange(2), right[..., None], 1 - right[..., None])
+    found = shares(outputs, target, metric, 0)
+    assert found[::2].sum() == pytest.approx(0.5, abs=0.05)
+    study, cut = study_of(outputs, target, 4)
+    together, gain = of_trials(study, 0, cut, metric, 0)
+    assert len(together) > 1
+    assert gain is not None
+    assert gain.mean == pytest.approx(0, abs=1e-12), "what is told is the metric's"
+
+
+def test_the_metric_counts_beside_the_log_loss() -> None:
+    """Of two partners with the same log loss, the one that decides better has the larger share."""
+    rows = 600
+    random = np.random.default_rng(6)
+    target = random.integers(0, 2, rows)
+    lead = np.where(random.random(rows) < 0.7, 0.6, 0.4)
+    right = np.full(rows, 0.55)
+    # 10 % wrong at 0.45, the others so sure that the mean log loss is that of 0.55 on all rows
+    sure = math.exp((math.log(0.55) - 0.1 * math.log(0.45)) / 0.9)
+    wrong = np.where(np.arange(rows) % 10 == 0, 0.45, sure)
+    of_true = np.stack([lead, right, wrong])
+    one_hot = target[:, None] == np.arange(2)
+    outputs = np.where(one_hot, of_true[..., None], 1 - of_true[..., None])
+    metric = scores.blending("accuracy")
+    costs = scores.mean_losses(metric, torch.from_numpy(outputs), torch.from_numpy(target))
+    surprise = scores.mean_losses("log_loss", torch.from_numpy(outputs), torch.from_numpy(target))
+    assert surprise[1].item() == pytest.approx(surprise[2].item())
+    assert costs[2].item() - costs[1].item() == pytest.approx(0.1)
+    found = shares(outputs, target, "accuracy", 0)
+    assert found[1] > found[2]
 
 
 def test_many_rows_are_sampled() -> None:

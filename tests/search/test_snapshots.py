@@ -34,9 +34,12 @@ def recipe(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _fit(recipe: Path, out: Path, settings: pytest.MonkeyPatch) -> Path:
-    """Two trials and a refit, which `fit` leaves out where it is told how many trials to do."""
+    """Two trials, one recipe in the end, and a refit.
+
+    `fit` leaves a refit out where it is told how many trials to do.
+    """
     settings.setattr(run, "Settings", lambda **own: Settings(**{**own, "refit": True}))
-    return tiny_fit("breast_cancer", None, out, recipe, trials=2, cv=str(FOLDS))
+    return tiny_fit("breast_cancer", None, out, recipe, trials=2, single=True, cv=str(FOLDS))
 
 
 @pytest.fixture(scope="module")

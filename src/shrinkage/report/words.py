@@ -58,9 +58,11 @@ def unit(result: dict[str, Any]) -> str:
 def ensemble_line(together: dict[str, Any], unit: str) -> str:
     gain, error = together["mean_loss_reduction"], 1.96 * (together["standard_error"] or 0)
     alone, all_ = (together["seconds_per_1000_rows"][name] for name in ("single", "winner"))
+    does = "raises" if gain < 0 else "lowers"
+    reach = sorted((abs(gain) - error, abs(gain) + error))
     return (
-        f"Out of fold it lowers the {unit} by {gain:.4g} (95 % interval "
-        f"{gain - error:.4g} to {gain + error:.4g}); 1,000 rows take {all_:.2f} s to predict, "
+        f"Out of fold it {does} the {unit} by {abs(gain):.4g} (95 % interval "
+        f"{ends(*reach)}); 1,000 rows take {all_:.2f} s to predict, "
         f"alone {alone:.2f} s."
     )
 

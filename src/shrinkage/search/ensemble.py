@@ -7,7 +7,8 @@ joins it, again and again, with replacement; s_t is how often t was chosen. All 
 out-of-fold predictions. A long greedy search learns their noise, so it is repeated in bags, each of
 which sees half of the trials, and the shares are averaged. What is helped is the mean row loss that
 orders models as the metric does (`scores.row_losses`): for AUC and a person's own function, which
-are dear to compute or have none, it is the log loss or the squared error.
+are dear to compute or have none, it is the log loss or the squared error. Metrics that look at the
+chosen class only have the log loss added (`scores.blending`).
 
 Whether an ensemble is taken at all is decided on rows that its shares have not seen: validation
 rows are cut into three groups, and shares chosen on two are judged on the third.
@@ -47,6 +48,7 @@ def shares(outputs: np.ndarray, target: np.ndarray, metric: Goal, seed: int) -> 
         some = np.sort(random.choice(len(target), _ROWS, replace=False))
         outputs, target = outputs[:, some], target[some]
     predictions, y = torch.from_numpy(outputs), torch.from_numpy(target)
+    metric = scores.blending(metric)
     losses = _losses(predictions, y, metric)
     others = [int(t) for t in np.argsort(losses, kind="stable") if t != 0][: CANDIDATES - 1]
     total = np.zeros(len(outputs))
@@ -89,8 +91,8 @@ def of_trials(
 ) -> tuple[dict[int, float], Difference | None]:
     """Shares by trial, that of the lead first, then the largest, and what they gain over the lead.
 
-    The gain is in mean loss a row, cross-fitted: positive is better. Only the lead predicts where
-    there is no gain, or with one trial.
+    The gain is in the metric's mean loss a row, cross-fitted: positive is better. Only the lead
+    predicts where nothing is gained in what shares are chosen by, or with one trial.
     """
     alone = {lead: 1.0}
     if len(found) < 2:
@@ -110,12 +112,12 @@ def of_trials(
             judged[k][at] = np.tensordot(chosen, np.stack(parts[k])[:, at], 1)
     every = np.concatenate(targets)
     y = torch.from_numpy(every)
-    losses = [
-        scores.row_losses(metric, torch.from_numpy(np.concatenate(outputs)), y).numpy()
-        for outputs in ([part[0] for part in parts], judged)
-    ]
-    gain = difference(*losses)
-    if not gain.mean > 0:
+    pair = [torch.from_numpy(np.concatenate(x)) for x in ([part[0] for part in parts], judged)]
+    gain, reason = (
+        difference(*(scores.row_losses(goal, outputs, y).numpy() for outputs in pair))
+        for goal in (metric, scores.blending(metric))
+    )
+    if not reason.mean > 0:
         return alone, gain
     whole = np.concatenate([np.stack(part) for part in parts], 1)
     chosen = shares(whole, every, metric, seed)
