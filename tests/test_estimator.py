@@ -139,6 +139,19 @@ def test_a_saved_study_knows_the_columns_by_name_and_is_a_start_for_another(
         regressor(**more).fit(X.drop(columns="colour"), numbers)
 
 
+def test_a_row_is_read_as_the_training_rows_were(tiny: Path) -> None:
+    """Beside text a bool is a category; a row to predict may happen to have no text."""
+    random = np.random.default_rng(0)
+    flag = random.random(80) < 0.5
+    frame = pd.DataFrame({"flag": flag, "colour": random.choice(["red", "blue"], 80)})
+    y = np.where(flag, "yes", "no")
+    model = Classifier(budget="30s", recipe=tiny, trials=2, workers=0, cv=2).fit(frame, y)
+    row = pd.DataFrame({"flag": [True, False], "colour": [np.nan, np.nan]})
+    assert row["colour"].dtype == float
+    beside = pd.DataFrame({"flag": [True, False, True], "colour": [np.nan, np.nan, "red"]})
+    np.testing.assert_array_equal(model.predict_proba(row), model.predict_proba(beside)[:2])
+
+
 def test_a_rare_class_keeps_its_column() -> None:
     X, y = WINE[0], WINE[1].copy()
     y[0] = 3  # one row of it

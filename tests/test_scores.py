@@ -312,12 +312,19 @@ def test_the_quantile_loss_is_least_at_the_quantile_and_half_the_mae_at_the_medi
     torch.testing.assert_close(scores.pinball(guess, target, 0.5), scores.mae(guess, target) / 2)
 
 
-NAMES = [("pinball_0.90", "pinball_0.9"), ("pinball_.25", "pinball_0.25"), ("f1", "f1")]
+NAMES = [
+    ("pinball_0.90", "pinball_0.9"),
+    ("pinball_.25", "pinball_0.25"),
+    ("pinball_0.00005", "pinball_0.00005"),
+    ("pinball_0.9999999", "pinball_0.9999999"),
+    ("f1", "f1"),
+]
 
 
 @pytest.mark.parametrize(("name", "found"), NAMES)
 def test_a_metric_has_one_name(name: str, found: str) -> None:
     assert scores.find(name).name == found
+    assert scores.find(found).name == found
 
 
 def _profit(target: np.ndarray, output: np.ndarray) -> float:

@@ -30,6 +30,7 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
+from shrinkage.data.tabular import days
 from shrinkage.errors import BadInput
 
 if TYPE_CHECKING:
@@ -248,9 +249,8 @@ def _table(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """
     numbers = [pd.Series(pd.to_numeric(frame[name], errors="coerce")) for name in schema.numbers]
     for name in schema.dates:
-        date = pd.to_datetime(frame[name], errors="coerce", utc=True)
-        day = (date - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
-        numbers += [day, date.dt.month, date.dt.day_of_week]
+        date = pd.to_datetime(frame[name], errors="coerce")
+        numbers += [pd.Series(days(date)), date.dt.month, date.dt.day_of_week]
     columns = [_finite(values.to_numpy(np.float64, na_value=np.nan)) for values in numbers]
     for name in schema.categories:
         codes, distinct = pd.factorize(frame[name])  # a missing cell has code -1: the last text

@@ -116,7 +116,10 @@ class _Estimator(BaseEstimator):
         scikit-learn checks its shape and, against those of the training frame, its names.
         """
         fewest = 2 if reset else 1
-        if isinstance(X, pd.DataFrame) and not all(map(_numeric, X.dtypes)):
+        mixed = isinstance(X, pd.DataFrame) and not all(map(_numeric, X.dtypes))
+        if reset:  # the same cells are read the same way whatever else stands beside them
+            self._by_cells = mixed
+        if mixed or (self._by_cells and isinstance(X, pd.DataFrame)):
             validate_data(self, X, reset=reset, skip_check_array=True)
             frame = X.reset_index(drop=True)
             if len(frame) < fewest:
@@ -135,6 +138,9 @@ class _Estimator(BaseEstimator):
         if not names or len(set(names)) < len(names):
             names = [f"x{i}" for i in range(frame.shape[1])]
         return frame.set_axis(names, axis=1)
+
+    def _rows(self, X: Any) -> Table:
+        return Table(self._frame(X, reset=False), "X")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -168,7 +174,7 @@ class Classifier(ClassifierMixin, _Estimator):
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities [n, C], columns in the order of `classes_`."""
         check_is_fitted(self)
-        found = self.model_.predict_proba(self._frame(X, reset=False))
+        found = self.model_.predict_proba(self._rows(X))
         # A class too rare to be trained on keeps its column.
         probability = np.zeros((len(found), len(self.classes_)))
         probability[:, np.asarray(self.model_.schema.classes, dtype=int)] = found
@@ -177,7 +183,7 @@ class Classifier(ClassifierMixin, _Estimator):
     def predict(self, X: Any) -> np.ndarray:
         """The label of each row [n]: the most probable one, or what the tuned cutoff says."""
         check_is_fitted(self)
-        codes = self.model_.predict(self._frame(X, reset=False))
+        codes = self.model_.predict(self._rows(X))
         return self.classes_[np.asarray(codes, dtype=int)]
 
 
@@ -199,7 +205,7 @@ class Regressor(RegressorMixin, _Estimator):
     def predict(self, X: Any) -> np.ndarray:
         """Predictions [n]."""
         check_is_fitted(self)
-        return self.model_.predict(self._frame(X, reset=False))
+        return self.model_.predict(self._rows(X))
 
 
 def _paired(X: Any, y: Any) -> tuple[Any, np.ndarray]:

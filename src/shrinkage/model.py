@@ -22,7 +22,7 @@ from shrinkage.calibration import tempered
 from shrinkage.cutoff import weighted
 from shrinkage.data.labels import decode_classes
 from shrinkage.data.schema import Schema, conform
-from shrinkage.data.source import Table
+from shrinkage.data.source import Table, read
 from shrinkage.data.tabular import Preparer
 from shrinkage.engine.arrays import read_as
 from shrinkage.errors import BadInput
@@ -32,6 +32,9 @@ from shrinkage.population.dataset import Sample, Units
 from shrinkage.population.predict import forward, in_unit
 from shrinkage.recipe import Recipe
 from shrinkage.store import artifact
+
+Data = Table | pd.DataFrame | np.ndarray
+"""Rows to predict: a table, a frame, or an array, whose columns are called x0, x1, ..."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +97,11 @@ class Model:
     def _sample(self, preparer: Preparer, frame: pd.DataFrame) -> Sample:
         return read_as(preparer.transform(frame), self.shape.numbers)
 
-    def predict_proba(self, data: Table | pd.DataFrame) -> np.ndarray:
+    def predict_proba(self, data: Data) -> np.ndarray:
         """Class probabilities [n, C], columns in the order of `schema.classes`."""
         return self.outputs(self._conform(data))
 
-    def predict(self, data: Table | pd.DataFrame) -> np.ndarray:
+    def predict(self, data: Data) -> np.ndarray:
         """Labels [n] as in the training data, or numbers [n]."""
         return self.labels(self.outputs(self._conform(data)))
 
@@ -126,8 +129,15 @@ class Model:
         classes = [str(label) for label in self.schema.classes or ()]
         return pd.DataFrame(outputs, columns=pd.Index(classes)), notes
 
-    def _conform(self, data: Table | pd.DataFrame) -> pd.DataFrame:
-        table = data if isinstance(data, Table) else Table(data, "DataFrame")
+    def _conform(self, data: Data) -> pd.DataFrame:
+        """What a person gives, read as `shrinkage.fit` reads it."""
+        frame: Any = data  # of pandas' types, checkers know too many
+        if isinstance(data, pd.DataFrame) and not len(frame):  # which nobody would fit
+            table = Table(
+                frame.set_axis([str(name) for name in frame.columns], axis=1), "DataFrame"
+            )
+        else:
+            table = data if isinstance(data, Table) else read(data)
         return conform(self.schema, table)[0]
 
     def save(self, folder: Path, about: dict[str, Any]) -> None:

@@ -167,11 +167,12 @@ def find(metric: str | Metric, task: str | None = None) -> Metric:
 def _quantile_loss(name: str) -> Metric | None:
     """pinball_0.9, or pinball_.9, by its name; Q keeps its digits and loses idle zeros."""
     digits = re.fullmatch(r"pinball_0?(\.\d+)", name)
-    if not digits or not (level := float(digits[1])):
+    if not digits or not 0 < (level := float(digits[1])) < 1:
         return None
     function, rows = partial(pinball, level=level), partial(pinball_loss, level=level)
     pretty = f"quantile loss {level:g}"
-    return Metric(f"pinball_{level:g}", "regression", False, function, pretty, rows)
+    name = f"pinball_0{digits[1].rstrip('0')}"
+    return Metric(name, "regression", False, function, pretty, rows)
 
 
 def quantile_of(metric: str | Metric) -> float | None:

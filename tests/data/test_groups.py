@@ -105,6 +105,28 @@ def test_dates_are_cut_as_dates() -> None:
     assert groups("x", text, text).names == found.names
 
 
+def test_one_date_is_one_group() -> None:
+    days = pd.Series([pd.Timestamp("2024-01-01")] * 50)
+    assert len(groups("x", days, days).names) == 1
+    none = pd.Series(np.full(50, "NaT"), dtype="datetime64[us]")
+    assert groups("x", none, none).names == ("no value",)
+    later = days + pd.to_timedelta(np.arange(50) % 2, "D")
+    assert len(groups("x", later, later).names) == 2
+
+
+def test_bounds_that_lie_near_each_other_have_names_of_their_own() -> None:
+    seconds = pd.Series(1_700_000_000.0 + np.arange(400))
+    found = groups("x", seconds, seconds)
+    assert found.names == (
+        "up to 1700000099", "1700000099 to 1700000199", "1700000199 to 1700000299",
+        "above 1700000299",
+    )  # fmt: skip
+    dates = pd.Series(pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(400) / 10, "s"))
+    found = groups("x", dates, dates)
+    assert len(set(found.names)) == 4
+    assert found.names[0] == "up to 2024-01-01 00:00:09"
+
+
 @settings(max_examples=40)
 @given(
     st.lists(st.one_of(st.none(), st.sampled_from("abcdefgh")), min_size=1, max_size=300),

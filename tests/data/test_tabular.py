@@ -17,7 +17,7 @@ from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardSca
 
 from shrinkage.data.schema import Column, Schema, infer
 from shrinkage.data.source import read
-from shrinkage.data.tabular import Preparer, robust_scale, smooth_clip
+from shrinkage.data.tabular import Preparer, days, robust_scale, smooth_clip
 from shrinkage.errors import BadInput
 
 from .shared import FOLDER, need_tables
@@ -239,6 +239,29 @@ def test_dates_become_their_parts() -> None:
         [11322 + 23 / 24, 2000, 12, 6, 23],
     ]
     np.testing.assert_allclose(back, expected, atol=0.01)
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_dates_of_all_years_become_numbers(scaling: str) -> None:
+    """Nanoseconds reach from 1678 to 2262; files say 9999-12-31 for "never"."""
+    schema = Schema("regression", "y", (Column("d", "date"),), None, ())
+    texts = ["0001-01-01", "2024-02-29", "2024-03-01", None, "9999-12-31"]
+    frame = pd.DataFrame({"d": np.array(texts, dtype="datetime64[us]")})
+    np.testing.assert_array_equal(days(frame["d"]), [-719162, 19782, 19783, np.nan, 2932896])
+    prepared = Preparer.fit(frame, schema, scaling).transform(frame)
+    assert np.isfinite(prepared.numbers).all()
+    day = prepared.numbers[:, 0]
+    assert day[0] < day[1] <= day[2] < day[4]
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_a_spread_without_a_reciprocal_is_none(scaling: str) -> None:
+    values = np.zeros((12, 2))
+    values[0], values[1:7, 1] = 1e-310, 5e-310
+    schema, frame = numbers_only(values)
+    prepared = Preparer.fit(frame, schema, scaling).transform(frame)
+    assert np.isfinite(prepared.numbers).all()
+    assert np.isfinite(prepared.ranks).all()
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)

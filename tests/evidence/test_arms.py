@@ -41,7 +41,7 @@ def test_an_arm_differs_in_its_ingredient_only(switch: arms.Switch) -> None:
     }
     assert off.get("optimizer").lr == DEFAULT.get("optimizer").lr
     assert off.epochs == DEFAULT.epochs
-    assert switch.turned_on(off) == DEFAULT
+    assert off.using(switch.on) == DEFAULT
 
 
 def test_off_is_a_value_where_it_can_be() -> None:

@@ -120,6 +120,21 @@ def test_one_trial_was_not_chosen(metric: str) -> None:
     assert found.interval[0] < found.validation < found.interval[1]
 
 
+def test_what_a_function_may_give_has_no_limits() -> None:
+    """Profits of fifty and losses below zero keep their interval."""
+    contest = classification("accuracy", np.random.default_rng(4))
+    for sign in (1, -1):
+
+        def profit(target: np.ndarray, output: np.ndarray, sign: int = sign) -> float:
+            return sign * (50 + float((output.argmax(1) == target).mean()))
+
+        profit.greater_is_better = sign > 0  # pyright: ignore[reportFunctionMemberAccess]
+        found = optimism(replace(contest, metric=scores.own(profit, "classification")), 0)
+        low, high = found.interval
+        assert 49 < abs(low) < 52
+        assert low < found.corrected < high
+
+
 def test_orders_do_not_matter() -> None:
     random = np.random.default_rng(2)
     given = regression(random, correlation=0.5)

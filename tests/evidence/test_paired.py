@@ -42,6 +42,21 @@ def test_values_of_classes_have_the_metric_as_their_mean(metric: str) -> None:
     assert found.mean() == pytest.approx(measured(metric, output, target), abs=2e-3)
 
 
+def test_the_error_of_a_balanced_accuracy_is_its_spread_over_samples() -> None:
+    """A twentieth of the rows is of class 1, recalls are 0.3 and 0.95."""
+    random, metric, n = np.random.default_rng(2), scores.find("balanced_accuracy"), 2000
+    found, errors = [], []
+    for _ in range(300):
+        target = (random.random(n) < 0.05).astype(int)
+        right = random.random(n) < np.where(target, 0.3, 0.95)
+        called = np.where(right, target, 1 - target)
+        v = values(metric, np.eye(2)[called], target)
+        found.append(v.mean())
+        errors.append(v.std(ddof=1) / np.sqrt(n))
+    assert np.mean(found) == pytest.approx(0.625, abs=0.01)
+    assert np.mean(errors) == pytest.approx(np.std(found, ddof=1), rel=0.12)
+
+
 @pytest.mark.parametrize("metric", ["rmse", "mae", "r2", "pinball_0.9"])
 def test_values_of_numbers_have_the_metric_as_their_mean(metric: str) -> None:
     target, good, _ = regressions()

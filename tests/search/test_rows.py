@@ -138,6 +138,26 @@ def test_a_test_file_must_fit(frame: pd.DataFrame, tmp_path: Path) -> None:
         rows.cut(Table(frame, "t"), settings)
 
 
+@pytest.mark.parametrize("cv", ["3", "holdout"])
+def test_an_hour_that_one_row_alone_has_fits_the_shape(cv: str, frame: pd.DataFrame) -> None:
+    """Wherever it stands: some fold does not train on it."""
+    when = pd.Series(pd.Timestamp("2024-01-01"), frame.index) + pd.to_timedelta(frame.index, "D")
+    cut = rows.cut(Table(frame.assign(when=when), "t"), replace(CLASSES, cv=cv))
+    train = cut.train.copy()
+    train.loc[cut.folds[0].validation[0], "when"] += pd.Timedelta(hours=14)
+    cut = rows.Rows(cut.schema, train, cut.test, cut.folds, ())
+    for scaling in ("robust", "ranked"):
+        dataset, preparers = rows.prepare(cut, scaling)
+        everyone, preparer = rows.prepare_all(cut, scaling)
+        shape = rows.shape_of([*preparers, preparer], 2)
+        assert "when (hour)" in preparer.number_names
+        ranks = shape.ranks if scaling == "ranked" else 0
+        for fold in (*dataset.folds, *everyone.folds):
+            assert fold.train.inputs["numbers"].shape[1] == shape.numbers + ranks
+    train.loc[:, "when"] = when[0]
+    assert rows.Rows(cut.schema, train, cut.test, cut.folds, ()).timed == ()
+
+
 def test_marks_that_only_validation_rows_need_fit_the_shape(frame: pd.DataFrame) -> None:
     """One hole, in the rows that the only fold is validated on."""
     settings = replace(CLASSES, cv="holdout")

@@ -15,7 +15,7 @@ The rules; each test row is in exactly one group.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -71,7 +71,7 @@ class Groups:
 def groups(column: str, train: pd.Series, test: pd.Series) -> Groups:
     """The groups of the test rows. train, test: one column of both parts, as cells or cleaned."""
     train, test = _alike(train, test)
-    if _is_date(train) or (cells.is_number(train) and train.nunique() > VALUES):
+    if train.nunique() > (1 if _is_date(train) else VALUES) and not _is_text(train):
         return _ranges(column, train, test)
     return _together(_values(column, test))
 
@@ -146,6 +146,10 @@ def _alike(train: pd.Series, test: pd.Series) -> tuple[pd.Series, pd.Series]:
     return words[0], words[1]
 
 
+def _is_text(series: pd.Series) -> bool:
+    return not _is_date(series) and not cells.is_number(series)
+
+
 def _is_date(series: pd.Series) -> bool:
     return pd.api.types.is_datetime64_any_dtype(series)
 
@@ -169,7 +173,7 @@ def _ranges(column: str, train: pd.Series, test: pd.Series) -> Groups:
     shares = (0.25, 0.5, 0.75) if len(test) >= _QUARTERED else (0.5,)
     bounds = _bounds(known_[np.isfinite(known_)], shares)
     codes = np.searchsorted(bounds, cells_, side="left")  # a bound belongs to the range below it
-    said = [_said(bound, dates) for bound in bounds]
+    said = _said(bounds, dates)
     names = [
         f"up to {said[0]}",
         *(f"{low} to {high}" for low, high in pairwise(said)),
@@ -200,11 +204,27 @@ def _seconds(series: pd.Series) -> np.ndarray:
     return np.where(found.notna(), found.astype("int64").astype(float), np.nan)
 
 
-def _said(bound: float, dates: bool) -> str:
-    if dates:
-        stamp = pd.Timestamp(bound, unit="s")
-        return f"{stamp:%Y-%m-%d}" if stamp == stamp.normalize() else f"{stamp:%Y-%m-%d %H:%M}"
-    return label_text(float(f"{bound:.6g}"))
+def _said(bounds: np.ndarray, dates: bool) -> list[str]:
+    """Each as people write it, with as many digits as tell them apart."""
+    said: list[str] = []
+    for form in _DATES if dates else _NUMBERS:
+        said = [form(bound) for bound in bounds.tolist()]
+        if len(set(said)) == len(said):
+            break
+    return said
+
+
+def _day(seconds: float) -> str:
+    stamp = pd.Timestamp(seconds, unit="s")
+    return f"{stamp:%Y-%m-%d}" if stamp == stamp.normalize() else f"{stamp:%Y-%m-%d %H:%M}"
+
+
+def _number(digits: int) -> Callable[[float], str]:
+    return lambda value: label_text(float(f"{value:.{digits}g}"))
+
+
+_DATES = (_day, lambda seconds: f"{pd.Timestamp(seconds, unit='s'):%Y-%m-%d %H:%M:%S}")
+_NUMBERS = (_number(6), _number(17))
 
 
 def _together(found: Groups) -> Groups:

@@ -38,11 +38,8 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
-from shrinkage.data.labels import decode_classes, encode_classes
 from shrinkage.data.schema import Schema
 from shrinkage.errors import BadInput
-
-__all__ = ["Arrays", "Preparer", "RobustClip", "decode_classes", "encode_classes"]
 
 Scaling = Literal["robust", "standard", "quantile", "ranked"]
 
@@ -86,7 +83,8 @@ def robust_scale(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low, middle, high = np.quantile(x, [0.25, 0.5, 0.75], axis=0)
     span = x.max(axis=0) - x.min(axis=0)
     width = np.where(high > low, high - low, span / 2)
-    return middle, np.divide(1.0, width, out=np.zeros_like(width), where=width > 0)
+    wide = width >= np.finfo(np.float64).tiny  # below, the reciprocal may be infinite
+    return middle, np.divide(1.0, width, out=np.zeros_like(width), where=wide)
 
 
 class RobustClip(TransformerMixin, BaseEstimator):
@@ -124,12 +122,21 @@ class Preparer:
     ranked: np.ndarray | None = None
 
     @classmethod
-    def fit(cls, frame: pd.DataFrame, schema: Schema, scaling: Scaling = "robust") -> "Preparer":
-        """Fit on the rows of a frame from `infer` or `conform`, and on nothing else."""
+    def fit(
+        cls,
+        frame: pd.DataFrame,
+        schema: Schema,
+        scaling: Scaling = "robust",
+        timed: tuple[str, ...] | None = None,
+    ) -> "Preparer":
+        """Fit on the rows of a frame from `infer` or `conform`, and on nothing else.
+
+        timed: date columns that have an hour; None: those of which some row here is not midnight.
+        """
         if scaling not in get_args(Scaling):
             *names, last = get_args(Scaling)
             raise BadInput(f"scaling: expected {', '.join(names)} or {last}, got {scaling!r}.")
-        timed = tuple(name for name in schema.dates if _has_time(frame[name]))
+        timed = with_time(frame, schema) if timed is None else timed
         raw = _numbers(frame, schema, timed)
         values = marks = ranks = ranked = None
         varies = np.zeros(raw.shape[1])
@@ -264,12 +271,17 @@ def _numbers(frame: pd.DataFrame, schema: Schema, timed: tuple[str, ...]) -> np.
     columns = [frame[name].to_numpy(np.float64) for name in schema.numbers]
     for name in schema.dates:
         when = frame[name].dt
-        days = (frame[name] - pd.Timestamp(0)) / pd.Timedelta(days=1)
-        parts = [days, when.year, when.month, when.day_of_week]
+        parts = [when.year, when.month, when.day_of_week]
         if name in timed:
             parts.append(when.hour + when.minute / 60)
-        columns += [part.to_numpy(np.float64) for part in parts]
+        columns += [days(frame[name]), *(part.to_numpy(np.float64) for part in parts)]
     return np.stack(columns, axis=1) if columns else np.zeros((len(frame), 0))
+
+
+def days(dates: pd.Series) -> np.ndarray:
+    """Days since 1970 [n], NaN where missing; of all years, which nanoseconds do not reach."""
+    found = dates.to_numpy("datetime64[us]")
+    return np.where(np.isnat(found), np.nan, found.astype(np.int64) / 86_400e6)
 
 
 def _number_names(schema: Schema, timed: tuple[str, ...]) -> list[str]:
@@ -290,8 +302,10 @@ def _first_parts(schema: Schema, timed: tuple[str, ...]) -> list[int]:
     return places
 
 
-def _has_time(series: Any) -> bool:
-    return bool((series.dropna().dt.normalize() != series.dropna()).any())
+def with_time(frame: pd.DataFrame, schema: Schema) -> tuple[str, ...]:
+    """The date columns of which some row is not midnight."""
+    present = {name: frame[name].dropna() for name in schema.dates}
+    return tuple(n for n, dates in present.items() if (dates.dt.normalize() != dates).any())
 
 
 def _vocabulary(series: Any) -> tuple[str, ...]:

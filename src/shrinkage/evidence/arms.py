@@ -51,9 +51,6 @@ class Switch:
         kept = recipe.without(self.role)
         return kept if self.off is None else kept.using(self.off)
 
-    def turned_on(self, recipe: Recipe) -> Recipe:
-        return recipe.using(self.on)
-
 
 @dataclass(frozen=True)
 class Arm:

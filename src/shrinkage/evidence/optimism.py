@@ -46,6 +46,7 @@ import torch
 
 from shrinkage import scores
 from shrinkage.evidence.epochs import chooses, luck
+from shrinkage.evidence.paired import limits
 from shrinkage.search.baseline import Goal, repeats_of
 from shrinkage.search.choose import choose_each
 from shrinkage.search.contest import DEFAULT, PLAIN, Finalist, row_losses
@@ -134,9 +135,8 @@ def optimism(contest: Contest, seed: int) -> Optimism:
     found = correction(contest, partitions(codes, times, partition))
     corrected = validation + found.mean
     better = contest.metric.greater_is_better
-    # No score is above 1 where more is better, none below 0 where less is.
-    limits = (-np.inf, 1.0) if better else (0.0, np.inf)
-    low, high = np.clip(corrected + _deviations(contest, validation, found.error, sample), *limits)
+    reach = corrected + _deviations(contest, validation, found.error, sample)
+    low, high = np.clip(reach, *limits(contest.metric))
     return Optimism(
         validation,
         corrected,

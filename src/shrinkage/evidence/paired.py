@@ -4,8 +4,10 @@
     score      mean v                 +- q sd(v) / sqrt(J)
     difference mean (v' - v)          +- q sd(v' - v) / sqrt(J)
 
-Accuracy, balanced accuracy, F1, log loss, MAE and quantile losses are means over rows: v is what
-`scores.row_losses` says, q = 1.96, and the interval is that of result.json. Of an AUC a row's value
+Accuracy, F1, log loss, MAE and quantile losses are means over rows: v is what `scores.row_losses`
+says, q = 1.96, and the interval is that of result.json. Balanced accuracy is a mean of the K
+classes' recalls r_c, and the counts n_c of its rows are no news: v is r + n / (K n_c) (hit - r_c),
+r being the mean recall. Of an AUC a row's value
 is A + n/n_1 (V - A) for a positive, A + n/n_0 (V - A) for a negative, V being the share of the
 other kind's rows that it is on the right side of (DeLong et al. 1988, "Comparing the Areas Under
 Two or More Correlated Receiver Operating Characteristic Curves"; with more classes their mean).
@@ -28,7 +30,7 @@ from shrinkage.calibration import Z95, wilson
 GROUPS = 30
 """Of test rows, two or more each; of a jackknife."""
 
-_MEANS = frozenset({"accuracy", "balanced_accuracy", "f1", "log_loss", "mae"})
+_MEANS = frozenset({"accuracy", "f1", "log_loss", "mae"})
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ def values(metric: scores.Metric, output: np.ndarray, target: np.ndarray) -> np.
     if metric.name in _MEANS or scores.quantile_of(metric) is not None:
         losses = scores.row_losses(metric, o, y).numpy()
         return 1 - losses if metric.greater_is_better else losses
+    if metric.name == "balanced_accuracy":
+        return _recalls(output, target)
     if metric.name == "roc_auc":
         return _areas(output, target)
     groups = max(1, min(GROUPS, len(y) // 2))
@@ -82,7 +86,12 @@ def score(metric: scores.Metric, value: float, own: np.ndarray, rows: int) -> In
 
 
 def limits(metric: scores.Metric) -> tuple[float, float]:
-    """No metric of ours is above 1 where more is the goal, or below 0 where less is."""
+    """No metric of ours is above 1 where more is the goal, or below 0 where less is.
+
+    What a person's own function may give is not known.
+    """
+    if metric.name.startswith(scores.OWN):
+        return (-np.inf, np.inf)
     return (-np.inf, 1.0) if metric.greater_is_better else (0.0, np.inf)
 
 
@@ -92,6 +101,16 @@ def _around(value: float, v: np.ndarray, rows: int) -> Interval | None:
     q = Z95 if len(v) == rows else float(stats.t.ppf(0.975, len(v) - 1))
     reach = q * float(v.std(ddof=1)) / np.sqrt(len(v))
     return Interval(float(value), float(value - reach), float(value + reach))
+
+
+def _recalls(probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """[n] values whose mean is the balanced accuracy; a class without a row is left out."""
+    hit = (probability.argmax(1) == target).astype(float)
+    counts = np.bincount(target)
+    recall = np.bincount(target, hit) / np.maximum(counts, 1)
+    classes = np.count_nonzero(counts)
+    weight = len(target) / (classes * counts[target])
+    return recall.sum() / classes + weight * (hit - recall[target])
 
 
 def _areas(probability: np.ndarray, target: np.ndarray) -> np.ndarray:

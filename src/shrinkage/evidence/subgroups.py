@@ -269,7 +269,7 @@ def _left_out(name: str, prediction: np.ndarray, target: np.ndarray) -> np.ndarr
 
 
 def _balanced(score: float, output: np.ndarray, target: np.ndarray) -> _Values:
-    """v_i = mean recall + (hit_i - recall_c) / (K share_c) of the row's class c."""
+    """Ends by Wilson's interval of each class's recall; values as those of `paired.values`."""
     hit = (output.argmax(1) == target).astype(float)
     counts = np.bincount(target, minlength=output.shape[1])
     hits = np.bincount(target, hit, minlength=output.shape[1])
@@ -279,7 +279,7 @@ def _balanced(score: float, output: np.ndarray, target: np.ndarray) -> _Values:
     below, above = np.sqrt(np.square(ends.T - recall).sum(1)) / len(counts)
     return _Values(
         Interval(score, float(score - below), float(score + above)),
-        score + weight * (hit - recall[target]),
+        paired.values(scores.find("balanced_accuracy"), output, target),
         float(np.sqrt(np.square(weight).mean())),
     )
 

@@ -21,7 +21,7 @@ from shrinkage.data.labels import encode_classes
 from shrinkage.data.schema import FEWEST_ROWS, Schema, conform, infer, infer_like
 from shrinkage.data.source import Table, read
 from shrinkage.data.split import Fold, inside, test_split
-from shrinkage.data.tabular import Preparer
+from shrinkage.data.tabular import Preparer, with_time
 from shrinkage.engine.arrays import read_as
 from shrinkage.errors import BadInput
 from shrinkage.files import replacing, write_text
@@ -79,7 +79,12 @@ class Rows:
         if self.origin is not None:
             return self.origin.shape.numbers
         features = self.train.drop(columns=self.schema.target)
-        return len(Preparer.fit(features, self.schema, "standard").number_names)
+        return len(Preparer.fit(features, self.schema, "standard", self.timed).number_names)
+
+    @cached_property
+    def timed(self) -> tuple[str, ...]:
+        """Date columns that have an hour: a fold may lack the one row that has."""
+        return with_time(self.train, self.schema)
 
     @property
     def priors(self) -> np.ndarray:
@@ -95,7 +100,7 @@ class Rows:
         """What is fitted on these training rows, or what the networks to start from know."""
         if self.origin is not None:
             return replace(self.origin.preparers[0], schema=self.schema)
-        return Preparer.fit(features, self.schema, scaling)
+        return Preparer.fit(features, self.schema, scaling, self.timed)
 
 
 def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
