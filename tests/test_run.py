@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import shrinkage
@@ -32,7 +33,26 @@ def test_arrays_and_frames_are_fitted(tiny: Path, tmp_path: Path) -> None:
     )
     assert found.folder == tmp_path / "run"
     assert found.recipe.to_toml() == found.result["recipe"]
-    assert found.model.predict(frame.rename(columns={"a": "x0"})).shape == (80,)
+    predicted = found.model.predict(X)
+    assert predicted.shape == (80,)
+    np.testing.assert_array_equal(
+        found.model.predict(frame.rename(columns={"a": "x0"})[["x0"]]), predicted
+    )
+
+
+def test_what_was_fitted_can_be_predicted(tiny: Path, tmp_path: Path) -> None:
+    """Names that are no text, and numpy's whole numbers."""
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2))).assign(y=[0, 1] * 30)
+    found = shrinkage.fit(
+        frame, "y", budget="30s", recipe=tiny, trials=np.int64(2), workers=0, cv=2,
+        seed=np.int64(3), out=tmp_path / "run", task="classification",
+    )  # fmt: skip
+    assert found.result["seed"] == 3
+    assert found.model.predict(frame).shape == (60,)
+    assert found.model.predict(frame[:0]).shape == (0,)
+    doubled = frame.set_axis(["0", "1", "0"], axis=1)
+    with pytest.raises(BadInput, match="'0'"):
+        found.model.predict(doubled)
 
 
 def test_the_same_seed_finds_the_same_and_another_does_not(

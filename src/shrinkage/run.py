@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from shrinkage.model import Model
 from shrinkage.recipe import Recipe, load
 from shrinkage.report import write
 from shrinkage.scores import Function
-from shrinkage.search import proposers, session, shared
+from shrinkage.search import finish, listing, proposers, session, shared
 from shrinkage.search.above import Above
 from shrinkage.search.events import Watch, nobody
 from shrinkage.search.folder import Folder, chosen
@@ -194,6 +195,9 @@ def _asked(
     keep_all: bool = False,
 ) -> tuple[Table, Settings]:
     """The table, read, and the settings, checked. Raises BadInput."""
+    # A database keeps Python's whole numbers, not numpy's.
+    seed = index(seed)
+    trials, workers = (None if n is None else index(n) for n in (trials, workers))
     budget_s = seconds(budget)
     if task not in ("auto", "classification", "regression"):
         raise BadInput(f"--task {task}: expected auto, classification or regression")
@@ -326,20 +330,19 @@ def opened(folder: str | Path) -> Run:
     try:
         result = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        hint = (
-            f"its run did not end; go on with `shrinkage resume {folder}`"
-            if Folder(Path(folder)).begun
-            else "it is not a study's folder"
-        )
+        hint = "it is not a study's folder"
+        if Folder(Path(folder)).begun:
+            hint = f"its run did not end; go on with `shrinkage resume {folder}`"
+        if listing.held(Folder(Path(folder)).log):
+            hint = f"its run goes on; follow it with `shrinkage watch {folder}`"
         raise BadInput(f"{folder} holds no result.json: {hint}") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise BadInput(f"{path} cannot be read: {error}") from None
-    if not isinstance(result, dict) or not set(result) >= _NEEDED:
+    except ValueError:
+        result = None
+    if not finish.whole(result):
         raise BadInput(f"{path} is damaged: write it again with `shrinkage resume {folder}`")
     return Run(Path(folder), result)
-
-
-_NEEDED = {"task", "metric", "rows", "winner", "recipe", "scores", "notes"}
 
 
 def trials_of(folder: str | Path) -> list[Trial]:

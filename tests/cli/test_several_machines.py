@@ -149,7 +149,7 @@ def test_a_missing_driver_says_what_to_install(tmp_path: Path, command, monkeypa
     monkeypatch.setitem(sys.modules, "psycopg", None)
     done = command("studies", "postgresql://h/d")
     assert done.code == 2
-    assert "pip install 'shrinkage[postgres]'" in done.err
+    assert "pip install -e '.[postgres]'" in done.err
 
 
 LINKS = [

@@ -54,6 +54,19 @@ def test_a_study_in_use_is_running(several: Path) -> None:
     assert studies(folder.root)[0].status == "stopped"
 
 
+def test_who_asks_for_a_result_too_early_hears_whether_one_will_come(
+    several: Path, command
+) -> None:
+    folder = Folder(several / "deep/er/b")
+    for asked in ("show", "report"):
+        with folder.log.open("a") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            done = command(asked, folder.root)
+            assert "run goes on; follow it with" in done.out + done.err
+        done = command(asked, folder.root)
+        assert "run did not end; go on with" in done.out + done.err
+
+
 def test_the_command(several: Path, command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(several)
     monkeypatch.setattr(terminal.console, "_width", 80)

@@ -41,6 +41,22 @@ def test_optimism_in_words(corrected: float, optimism: float, trials: int, sente
     assert terminal.summary({**RESULT, "optimism": found}, "run")[1] == sentence
 
 
+@pytest.mark.parametrize(("gain", "side"), [(0.02, "lower"), (-0.02, "higher")])
+def test_a_loss_against_the_plain_network_is_called_one(gain: float, side: str) -> None:
+    against = {"mean_loss_reduction": gain, "standard_error": 0.01, "rows": 50}
+    result = {**RESULT, "task": "classification", "against_plain": against}
+    said = terminal.summary(result, "run")
+    expected = f"{side} by 0.02 (95 % interval 0.0004 to 0.0396)."
+    assert any(line.endswith(expected) for line in said)
+
+
+def test_whose_recipe_trial_0_had_is_said() -> None:
+    winner = {**RESULT["winner"], "source": "default"}
+    for own, words in ((False, "the default recipe itself"), (True, "the given recipe itself")):
+        result = {**RESULT, "winner": winner, "own_recipe": own}
+        assert f"The winner is {words}:" in terminal.summary(result, "run")[0]
+
+
 def test_where_it_is_not_defined_or_of_an_older_run_nothing_is_said() -> None:
     for older in (RESULT, {**RESULT, "optimism": None}):
         assert not any("Validation" in line for line in terminal.summary(older, "run"))

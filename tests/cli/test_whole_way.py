@@ -67,7 +67,7 @@ def test_the_result_holds_what_is_promised(fitted) -> None:
 
 def test_the_table_names_every_row(fitted) -> None:
     run, text = fitted
-    for words in ("plain network", "default recipe", "winner", "linear model", "gradient boosting"):
+    for words in ("plain network", "given recipe", "winner", "linear model", "gradient boosting"):
         assert words in text
     assert f"shrinkage predict {run} DATA" in text
     winner = result_of(run)["scores"]["winner"]["test"]["accuracy"]

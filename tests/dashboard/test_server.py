@@ -311,7 +311,7 @@ def test_what_is_not_installed_is_named(command, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     done = command("watch", "run")
     assert done.code == 2
-    assert "pip install 'shrinkage[dashboard]'" in done.err
+    assert "pip install -e '.[dashboard]'" in done.err
     assert len(done.err.splitlines()) == 2
 
 

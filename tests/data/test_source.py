@@ -243,7 +243,7 @@ def test_mnist1d_leaves_the_global_generator_alone() -> None:
 
 def test_mnist1d_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "mnist1d.data", None)
-    with pytest.raises(BadInput, match=r"shrinkage\[mnist1d\]"):
+    with pytest.raises(BadInput, match=r"'\.\[mnist1d\]'"):
         read("mnist1d")
 
 

@@ -68,6 +68,10 @@ def test_all_training_rows_are_trained_on_and_none_of_the_test_rows() -> None:
 def test_what_is_no_good_or_not_done_is_not_kept(work: refit.Refit, change: dict) -> None:
     assert refit.run(replace(work, **change))[0] == 0
     assert not work.after.exists()
+    # What was trained for nothing is noted, what time cut short is not.
+    noted = work.after.with_suffix(refit.NO_GOOD)
+    assert noted.exists() == ("deadline" not in change)
+    assert not noted.exists() or noted.read_text() == str(len(work.seeds))
 
 
 def test_a_longer_share_trains_on(work: refit.Refit) -> None:

@@ -58,6 +58,19 @@ def test_two_rungs_are_one_training(work: tuple[task.Task, Path]) -> None:
             torch.testing.assert_close(found[name], tensor, rtol=0, atol=0, equal_nan=True)
 
 
+def test_a_checkpoint_that_cannot_be_read_costs_time_and_no_trial(
+    work: tuple[task.Task, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    asked, folder = work
+    whole = task.run(replace(asked, until=18, after=None))
+    before = folder / "half.safetensors"
+    before.write_bytes(b"of another version")
+    found = task.run(replace(asked, until=18, before=before, after=None))
+    assert found.scores == whole.scores
+    assert "half.safetensors" in caplog.text
+    assert "trained from the start" in caplog.text
+
+
 def test_a_trial_alone_is_the_trial_among_others(work: tuple[task.Task, Path]) -> None:
     asked, folder = work
     task.run(replace(asked, until=18, after=None))

@@ -11,7 +11,11 @@ from shrinkage.report.words import ensemble_line
     ("gain", "said"),
     [
         (0.02, "it lowers the error rate by 0.02 (95 % interval 0.0004 to 0.0396)"),
-        (-0.02, "it raises the error rate by 0.02 (95 % interval 0.0004 to 0.0396)"),
+        (
+            -0.02,
+            "it raises the error rate by 0.02 (95 % interval 0.0004 to 0.0396), and is taken for "
+            "its log loss",
+        ),
         (0.005, "it lowers the error rate by 0.005 (95 % interval -0.0146 to 0.0246)"),
     ],
 )

@@ -191,6 +191,15 @@ def test_a_true_gain_is_taken_and_measured() -> None:
     assert surprise[0] - surprise[1] == pytest.approx(gain.mean, rel=0.25)
 
 
+def test_one_row_judges_no_ensemble() -> None:
+    outputs, target = numbers(3, 8, 1.0, 2)
+    found, rows = study_of(outputs, target, 1)
+    for each in found.values():
+        each.parts = each.judged = [part[:1] for part in each.parts[:1]]
+    rows.folds = [SimpleNamespace(validation=rows.folds[0].validation[:1])]
+    assert of_trials(found, 1, rows, "rmse", 0) == ({1: 1.0}, None)
+
+
 def holdout(outputs: np.ndarray, target: np.ndarray) -> tuple[dict, Any]:
     """The same of one fold that has all rows, in an order of its own."""
     found, rows = study_of(outputs, target, 1)
@@ -230,7 +239,7 @@ def test_a_true_gain_on_a_holdout_is_taken() -> None:
 def test_what_judges_has_chosen_nothing(folds: int, repeats: int) -> None:
     """However often rows are validated: every one is judged, wherever it stands by one group."""
     _, rows = study_of(np.zeros((1, 60)), np.zeros(60), folds, repeats)
-    groups = ensemble._judges(rows, 0)
+    groups = ensemble._judges(rows, np.arange(len(rows.target(None))), 0)
     judged = [
         {int(row) for fold, at in zip(rows.folds, own, strict=True) for row in fold.validation[at]}
         for own in groups

@@ -504,6 +504,14 @@ def test_a_missing_extra_is_named_with_the_way_to_get_it(name: str, monkeypatch)
         lambda: proposers.named(name, 60.0, None),
         lambda: proposers.made(settings, SMALL, one, float, Path()),
     ):
-        with pytest.raises(BadInput, match=rf"pip install 'shrinkage\[{name}\]'") as caught:
+        with pytest.raises(BadInput, match=rf"pip install -e '\.\[{name}\]'") as caught:
             ask()
         assert len(str(caught.value).splitlines()) <= 3
+        assert "or use --search random" in str(caught.value)
+
+
+def test_a_missing_extra_that_earlier_studies_need_is_laid_to_them(monkeypatch) -> None:
+    monkeypatch.setattr(proposers, "find_spec", lambda package: None)
+    with pytest.raises(BadInput, match="--prior needs BoTorch") as caught:
+        proposers.named("auto", 60.0, None, prior=True)
+    assert str(caught.value).endswith("or leave out --prior")

@@ -9,6 +9,7 @@ import pytest
 
 from shrinkage.nets.table import TableShape
 from shrinkage.recipe import load
+from shrinkage.search.beside import Baselines
 from shrinkage.search.cost import Costs
 from shrinkage.search.known import Known
 from shrinkage.store.database import Database, at_file, at_url
@@ -70,6 +71,30 @@ def test_a_rung_is_heard_once(clients: list[Store]) -> None:
     assert (known.best, known.leader) == (0.9, 0)
     assert known.seconds[0] == 6.0
     assert known.waiting() == []
+
+
+def test_scores_from_other_weights_are_kept_from_the_search(clients: list[Store]) -> None:
+    one, other = clients
+    recipe = load("plain").to_toml()
+    one.add_cohort("plain", {"h9": recipe})
+    known = Known(other, costs(), frozenset({"plain"}))
+    known.look()
+    one.finish_rung(0, rung(0, {0: 0.5, 1: 0.7, 2: 0.6}), 1.0)
+    one.finish_rung(1, rung(0, {3: 0.9}), 1.0)
+    known.look()
+    assert [score for _, _, score in known.untold] == [0.5, 0.7, 0.6]
+    assert sorted(known.seen[0]) == [0.5, 0.6, 0.7, 0.9], "it counts for everything else"
+
+
+def test_a_baseline_of_another_is_not_fitted_again(apart: list[Store]) -> None:
+    """Its claim is given up when its scores are there: who takes it then looks again."""
+    one, other = apart
+    known = Known(other, costs())
+    known.look()
+    beside = Baselines(other, known, Path(), "accuracy", 0)
+    one.add_baseline("linear", {"validation": {}, "test": {}}, 1.0)
+    assert beside.claimed() == "gradient_boosting"
+    assert beside.claimed() is None
 
 
 def test_what_trains_here_and_what_has_no_time_stays_as_it_is(clients: list[Store]) -> None:

@@ -20,10 +20,13 @@ from safetensors.torch import load_file
 from conftest import mixed, tiny_fit
 from search.kills import killed_after
 from shrinkage import run
+from shrinkage.catalog import entry_of
 from shrinkage.data.schema import infer_like
 from shrinkage.data.source import Table
 from shrinkage.engine import start
 from shrinkage.errors import BadInput
+from shrinkage.losses.huber import Huber
+from shrinkage.losses.pinball import Pinball
 from shrinkage.model import Model
 from shrinkage.nets.batch_ensemble import BatchEnsemble
 from shrinkage.nets.batch_norm import BatchNorm
@@ -39,6 +42,7 @@ from shrinkage.population.cohort import Cohort, Member, network_of
 from shrinkage.population.state import start as begin
 from shrinkage.recipe import Recipe
 from shrinkage.rows.scaling import Quantile
+from shrinkage.scores import default_metric
 from shrinkage.search import origin, rows
 from shrinkage.search.contest import DEFAULT, PLAIN, finalists
 from shrinkage.search.folder import Folder
@@ -92,7 +96,9 @@ def arrays_of(folder: Path, trial: int, shape: object) -> dict[str, torch.Tensor
 @pytest.fixture(scope="module")
 def tuned(earlier: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trial 0 trains the head alone."""
-    recipe = origin.recipe_for(Model.load(earlier), "classification").using(LayerRates(frozen=1.0))
+    recipe = origin.recipe_for(Model.load(earlier), "classification", "accuracy").using(
+        LayerRates(frozen=1.0)
+    )
     return fit_from(earlier, "z", tmp_path_factory.mktemp("tuned") / "run", recipe, trials=6)
 
 
@@ -136,7 +142,9 @@ def test_the_same_recipe_from_random_weights_stands_beside(
     study: Path, earlier: Path, tmp_path: Path
 ) -> None:
     """With steps of nothing, networks end where they start."""
-    still = origin.recipe_for(Model.load(earlier), "classification").using(Sgd(lr=1e-12))
+    still = origin.recipe_for(Model.load(earlier), "classification", "accuracy").using(
+        Sgd(lr=1e-12)
+    )
     folder = fit_from(earlier, "z", tmp_path / "run", still, trials=4)
     trials = run.trials_of(folder)
     assert [trial.source for trial in trials] == ["default", "plain", "fresh", "random"]
@@ -265,7 +273,9 @@ def test_a_killed_study_goes_on_without_the_earlier_folder(
 
 def test_networks_on_all_rows_start_there_too(earlier: Path, tmp_path: Path) -> None:
     """The refit of a frozen recipe, in the time that is left."""
-    recipe = origin.recipe_for(Model.load(earlier), "regression").using(LayerRates(frozen=1.0))
+    recipe = origin.recipe_for(Model.load(earlier), "regression", "rmse").using(
+        LayerRates(frozen=1.0)
+    )
     folder = run.fit(
         table(), "number", out=tmp_path / "run", recipe=recipe, start_from=earlier, cv="2",
         budget="12s", workers=0, space=_nothing(tmp_path),
@@ -300,16 +310,27 @@ def test_the_recipe_is_the_models_with_a_loss_that_fits(earlier: Path, regressio
         (regression, "classification", "cross_entropy"),
     ):
         model = Model.load(folder)
-        recipe = origin.recipe_for(model, task)
+        recipe = origin.recipe_for(model, task, default_metric(task))
         assert loss in recipe.to_toml()
         changed = {path for path, _, _ in model.recipe.without("loss").diff(recipe.without("loss"))}
         assert {path.rpartition(".")[0] for path in changed} == {"update.layer_rates"}
 
 
+def test_the_loss_is_that_of_the_new_metric(regression: Path) -> None:
+    """A network trained for the mean predicts no quantile, whatever it started from."""
+    model = Model.load(regression)
+    quantile = origin.recipe_for(model, "regression", "pinball_0.9")
+    assert quantile.get("loss") == Pinball(level=0.9)
+    again = origin.recipe_for(replace(model, recipe=quantile), "regression", "rmse")
+    assert entry_of(again.get("loss")).name == "squared_error"
+    robust = replace(model, recipe=model.recipe.using(Huber()))
+    assert origin.recipe_for(robust, "regression", "rmse").get("loss") == Huber()
+
+
 def test_what_does_not_work_beside_layer_rates_goes_without(earlier: Path) -> None:
     model = Model.load(earlier)
     recipe = model.recipe.using(ScheduleFree())
-    assert origin.recipe_for(replace(model, recipe=recipe), "classification") == recipe
+    assert origin.recipe_for(replace(model, recipe=recipe), "classification", "accuracy") == recipe
 
 
 def test_a_network_of_one_layer_is_no_start(earlier: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from shrinkage.data.builtin import load as builtin
 from shrinkage.data.source import Table
 from shrinkage.engine.task import scaling_of, score_of
 from shrinkage.errors import BadInput
+from shrinkage.losses.pinball import Pinball
 from shrinkage.population.cohort import Cohort, Member, by_signature, network_of
 from shrinkage.population.train import Training, advance, validation_scores
 from shrinkage.recipe import Recipe, load
@@ -63,7 +64,7 @@ def test_a_file_is_a_whole_recipe_that_the_space_can_say(file: Path) -> None:
 
 @each_task
 def test_each_recipe_is_for_the_task_once_and_none_is_the_default(task: str) -> None:
-    found = portfolio.recipes(task, 7)
+    found = portfolio.recipes(task, 7, default_metric(task))
     assert len({recipe.hash for recipe in found}) == len(found) >= 16
     assert {recipe.epochs for recipe in found} == {7}
     assert all(recipe.for_task(task) == recipe for recipe in found)
@@ -71,7 +72,7 @@ def test_each_recipe_is_for_the_task_once_and_none_is_the_default(task: str) -> 
 
 
 def test_recipes_of_one_signature_stand_together_and_fill_cohorts() -> None:
-    signatures = [recipe.signature for recipe in portfolio.recipes("classification", 7)]
+    signatures = [recipe.signature for recipe in portfolio.recipes("classification", 7, "accuracy")]
     runs = [i for i, s in enumerate(signatures) if not i or s != signatures[i - 1]]
     assert all(begin % 2 == 0 for begin in runs), "two a cohort"
 
@@ -166,6 +167,11 @@ def test_it_is_refused_beside_what_a_person_chose(own: dict) -> None:
     assert len(str(caught.value).splitlines()) <= 3
 
 
+def test_a_quantile_is_trained_for() -> None:
+    for recipe in portfolio.recipes("regression", 5, "pinball_0.9"):
+        assert recipe.get("loss") == Pinball(level=0.9)
+
+
 def test_settings_decide_what_is_made() -> None:
     base = load("default").for_task("regression").set({"data.minibatch.epochs": 5})
     for with_it, kind in ((True, PortfolioSearch), (False, RandomSearch)):
@@ -174,7 +180,7 @@ def test_settings_decide_what_is_made() -> None:
         assert type(made) is kind
     asked = Settings("t", "y", task="regression", search="random", portfolio=True, trials=14)
     made = proposers.made(asked, Space(base, SPACE.dimensions), lambda _: 1.0, float, Path())
-    assert made.ask(0, 9)[0] == portfolio.recipes("regression", 5)[0]
+    assert made.ask(0, 9)[0] == portfolio.recipes("regression", 5, "rmse")[0]
 
 
 # -- in a study --------------------------------------------------------------------------
@@ -233,7 +239,7 @@ def test_each_recipe_trains(task: str) -> None:
     asked = Settings("t", str(frame.columns[-1]), cv="holdout", keep_all=True)
     cut = rows.cut(Table(frame, "t"), asked)
     assert cut.schema.task == task
-    members = [Member(recipe) for recipe in portfolio.recipes(task, 1)]
+    members = [Member(recipe) for recipe in portfolio.recipes(task, 1, default_metric(task))]
     score = score_of(default_metric(task))
     for group in by_signature(members):
         dataset, preparers = rows.prepare(cut, scaling_of(members[group[0]].recipe))

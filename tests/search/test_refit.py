@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,33 @@ def test_a_recipe_gets_networks_by_its_share(share: float, seeds: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "slots", "pieces"),
-    [(8, 2, [4, 4]), (3, 2, [2, 1]), (1, 4, [1]), (0, 2, []), (-3, 2, []), (5, 1, [5])],
+    ("seeds", "slots", "pieces"),
+    [
+        (range(8), 2, [(0, 4), (4, 4)]),
+        (range(3), 2, [(0, 2), (2, 1)]),
+        (range(2, 3), 4, [(2, 1)]),
+        ([], 2, []),
+        (range(5), 1, [(0, 5)]),
+        ([0, 1, 4, 5, 7], 2, [(0, 2), (4, 1), (5, 1), (7, 1)]),
+    ],
 )
-def test_seeds_are_dealt_out_to_processes(count: int, slots: int, pieces: list[int]) -> None:
-    assert refit._pieces(count, slots) == pieces
+def test_seeds_are_dealt_out_to_processes(
+    seeds: Sequence[int], slots: int, pieces: list[tuple[int, int]]
+) -> None:
+    found = refit._pieces(seeds, slots)
+    assert found == pieces
+    assert [first + i for first, count in found for i in range(count)] == list(seeds)
+
+
+def test_seeds_that_were_no_good_are_not_tried_again_and_gaps_are(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.refits.mkdir(parents=True)
+    save_file({"seeds": torch.tensor(2)}, folder.refits / "00003-0004.safetensors")
+    (folder.refits / "00003-0001.tried").write_text("2")
+    (folder.refits / "00007-0000.tried").write_text("8")
+    assert refit._tried(folder, 3) == {1, 2, 4, 5}
+    assert refit._tried(folder, 7) == {*range(8)}
+    assert refit._tried(folder, 0) == set()
 
 
 @pytest.mark.parametrize(

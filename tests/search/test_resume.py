@@ -96,6 +96,16 @@ def test_a_finished_study_is_returned_as_it_is(study: Path, tmp_path: Path) -> N
     assert run.resume(folder).result == run.opened(study).result
 
 
+@pytest.mark.parametrize("text", ["", "[]", '{"task": "classification"}', '{"task": '])
+def test_a_damaged_result_is_written_again(text: str, study: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(study, tmp_path / "run"))
+    (folder / "result.json").write_text(text)
+    with pytest.raises(BadInput, match="is damaged: write it again with `shrinkage resume"):
+        run.opened(folder)
+    assert scores_of(run.resume(folder).result) == scores_of(run.opened(study).result)
+    assert run.opened(folder).result["recipe"] == run.opened(study).result["recipe"]
+
+
 def test_a_finished_study_takes_more_time(study: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(study, tmp_path / "run"))
     result, first = run.resume(folder, "10s").result, run.opened(study).result
@@ -242,6 +252,7 @@ def test_a_study_of_a_device_that_is_gone_is_not_gone_on_with(
         raise BadInput(f"--device {name}: not there")
 
     monkeypatch.setattr(session, "device_for", gone)
-    with pytest.raises(BadInput, match="--device cpu"):
+    with pytest.raises(BadInput, match="was begun on cpu, which is not here") as caught:
         run.resume(tmp_path / "run", "5m")
+    assert "fit again with --device cpu" in str(caught.value)
     assert rungs_of(tmp_path / "run") == before

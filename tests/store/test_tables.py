@@ -299,6 +299,19 @@ def test_a_study_is_founded_once(client: Open, there: There) -> None:
 # -- files only ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["run?", "a%20b", "c#d", "e&f=g"])
+def test_a_path_is_no_address(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    path = tmp_path / name / "study.db"
+    store = Store.begun(path, "0.1", {"seed": 5})
+    store.close()
+    assert path.is_file()
+    assert {each.name for each in tmp_path.iterdir()} == {name}
+    again = Store(path)
+    assert again.settings() == {"seed": 5}
+    again.close()
+
+
 def test_the_file_appears_with_the_study_in_it(tmp_path: Path, monkeypatch) -> None:
     def stop(self, *_: object) -> None:
         raise Stop

@@ -24,5 +24,8 @@ By = Annotated[
 
 Store = Annotated[
     str | None,
-    typer.Option(help="URL of the study's server, with its password.", metavar="URL"),
+    typer.Option(
+        help="The server's URL again, where its password is not in PGPASSWORD or ~/.pgpass.",
+        metavar="URL",
+    ),
 ]

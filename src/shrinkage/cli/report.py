@@ -10,7 +10,7 @@ def report(
     by: options.By = None,
     store: options.Store = None,
 ) -> None:
-    """Write a finished run's report again: report.html for people, report.md for machines.
+    """Write a finished run's report again: report.html as a page, report.md as text.
 
     Example: shrinkage report run --by sex
     """

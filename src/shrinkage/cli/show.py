@@ -27,6 +27,8 @@ def show(
     from shrinkage.cli import terminal
     from shrinkage.run import importance as measured
     from shrinkage.run import opened, trials_of
+    from shrinkage.search.folder import Folder
+    from shrinkage.search.listing import held
 
     if importance:
         found = measured(folder)
@@ -68,8 +70,11 @@ def show(
     if len(trials) > top:
         terminal.console.print(f"and {len(trials) - top} more; see --top", style="dim")
     if result is None:
+        goes_on = held(Folder(Path(folder)).log)
         terminal.console.print(
-            f"\nThis run did not end; go on with: shrinkage resume {folder}",
+            f"\nThis run goes on; follow it with: shrinkage watch {folder}"
+            if goes_on
+            else f"\nThis run did not end; go on with: shrinkage resume {folder}",
             markup=False,
             soft_wrap=True,
         )

@@ -13,13 +13,13 @@ from rich.text import Text
 
 from shrinkage.evidence import mattered
 from shrinkage.report.words import (
-    NAMES,
-    NAMES_OF_START,
     after_training,
     beside,
+    copies_line,
     corrected_line,
     ensemble_line,
     epochs_line,
+    names,
     pretty,
     unit,
 )
@@ -57,7 +57,7 @@ def score_table(result: dict[str, Any]) -> Table:
         "\nseconds",
     ):
         table.add_column(title, justify="right")
-    for name, label in (NAMES_OF_START if result.get("start_from") else NAMES).items():
+    for name, label in names(result).items():
         row = result["scores"].get(name)
         style = "bold green" if name == "winner" else None
         if row is None and name == "single":
@@ -74,8 +74,9 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
     """What a person should take from the table, in a few lines."""
     winner = result["winner"]
     start = result.get("start_from")
+    default = "the given recipe itself" if result.get("own_recipe") else "the default recipe itself"
     sources = {
-        "default": "the earlier model's recipe" if start else "the default recipe itself",
+        "default": "the earlier model's recipe" if start else default,
         "plain": "the plain network",
         "fresh": "the earlier model's recipe, from random weights",
     }
@@ -108,10 +109,13 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
     against = result.get("against_plain")
     if against and against["standard_error"] is not None:
         gain, error = against["mean_loss_reduction"], 1.96 * against["standard_error"]
+        side = "lower" if gain >= 0 else "higher"
+        low, high = abs(gain) - error, abs(gain) + error
         lines.append(
-            f"Against the plain network on {against['rows']:,} test rows: {unit(result)} lower by "
-            f"{gain:.4g} (95 % interval {gain - error:.4g} to {gain + error:.4g})."
+            f"Against the plain network on {against['rows']:,} test rows: {unit(result)} {side} by "
+            f"{abs(gain):.4g} (95 % interval {low:.4g} to {high:.4g})."
         )
+    lines += filter(None, [copies_line(result)])
     lines += after_training(result)
     if groups := result.get("subgroups"):
         from shrinkage.evidence import group_words

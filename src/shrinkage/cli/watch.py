@@ -28,16 +28,13 @@ def watch(
     from pathlib import Path
 
     from shrinkage.cli import terminal
-    from shrinkage.errors import BadInput
+    from shrinkage.errors import not_installed
 
     try:
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError:
-        raise BadInput(
-            "watch needs Starlette and Uvicorn, which are not installed;\n"
-            "install them with `pip install 'shrinkage[dashboard]'`"
-        ) from None
+        raise not_installed("watch needs Starlette with Uvicorn", "dashboard") from None
     from shrinkage.dashboard import watch as program
     from shrinkage.search.folder import Folder
 

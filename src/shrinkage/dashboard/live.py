@@ -14,8 +14,9 @@ from pathlib import Path
 from shrinkage.dashboard.state import RUNNING, State
 from shrinkage.report import searched
 from shrinkage.report.page import Block, Commands, Notes, Page, Section, Table, Text
-from shrinkage.report.words import NAMES, NAMES_OF_START, compared, pretty
+from shrinkage.report.words import compared, names, pretty
 from shrinkage.search.baseline import NAMES as BASELINES
+from shrinkage.search.settings import own
 from shrinkage.wording import clock, count, number
 
 BEST = "best so far"
@@ -62,7 +63,9 @@ def _about(state: State) -> str:
 def _answer(state: State) -> tuple[str, ...]:
     said = [_stopped(state)] if state.status != RUNNING else []
     if not state.trials:
-        return (*said, "The first steps are timed; then the plain network and the default recipe.")
+        names_ = _names(state)
+        first = f"the {names_['plain']} and the {names_['default']}"
+        return (*said, f"The first steps are timed; then {first}.")
     alive = sum(rung.alive for rung in state.rungs)
     asked = state.settings.get("trials")
     of = f" of {asked}" if asked else ""
@@ -75,7 +78,10 @@ def _answer(state: State) -> tuple[str, ...]:
         return (*said, "No trial has come to its end yet.")
     references = [
         f"{label} {number(state.score(found))}"
-        for label, found in (("plain network", state.plain), ("default recipe", state.default))
+        for label, found in (
+            (_names(state)["plain"], state.plain),
+            (_names(state)["default"], state.default),
+        )
         if found is not None
     ]
     beside = f" ({', '.join(references)})" if references else ""
@@ -95,6 +101,10 @@ def _stopped(state: State) -> str:
         "This run did not come to its end: it was killed, or its machine went down. What was "
         f"finished is kept; go on with: shrinkage resume {shlex.quote(str(state.folder.root))}"
     )
+
+
+def _names(state: State) -> dict[str, str]:
+    return names({**state.settings, "own_recipe": own(state.settings.get("recipe", ""))})
 
 
 def _first(state: State) -> tuple[Block, ...]:
@@ -125,7 +135,7 @@ def _rungs(state: State) -> Table:
 def _scores(state: State) -> Table:
     """References and baselines on the training rows, each out of fold."""
     rows = []
-    labels = {**(NAMES_OF_START if state.settings.get("start_from") else NAMES), "best": BEST}
+    labels = {**_names(state), "best": BEST}
     trials = {"plain": state.plain, "default": state.default, "best": state.best}
     for name in (*trials, *BASELINES):
         value, seconds = None, None

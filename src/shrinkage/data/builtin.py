@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pandas as pd
 
-from shrinkage.errors import BadInput
+from shrinkage.errors import not_installed
 
 _SKLEARN = {
     "digits": "load_digits",
@@ -41,10 +41,7 @@ def _mnist1d() -> pd.DataFrame:
     try:
         from mnist1d.data import make_dataset  # pyright: ignore[reportMissingImports]
     except ImportError:
-        raise BadInput(
-            "the built-in table 'mnist1d' needs the package mnist1d.\n"
-            'Install it with: pip install "shrinkage[mnist1d]"'
-        ) from None
+        raise not_installed("the built-in table 'mnist1d' needs mnist1d", "mnist1d") from None
     # the package seeds the global generators; put them back as they were
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:

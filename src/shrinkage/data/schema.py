@@ -306,6 +306,6 @@ def _duplicate_note(frame: pd.DataFrame) -> list[str]:
     if not copies:
         return []
     return [
-        f"{count(copies, 'row')} repeat an earlier row: kept; copies may sit on both sides of a "
-        "split and flatter the score."
+        f"{count(copies, 'row')} {'repeats' if copies == 1 else 'repeat'} an earlier row: kept; "
+        "copies may sit on both sides of a split and flatter the score."
     ]

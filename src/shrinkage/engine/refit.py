@@ -17,11 +17,14 @@ from safetensors.torch import save_file
 
 from shrinkage.engine import arrays
 from shrinkage.engine.task import Problem, build_of, scaling_of, score_of
-from shrinkage.files import replacing
+from shrinkage.files import replacing, write_text
 from shrinkage.population.cohort import Cohort, Member
 from shrinkage.population.predict import predict
 from shrinkage.population.train import Training, advance
 from shrinkage.recipe import Recipe
+
+NO_GOOD = ".tried"
+"""What a file ends with that says how many seeds were tried of which none was kept."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def without_validation(recipe: Recipe) -> Recipe:
 def run(work: Refit) -> tuple[int, float]:
     """Do it; returns how many networks were kept, and the seconds it took.
 
-    Nothing is written where time ran out.
+    Nothing is written where time ran out; where none was kept, how many there were.
     """
     began = time.perf_counter()
     problem, shape = work.problem, work.problem.shape
@@ -91,4 +94,6 @@ def run(work: Refit) -> tuple[int, float]:
         tensors["seconds"], tensors["seeds"] = seconds, torch.tensor(len(work.seeds))
         with replacing(work.after, sync=False) as temporary:
             save_file(tensors, temporary)
+    else:
+        write_text(work.after.with_suffix(NO_GOOD), str(len(work.seeds)))
     return sum(len(weights) for weights, _ in kept), taken

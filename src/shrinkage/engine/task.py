@@ -6,6 +6,7 @@ and the results of its trials, and says what it found. Running it twice gives th
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor
 from shrinkage import scores
 from shrinkage.engine import arrays
 from shrinkage.engine.start import started
+from shrinkage.errors import BadInput
 from shrinkage.files import replacing
 from shrinkage.nets.network import Network
 from shrinkage.nets.precision import lowered
@@ -26,6 +28,8 @@ from shrinkage.population.cohort import Build, Cohort, Member, network_of
 from shrinkage.population.predict import predict
 from shrinkage.population.train import Training, advance, validation_scores
 from shrinkage.recipe import Recipe
+
+log = logging.getLogger("shrinkage")
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def run(task: Task) -> Result:
     problem, folds = task.problem, task.problem.folds
     cohort = cohort_of(problem, task.trials, task.seed)
     numbers = [number for number, _ in task.trials]
-    training = checkpoint.load(cohort, task.before) if task.before else Training.begin(cohort)
+    training = _resumed(cohort, task.before)
     dropped = {i for i in training.alive if numbers[i // folds] not in task.alive}
     training = training.drop(dropped) if dropped else training
 
@@ -144,6 +148,19 @@ def run(task: Task) -> Result:
         halted,
         time.perf_counter() - began,
     )
+
+
+def _resumed(cohort: Cohort, before: Path | None) -> Training:
+    """The training where it stopped; from the start where it cannot be read, which gives the same.
+
+    Such a file is damaged, or another version's.
+    """
+    if before is not None:
+        try:
+            return checkpoint.load(cohort, before)
+        except BadInput as error:
+            log.warning("%s; trained from the start", error)
+    return Training.begin(cohort)
 
 
 def score_of(metric: str | scores.Metric):

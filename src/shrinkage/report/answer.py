@@ -12,7 +12,7 @@ from shrinkage.evidence.paired import limits
 from shrinkage.report import bought, charts
 from shrinkage.report.facts import Contender, Facts
 from shrinkage.report.page import Block, Chart, Table
-from shrinkage.report.words import pretty, unit
+from shrinkage.report.words import copies_line, pretty, unit
 from shrinkage.wording import count, ends, listed, number, signed
 
 
@@ -33,8 +33,9 @@ def about(facts: Facts) -> str:
 
 
 def answer(facts: Facts) -> tuple[str, ...]:
-    """Three sentences; one in front where the study was interrupted, more where groups are hurt."""
+    """Three sentences; one in front of an interrupted study, more where copies or groups ask."""
     said = [_how_good(facts), _against(facts), _why(facts)]
+    said += filter(None, [copies_line(dict(facts.result))])
     if facts.subgroups:
         said += group_words.alarms(facts.subgroups)
     if facts.result.get("interrupted"):
@@ -120,10 +121,11 @@ def _why(facts: Facts) -> str:
             "It is the plain network itself: with noise taken into account, nothing that was tried "
             "came out above it."
         )
+    base = "given" if facts.result.get("own_recipe") else "default"
     if not facts.changed:
-        return "Its recipe is the default one: on these rows nothing that was tried beat it surely."
+        return f"Its recipe is the {base} one: on these rows nothing that was tried beat it surely."
     settings = count(len(facts.changed), "setting")
-    said = f"Its recipe differs from the default in {settings}"
+    said = f"Its recipe differs from the {base} one in {settings}"
     if words.ablate_command(facts.result, facts.folder) is None:
         return f"{said}."
     return f"{said}; what each ingredient bought has not been measured yet."

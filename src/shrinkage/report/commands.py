@@ -10,9 +10,9 @@ from typing import Any
 
 from shrinkage.data import builtin
 from shrinkage.evidence import words
-from shrinkage.recipe import load
 from shrinkage.report.facts import Facts
 from shrinkage.scores import OWN
+from shrinkage.search.settings import own
 
 OPTIONS = {
     "task": "auto",
@@ -51,7 +51,7 @@ def fit(settings: Mapping[str, Any]) -> str | None:
     said += [flag for name, flag in flags if not settings.get(name, True)]
     if settings.get("portfolio"):
         said.append("--portfolio")
-    if own_recipe(settings):
+    if own(settings.get("recipe", "")):
         said += ["--recipe", "recipe.toml"]
     if (space := space_name(settings)) != _USUAL_SPACE:
         said += ["--space", space or "space.toml"]
@@ -59,12 +59,6 @@ def fit(settings: Mapping[str, Any]) -> str | None:
 
 
 _USUAL_SPACE = "tabular"
-
-
-def own_recipe(settings: Mapping[str, Any]) -> bool:
-    """Whether trial 0 is another recipe than the default."""
-    asked = settings.get("recipe", "")
-    return bool(asked) and asked != load("default").to_toml()
 
 
 def space_name(settings: Mapping[str, Any]) -> str | None:
@@ -84,8 +78,8 @@ def all_of(facts: Facts) -> tuple[tuple[str, str], ...]:
     if (again := fit(facts.settings)) is not None:
         what = "The study's first session" if resumed else "The study, from the start"
         found.append((what, again))
-    found.append(("The table of scores, and every trial", f"shrinkage show {folder}"))
-    if not own_recipe(facts.settings):
+    found.append(("The table of scores, and the best trials", f"shrinkage show {folder}"))
+    if not own(facts.settings.get("recipe", "")):
         command = f"shrinkage recipe default --diff {folder}"
         found.append(("What the winner's recipe does differently", command))
     if (ablate := words.ablate_command(facts.result, facts.folder)) is not None:

@@ -30,7 +30,7 @@ from shrinkage.recipe import Recipe, load
 from shrinkage.report.health import Dead, Layer, dead_units, gradients, layers
 from shrinkage.report.suspects import Alone, alone
 from shrinkage.report.timeline import Timeline, timeline
-from shrinkage.report.words import NAMES, NAMES_OF_START
+from shrinkage.report.words import names
 from shrinkage.rows.minibatch import total_steps
 from shrinkage.search import rows, said, shared
 from shrinkage.search.aim import aimed
@@ -212,7 +212,7 @@ def contenders(
     known = None if metric.startswith(scores.OWN) else scores.find(metric)
     said_ = {name: values(known, o, target) for name, o in outputs.items()} if known else {}
     ran = {name: row for name, row in result["scores"].items() if row}
-    labels = NAMES_OF_START if result.get("start_from") else NAMES
+    labels = names(result)
     found = []
 
     def less(one: str, other: str) -> Interval | None:

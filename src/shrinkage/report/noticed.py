@@ -5,7 +5,8 @@ from __future__ import annotations
 from shrinkage.report.facts import Facts
 from shrinkage.report.page import Block, Notes, Section, Table, Text
 from shrinkage.report.suspects import ENOUGH
-from shrinkage.wording import count
+from shrinkage.report.words import copies_line, pretty
+from shrinkage.wording import count, number
 
 LISTED = 60
 """So many columns, and half as many classes, at most."""
@@ -22,6 +23,8 @@ def section(facts: Facts) -> Section:
     ]
     if notes := (*result["notes"], *result["without_effect"]):
         blocks.append(Notes(tuple(notes)))
+    if result.get("copies"):
+        blocks += _copies(facts)
     blocks.append(Text(_suspicion(facts)))
     if facts.classes:
         total = sum(train for _, train, _ in facts.classes)
@@ -48,6 +51,22 @@ def section(facts: Facts) -> Section:
         caption += f"; the first {LISTED} of {len(schema.columns)}"
     blocks.append(Table(caption, heads, columns, text=(0, 1, 3), folded=True))
     return Section("data", "Data", tuple(blocks))
+
+
+def _copies(facts: Facts) -> list[Block]:
+    result = facts.result
+    found, metric = result["copies"], pretty(result["metric"])
+    said: list[Block] = [Text(copies_line(dict(result)) or "")]
+    if found["scores"] is not None:
+        heads = ("", f"all {found['rows'] + found['others']:,}", f"{found['others']:,} new ones")
+        rows = tuple(
+            (each.label, number(each.test.value) if each.test else "–", number(apart))
+            for each in facts.contenders
+            if (apart := found["scores"].get(each.name)) is not None
+        )
+        caption = f"Test {metric} on all test rows, and on those that repeat no training row"
+        said.append(Table(caption, heads, rows))
+    return said
 
 
 def _suspicion(facts: Facts) -> str:

@@ -21,6 +21,7 @@ from shrinkage.report.facts import Facts
 from shrinkage.report.health import apart
 from shrinkage.report.page import Block, Code, Commands, Notes, Page, Section, Table, Text
 from shrinkage.report.words import ensemble_line, unit
+from shrinkage.search.settings import own
 from shrinkage.wording import count
 
 
@@ -60,12 +61,13 @@ def _recipe(facts: Facts) -> Section:
                 f"leads stands below. {ensemble_line(together, unit(dict(result)))}"
             )
         )
+    base = "given" if result.get("own_recipe") else "default"
     if facts.changed:
         rows = tuple((p, _value(a), _value(b)) for p, a, b in facts.changed)
-        heads = ("setting", "default", "winner")
+        heads = ("setting", base, "winner")
         blocks.append(Table("What it does differently", heads, rows, text=(0,)))
     else:
-        blocks.append(Text("It is the default recipe, setting by setting."))
+        blocks.append(Text(f"It is the {base} recipe, setting by setting."))
     if facts.inside is not None:
         kept = sorted({round(epoch) for epoch in facts.inside.stopped})
         span = str(kept[0]) if len(kept) == 1 else f"{kept[0]} to {kept[-1]}"
@@ -168,9 +170,10 @@ def _own(facts: Facts) -> list[Block]:
     """What the commands need besides: a recipe or a space of a person's own, or Python."""
     blocks: list[Block] = [
         Text(
-            "The same seed gives the same rows, folds and recipes. A budget of seconds fits more "
-            "or fewer trials on another machine: with --trials instead, the search is the same "
-            "everywhere."
+            "The same seed gives the same rows and folds. A budget of seconds fits more or fewer "
+            "trials on another machine: the same search comes of --trials N --workers 0 "
+            "--precision float32 and a budget so long that no epochs are cut and little of it is "
+            "used."
         )
     ]
     if commands.fit(facts.settings) is None:
@@ -182,7 +185,7 @@ def _own(facts: Facts) -> list[Block]:
             )
         )
         return blocks
-    if commands.own_recipe(facts.settings):
+    if own(facts.settings.get("recipe", "")):
         blocks.append(Code("recipe.toml", facts.settings["recipe"], folded=True))
     if commands.space_name(facts.settings) is None:
         blocks.append(Code("space.toml", facts.settings["space"], folded=True))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from shrinkage.wording import ends, number
+from shrinkage.wording import ends, listed, number
 
-NAMES = {
+_NAMES = {
     "plain": "plain network",
     "default": "default recipe",
     "single": "best single recipe",
@@ -14,12 +15,17 @@ NAMES = {
     "linear": "linear model",
     "gradient_boosting": "gradient boosting",
 }
-NAMES_OF_START = {
-    "plain": "plain network",
-    "fresh": "same recipe, random weights",
-    **NAMES,
-    "default": "fine-tuned",
-}
+
+
+def names(told: Mapping[str, Any]) -> dict[str, str]:
+    """Lines of the table of scores, by their keys, as people read them.
+
+    told: a result, or a study's settings: "start_from" and "own_recipe" count.
+    """
+    if told.get("start_from"):
+        more = {"plain": "plain network", "fresh": "same recipe, random weights"}
+        return {**more, **_NAMES, "default": "fine-tuned"}
+    return {**_NAMES, "default": "given recipe"} if told.get("own_recipe") else _NAMES
 
 
 def pretty(metric: str) -> str:
@@ -62,7 +68,8 @@ def ensemble_line(together: dict[str, Any], unit: str) -> str:
     reach = sorted((abs(gain) - error, abs(gain) + error))
     return (
         f"Out of fold it {does} the {unit} by {abs(gain):.4g} (95 % interval "
-        f"{ends(*reach)}); 1,000 rows take {all_:.2f} s to predict, "
+        f"{ends(*reach)}){', and is taken for its log loss' if gain < 0 else ''}; "
+        f"1,000 rows take {all_:.2f} s to predict, "
         f"alone {alone:.2f} s."
     )
 
@@ -79,6 +86,31 @@ def corrected_line(found: dict[str, Any], metric: str, who: str) -> str:
         return f"{chosen}; no sign that the choice flatters it ({interval})."
     corrected = number(found["corrected"])
     return f"{chosen}; corrected for that choice it is {corrected} ({interval})."
+
+
+def copies_line(result: dict[str, Any]) -> str | None:
+    """How many test rows repeat a training row, and the scores on those that do not."""
+    found = result.get("copies")
+    if not found:
+        return None
+    every = found["rows"] + found["others"]
+    begin = (
+        f"{found['rows']:,} of {every:,} test rows have the same cells as a training row: what is "
+        "scored there may be memory."
+    )
+    known = {name: value for name, value in (found["scores"] or {}).items() if value is not None}
+    if "winner" not in known:
+        return f"{begin} Too few others are left to be scored apart."
+    rivals = [f"{names(result)[n]} {number(known[n])}" for n in _COMPARED if n in known]
+    metric = result["metric"]
+    return (
+        f"{begin} On the other {found['others']:,} the winner's {pretty(metric)} is "
+        f"{number(known['winner'])}, on all {number(result['scores']['winner']['test'][metric])}"
+        + (f"; on these others {listed(rivals)}." if rivals else ".")
+    )
+
+
+_COMPARED = ("plain", "linear", "gradient_boosting")
 
 
 def epochs_line(found: dict[str, Any], metric: str) -> str | None:

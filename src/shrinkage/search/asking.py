@@ -2,7 +2,7 @@
 
 A cohort's first rung takes a part of the time left, at most, by what its recipes cost: dear ones
 come fewer at a time. Recipes that could not come to their end any more are not begun; the search is
-asked again. Where trials are counted and not seconds, nothing goes by such guesses.
+asked again. Where trials are counted, and not seconds, no recipe is left out for what it costs.
 """
 
 from __future__ import annotations

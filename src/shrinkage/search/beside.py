@@ -59,6 +59,10 @@ class Baselines:
             self.store.add_baseline(name, {"validation": validation, "test": test}, seconds)
             self.known.scored.add(name)
             log.info("baseline %s ended after %.1f s", name, seconds)
+        self.give_up(name)
+
+    def give_up(self, name: str) -> None:
+        """It is nobody's any more: done, or for another machine to try."""
         self.store.claims.give_up(claim_of_baseline(name))
 
 

@@ -24,7 +24,6 @@ class Cohort:
     alive: set[int]
     rung: int = 0
     busy: bool = False
-    seconds: float = 0.0
 
     @property
     def done(self) -> bool:
@@ -103,7 +102,6 @@ def progress_of(
         phase,
         metric,
         tried=len({number for cohort in cohorts for number in cohort.trials}),
-        finished=sum(1 for cohort in cohorts if cohort.rung >= len(RUNGS)),
         alive=alive,
         rungs=rungs,
         best=best,

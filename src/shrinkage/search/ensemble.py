@@ -92,17 +92,18 @@ def of_trials(
     """Shares by trial, that of the lead first, then the largest, and what they gain over the lead.
 
     The gain is in the metric's mean loss a row, cross-fitted: positive is better. Only the lead
-    predicts where nothing is gained in what shares are chosen by, or with one trial.
+    predicts where nothing is gained in what shares are chosen by, with one trial, or on one row.
     """
     alone = {lead: 1.0}
-    if len(found) < 2:
+    validated = np.unique(np.concatenate([fold.validation for fold in rows.folds]))
+    if len(found) < 2 or len(validated) < 2:
         return alone, None
     numbers = [lead, *(number for number in found if number != lead)]
     parts = [[found[number].judged[k] for number in numbers] for k in range(len(rows.folds))]
     target = rows.target(rows.train)
     targets = [target[fold.validation] for fold in rows.folds]
     judged = [np.empty(part[0].shape) for part in parts]
-    for judges in _judges(rows, seed):
+    for judges in _judges(rows, validated, seed):
         lengths = map(len, targets)
         keep = [np.delete(np.arange(n), at) for n, at in zip(lengths, judges, strict=True)]
         seen = [np.stack(part)[:, at] for part, at in zip(parts, keep, strict=True)]
@@ -125,12 +126,11 @@ def of_trials(
     return {numbers[at]: float(chosen[at]) for at in order if chosen[at] > 0}, gain
 
 
-def _judges(rows: Rows, seed: int) -> list[list[np.ndarray]]:
+def _judges(rows: Rows, validated: np.ndarray, seed: int) -> list[list[np.ndarray]]:
     """By group, by fold: positions among its validation rows that the group judges, each once.
 
     Groups are of rows: one that repeats validate again is judged by one group in all of them.
     """
-    validated = np.unique(np.concatenate([fold.validation for fold in rows.folds]))
     groups = np.array_split(np.random.default_rng(seed).permutation(validated), _JUDGES)
     return [
         [np.flatnonzero(np.isin(fold.validation, group)) for fold in rows.folds] for group in groups

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 class Progress:
     """phase: what goes on. best: the best score of a finished trial, in the metric's unit.
 
-    tried, finished: trials that began, that were trained to the end. alive: members in
-    training now. rungs: members in the contest by the rung that they come to next, the first one
-    first; empty where there is no contest. left_s: seconds of the budget.
+    tried: trials that began. alive: members in training now. rungs: members in the contest by the
+    rung that they come to next, the first one first; empty where there is no contest. left_s:
+    seconds of the budget.
     """
 
     phase: str
     metric: str
     tried: int = 0
-    finished: int = 0
     alive: int = 0
     rungs: tuple[int, ...] = ()
     best: float | None = None

@@ -6,7 +6,7 @@ import json
 import resource
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
 from shrinkage.population.dataset import Dataset
 from shrinkage.recipe import load
-from shrinkage.search import baseline, ensemble, refit, said, shared
+from shrinkage.search import baseline, copies, ensemble, refit, said, shared
 from shrinkage.search.above import Above
 from shrinkage.search.calibrate import calibrated, joining, report
 from shrinkage.search.choose import Difference, difference
@@ -36,6 +36,7 @@ from shrinkage.search.contest import (
 )
 from shrinkage.search.effect import without_effect
 from shrinkage.search.rows import Rows, prepare, prepare_all
+from shrinkage.search.settings import own
 from shrinkage.search.study import Study
 from shrinkage.store.artifact import versions
 
@@ -95,6 +96,7 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
     shown = deciding if scores.find(metric).decides else outputs
     for name, output in shown.items():
         said.keep(study.folder.work, name, output)
+    result["copies"] = copies.apart(study.folder.work, rows, metric, table)
     if "plain" in outputs:
         result["against_plain"] = _against(shown["plain"], shown["winner"], target, metric)
     if by := study.settings.by:
@@ -175,6 +177,14 @@ def write(study: Study, result: dict[str, Any]) -> None:
     result["peak_memory_mb"] = _peak_memory()
     result |= _finite(result)
     write_text(study.folder.result, json.dumps(result, indent=2, allow_nan=False) + "\n")
+
+
+def whole(result: object) -> TypeGuard[dict[str, Any]]:
+    """Whether a result has what everyone who reads one needs."""
+    return isinstance(result, dict) and set(result) >= _NEEDED
+
+
+_NEEDED = {"task", "metric", "rows", "winner", "recipe", "scores", "notes"}
 
 
 def _finite(value: Any) -> Any:
@@ -269,6 +279,7 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
             "networks_on_all_rows": networks - len(winner.weights),
         },
         "start_from": study.settings.start_from or None,
+        "own_recipe": own(study.settings.recipe),
         "recipe": winner.recipe.to_toml(),
         "recipe_hash": winner.recipe.hash,
         "seed": study.settings.seed,

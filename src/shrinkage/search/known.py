@@ -29,13 +29,15 @@ class Known:
     cohorts: by number, as they stand. seen: all scores of each rung. seconds: of each trial.
 
     best, leader: the best score at a last rung, and whose it is.
-    untold: (recipe, share, score) of rungs that the search was not told of yet.
+    untold: (recipe, share, score) of rungs that the search was not told of yet. unlike: sources of
+    trials that it is not told of, as they start from other weights than those it proposes.
     scored: baselines that have their scores. elsewhere: what other clients have claimed.
     halted: cohorts for which this session has no time.
     """
 
     store: Store
     costs: Costs
+    unlike: frozenset[str] = frozenset()
     cohorts: dict[int, Cohort] = field(default_factory=dict)
     seen: list[list[float]] = field(default_factory=lambda: [[] for _ in RUNGS])
     seconds: dict[int, float] = field(default_factory=lambda: defaultdict(float))
@@ -130,7 +132,8 @@ class Known:
         if (trial, rung) in self._rungs:
             return
         self._rungs.add((trial, rung))
-        self.untold.append(told)
+        if self.cohorts[self._place[trial]].source not in self.unlike:
+            self.untold.append(told)
         if seconds is not None:
             self.costs.learn(told[0], RUNGS[rung] - (RUNGS[rung - 1] if rung else 0.0), seconds)
         score = told[2]

@@ -10,14 +10,18 @@ import dataclasses
 from dataclasses import replace
 from pathlib import Path
 
+from shrinkage import scores
 from shrinkage.catalog import entry_of
 from shrinkage.engine import start
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput
+from shrinkage.losses.pinball import Pinball
+from shrinkage.losses.squared_error import SquaredError
 from shrinkage.model import Model
 from shrinkage.optim.layer_rates import LayerRates
 from shrinkage.population.cohort import network_of
 from shrinkage.recipe import Recipe
+from shrinkage.search.aim import aimed
 from shrinkage.search.folder import Folder
 from shrinkage.space import Space
 
@@ -71,10 +75,16 @@ def _write_layers(model: Model, folder: Folder) -> None:
     start.write(network, model.weights, model.statistics, folder.layers)
 
 
-def recipe_for(model: Model, task: str) -> Recipe:
-    """The model's recipe for this task, with gentler steps the further from the new head."""
-    recipe = model.recipe if model.schema.task == task else model.recipe.without("loss")
-    recipe = recipe.for_task(task)
+def recipe_for(model: Model, task: str, metric: str | scores.Metric) -> Recipe:
+    """The model's recipe for this task, with gentler steps the further from the new head.
+
+    metric: of the new study. A loss that stood for the earlier one, the mean or a quantile, makes
+    room for its own.
+    """
+    recipe, loss = model.recipe, model.recipe.get("loss")
+    if model.schema.task != task or isinstance(loss, SquaredError | Pinball):
+        recipe = recipe.without("loss")
+    recipe = aimed(recipe, task, metric)
     if any("layer_rates" in entry_of(each).excludes for each in recipe.ingredients):
         return recipe
     return recipe.using(LayerRates(gentler=GENTLER, frozen=FROZEN))

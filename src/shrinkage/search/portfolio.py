@@ -22,6 +22,7 @@ from importlib.resources.abc import Traversable
 from typing import ClassVar
 
 from shrinkage.recipe import Recipe
+from shrinkage.search.aim import aimed
 from shrinkage.search.random import Search
 
 SHARE = 1 / 3
@@ -36,15 +37,17 @@ NAME = "portfolio"
 FOLDER: Traversable = resources.files("shrinkage") / "presets" / NAME
 
 
-def recipes(task: str, epochs: int) -> tuple[Recipe, ...]:
+def recipes(task: str, epochs: int, metric: str) -> tuple[Recipe, ...]:
     """The portfolio in its order, each recipe once, for a task and with a study's epochs.
 
-    task: classification or regression. The order is that of the files' names.
+    task: classification or regression. metric: the study's, by name; a quantile is trained for.
+    The order is that of the files' names.
     """
     files = sorted((f for f in FOLDER.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
     texts = [(file.read_text("utf-8"), f"{NAME}/{file.name}") for file in files]
     same = {"data.minibatch.epochs": epochs}
-    return tuple(dict.fromkeys(Recipe.from_toml(*text).for_task(task).set(same) for text in texts))
+    found = (aimed(Recipe.from_toml(*text), task, metric).set(same) for text in texts)
+    return tuple(dict.fromkeys(found))
 
 
 def most(trials: int | None) -> int | None:

@@ -13,7 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 
-from shrinkage.errors import BadInput
+from shrinkage import scores
+from shrinkage.errors import BadInput, not_installed
 from shrinkage.recipe import Recipe
 from shrinkage.search import earlier, portfolio
 from shrinkage.search.portfolio import PortfolioSearch
@@ -55,10 +56,10 @@ def named(name: str, budget_s: float, trials: int | None, prior: bool = False) -
             f"--search {name} does not learn from --prior: use --search gp, or leave one out"
         )
     if not installed(name):
-        raise BadInput(
-            f"--search {name} needs {_NEEDED[name][1]}, which is not installed;\n"
-            f"install it with `pip install 'shrinkage[{name}]'`, or use --search random"
-        )
+        asked, instead = f"--search {name}", ", or use --search random"
+        if prior:
+            asked, instead = "--prior", ", or leave out --prior"
+        raise not_installed(f"{asked} needs {_NEEDED[name][1]}", name, instead)
     if name != "auto":
         return name
     enough = budget_s >= _SHORTEST_S if trials is None else trials >= _FEWEST
@@ -80,7 +81,7 @@ def made(
     search = _proposer(settings, space, cost, used, prior)
     if not settings.portfolio:
         return search
-    own = portfolio.recipes(settings.task, space.base.epochs)
+    own = portfolio.recipes(settings.task, space.base.epochs, scores.name_of(settings.metric))
     return PortfolioSearch(own, search, portfolio.most(settings.trials))
 
 

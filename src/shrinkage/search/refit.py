@@ -6,10 +6,13 @@ What comes of it lies in work/refit, one file a task, and joins the folds' netwo
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -45,19 +48,16 @@ def train(study: Study, pool: Executor) -> None:
     slots = max(1, settings.workers - study.busy)
     tried = {number: _tried(folder, number) for number in shares}
     waiting = [
-        (found[number], count)
+        (found[number], first, count)
         for number, share in shares.items()
         if found[number].trial.status == "finished"
-        for count in _pieces(_seeds(share) - tried[number], slots)
+        for first, count in _pieces(sorted({*range(_seeds(share))} - tried[number]), slots)
     ]
     running: dict[Future, refit.Refit] = {}
     while study.clock.left > -study.grace:
         interrupts.check()
         while len(running) < slots and waiting:
-            winner, count = waiting.pop(0)
-            number = winner.trial.number
-            if (work := _work(study, winner, tried[number], count)) is not None:
-                tried[number] += len(work.seeds)
+            if (work := _work(study, *waiting.pop(0))) is not None:
                 running[pool.submit(refit.run, work)] = work
         if not running:
             return
@@ -72,10 +72,11 @@ def _seeds(share: float) -> int:
     return max(1, round(MOST_SEEDS * share))
 
 
-def _pieces(count: int, slots: int) -> list[int]:
-    """So many seeds, a piece for each process."""
-    pieces = [count // slots + (slot < count % slots) for slot in range(slots)]
-    return [piece for piece in pieces if piece > 0]
+def _pieces(seeds: Sequence[int], slots: int) -> list[tuple[int, int]]:
+    """Seeds in order, as pieces of neighbours (first, count): one a process, or more with gaps."""
+    parts = np.array_split(np.array(seeds, dtype=int), slots)
+    pieces = (np.split(part, np.flatnonzero(np.diff(part) > 1) + 1) for part in parts)
+    return [(int(piece[0]), len(piece)) for piece in chain(*pieces) if len(piece)]
 
 
 def _work(study: Study, winner: Finalist, first: int, count: int) -> refit.Refit | None:
@@ -154,10 +155,13 @@ def networks(folder: Folder, trial: int) -> Networks | None:
     return Networks(weights, statistics, sum(float(f["seconds"]) for f in files))
 
 
-def _tried(folder: Folder, trial: int) -> int:
-    """The first seed that no refit of this trial's recipe has tried."""
-    firsts = [(int(path.stem.rpartition("-")[2]), path) for path in _files(folder, trial)]
-    return max((first + int(_read(path)["seeds"]) for first, path in firsts), default=0)
+def _tried(folder: Folder, trial: int) -> set[int]:
+    """The seeds that refits of this trial's recipe have tried, whether or not they were kept."""
+    counts = {path: int(_read(path)["seeds"]) for path in _files(folder, trial)}
+    for path in folder.refits.glob(f"{trial:05d}-*{refit.NO_GOOD}"):
+        counts[path] = int(path.read_text() or 0)
+    firsts = {path: int(path.stem.rpartition("-")[2]) for path in counts}
+    return {firsts[path] + i for path, count in counts.items() for i in range(count)}
 
 
 def _files(folder: Folder, trial: int) -> list[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import logging
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from shrinkage.data.source import Table
 from shrinkage.engine import arrays, local
 from shrinkage.engine.task import Problem, scaling_of
 from shrinkage.errors import BadInput, Interrupted
-from shrinkage.files import unwritable
+from shrinkage.files import read_object, unwritable
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import OWN, Function, name_of
 from shrinkage.search import baseline, earlier, finish, origin, refit, rows, shared
@@ -80,7 +79,7 @@ def _founded(
     baseline.tried(metric, cut)
     settings = replace(settings, metric=metric, task=task)
     if model is not None and not settings.recipe:
-        settings = replace(settings, recipe=origin.recipe_for(model, task).to_toml())
+        settings = replace(settings, recipe=origin.recipe_for(model, task, metric).to_toml())
     recipe = Recipe.from_toml(settings.recipe)
     recipe.for_task(task)
     space = Space(recipe, dimensions_of(settings.space))
@@ -140,11 +139,17 @@ def _resume(
     settings, row = shared.settings_of(store), store.me()
     left = budget_s if budget_s is not None else max(0.0, settings.budget_s - row.spent_s)
     if row.finished and budget_s is None:
-        if folder.result.is_file():
-            return json.loads(folder.result.read_text("utf-8"))
-        left = 0.0
+        if finish.whole(result := read_object(folder.result)):
+            return result
+        left = 0.0  # there is none, or a damaged one: it is written again
     clock = Clock(started or time.time(), left, row.spent_s)
-    device_for(settings.device)
+    try:
+        device_for(settings.device)
+    except BadInput:
+        raise BadInput(
+            f"{folder.root} was begun on {settings.device}, which is not here: go on with it on "
+            "that machine,\nor fit again with --device cpu"
+        ) from None
     cut = rows.load(folder.work)
     if settings.start_from:
         cut = replace(cut, origin=origin.kept(folder))

@@ -12,6 +12,7 @@ import torch
 from shrinkage import scores
 from shrinkage.engine.local import cores
 from shrinkage.errors import BadInput
+from shrinkage.recipe import load
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DEVICES = ("cpu", "cuda")
@@ -75,6 +76,11 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """What the database keeps; of a metric that is a function, the name."""
         return dataclasses.asdict(dataclasses.replace(self, metric=scores.name_of(self.metric)))
+
+
+def own(recipe: str) -> bool:
+    """Whether a person gave this recipe, as TOML, or asked for one that is not the default."""
+    return bool(recipe) and recipe != load("default").to_toml()
 
 
 def seconds(text: str | float, *, shortest: float = SHORTEST_S) -> float:

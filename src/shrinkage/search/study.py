@@ -67,7 +67,8 @@ class Study:
     _kept_parts: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.known = Known(self.store, cost.Costs(self.problem.shape))
+        unlike = frozenset() if self.problem.start is None else FROM_RANDOM_WEIGHTS
+        self.known = Known(self.store, cost.Costs(self.problem.shape), unlike)
         asked = self.folder.work, self.problem.metric, self.settings.seed
         self.baselines = Baselines(self.store, self.known, *asked)
 
@@ -150,8 +151,9 @@ class Study:
             self.show("searching")
             if not self.running and not self._others_at_work():
                 break
-            if 0 < len(self.running) == self.busy and time.time() > self.search_deadline:
-                break  # baselines go on beside the training on all rows
+            over = len(self.running) == self.busy and time.time() > self.search_deadline
+            if over and (self.running or self.known.best is not None):
+                break  # baselines, here or elsewhere, go on beside the training on all rows
             self._collect()
         else:
             self.wind_up()
@@ -162,9 +164,16 @@ class Study:
         return sum(isinstance(what, str) for what in self.running.values())
 
     def wind_up(self) -> None:
-        """Wait for what still runs, as long as the time and a little grace allow."""
+        """Wait for what still runs, as long as the time and a little grace allow.
+
+        For what others have to bring on as well, as long as the time allows.
+        """
         while self.running and self.clock.left > -self.grace:
             interrupts.check()
+            self._collect()
+        while self.clock.left > 0 and self._others_at_work():
+            interrupts.check()
+            self.known.news()
             self._collect()
 
     def _collect(self) -> None:
@@ -285,6 +294,8 @@ class Study:
                 raise
             if isinstance(what, Cohort):
                 self._fail(what, f"{type(error).__name__}: {error}")
+            else:
+                self.baselines.give_up(what)
             return
         if isinstance(what, str):
             self.baselines.keep(what, found)
@@ -325,6 +336,9 @@ class Study:
         if found.halted:
             # The database says nothing of an unfinished rung: a resumed study trains it again.
             self.known.halted.add(cohort.number)
+            if not cohort.reference:  # what they were by then is not what others may finish
+                for number in cohort.alive:
+                    self.folder.trial(number).unlink(missing_ok=True)
             cohort.alive.clear()
             self.store.claims.give_up(claim_of(cohort.number))
             log.info("cohort %d rung %d: time was up, %.1f s", cohort.number, rung, found.seconds)
@@ -353,9 +367,6 @@ class Study:
                 log.info("trial %d %s: %s", number, status, reason)
         cohort.alive -= set(written.changes)
         cohort.rung += 1
-        cohort.seconds += found.seconds
-        if last and DEFAULT in found.scores:
-            self.trial_seconds = cohort.seconds
         if rung:
             self.folder.checkpoint(cohort.number, rung - 1).unlink(missing_ok=True)
         if cohort.done:

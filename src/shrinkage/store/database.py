@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, Operati
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from shrinkage.errors import BadInput, Unwritable
+from shrinkage.errors import BadInput, Unwritable, not_installed
 
 log = logging.getLogger("shrinkage")
 
@@ -157,7 +157,7 @@ def at_file(path: Path, *, read_only: bool = False) -> Database:
     if read_only:
         engine = create_engine("sqlite://", creator=partial(_looking, path), poolclass=NullPool)
     else:
-        engine = create_engine(f"sqlite:///{path}")
+        engine = create_engine(URL.create("sqlite", database=str(path)))
     event.listen(engine, "connect", _patient)
     return Database(engine, str(path))
 
@@ -181,10 +181,7 @@ def at_url(text: str) -> Database:
         network = {name: value for name, value in _NETWORK.items() if name not in url.query}
         engine = create_engine(url, connect_args=network, pool_pre_ping=True)
     except ImportError:
-        raise BadInput(
-            "a study on a server needs psycopg, which is not installed;\n"
-            "install it with `pip install 'shrinkage[postgres]'`"
-        ) from None
+        raise not_installed("a study on a server needs psycopg", "postgres") from None
     return Database(engine, shown(text))
 
 

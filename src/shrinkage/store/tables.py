@@ -121,7 +121,8 @@ class Store:
 
     def enter(self, settings: dict[str, Any]) -> None:
         """Be one of the study's clients. settings: its own; others are the study's."""
-        self._merge(ClientRow(study=self.id, name=self.client, settings=settings))
+        row = ClientRow(study=self.id, name=self.client, settings=settings)
+        self.database.run(lambda session: session.merge(row))
 
     # -- what is known -------------------------------------------------------------------
 
@@ -267,7 +268,11 @@ class Store:
         return self.database.run(work)
 
     def add_baseline(self, name: str, scores: dict[str, Any], seconds: float) -> None:
-        self._merge(BaselineRow(study=self.id, name=name, scores=scores, seconds=seconds))
+        def work(session: Session) -> None:
+            self._hold(session)
+            session.merge(BaselineRow(study=self.id, name=name, scores=scores, seconds=seconds))
+
+        self.database.run(work)
 
     def note(self, sentence: str) -> None:
         """Keep what the user should read at the end, once."""
@@ -311,9 +316,6 @@ class Store:
             session.add(row)
         session.flush()
         return cohort, numbers
-
-    def _merge(self, row: Base) -> None:
-        self.database.run(lambda session: session.merge(row))
 
 
 def founded(

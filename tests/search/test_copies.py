@@ -1,0 +1,93 @@
+"""Test rows that repeat a training row are found whatever their cells are, and scored apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import mixed, tiny_fit
+from shrinkage import scores
+from shrinkage.model import Model
+from shrinkage.report.words import copies_line
+from shrinkage.search import copies, rows, said
+
+FEATURES = ["a", "b", "colour", "when"]
+
+
+def cells(frame: pd.DataFrame) -> list[tuple]:
+    """Rows as Python compares them; what is missing is None."""
+    whole = frame[FEATURES].astype(object)
+    return [tuple(row) for row in whole.where(whole.notna(), None).to_numpy()]
+
+
+def test_a_copy_has_all_cells_of_a_training_row() -> None:
+    """Against every pair of rows; numbers, texts, dates and missing cells repeat by chance."""
+    random = np.random.default_rng(0)
+    frame = mixed(300, seed=1)
+    frame["a"], frame["b"] = frame["a"].round(0), frame["b"].round(0)
+    frame["when"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 3, 300), "D")
+    train, test = frame[:200], frame[200:]
+    expected = [row in set(cells(train)) for row in cells(test)]
+    assert 10 < sum(expected) < 90
+    assert any(row[1] is None for row, seen in zip(cells(test), expected, strict=True) if seen)
+    found = copies.repeated(train[FEATURES], test[FEATURES])
+    assert found.tolist() == expected
+
+
+def test_one_cell_makes_another_row() -> None:
+    train = mixed(50)[FEATURES]
+    test = train.copy()
+    assert copies.repeated(train, test).all()
+    test["a"] += 1e-9
+    assert not copies.repeated(train, test).any()
+
+
+@pytest.fixture(scope="module")
+def doubled(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of a table a third of whose rows stand there twice."""
+    frame = mixed(240, seed=2)
+    table = pd.concat([frame, frame[:80]], ignore_index=True)
+    return tiny_fit(table, "y", tmp_path_factory.mktemp("doubled") / "run", tiny)
+
+
+def test_the_others_are_scored_apart(doubled: Path) -> None:
+    result: dict[str, Any] = json.loads((doubled / "result.json").read_text())
+    table = rows.load(doubled / "work")
+    seen = set(cells(table.train))
+    new = np.array([row not in seen for row in cells(table.test)])
+    told = result["copies"]
+    assert (told["rows"], told["others"]) == ((~new).sum(), new.sum())
+    assert told["rows"] > 10
+    predicted = Model.load(doubled).predict(table.test[new])
+    expected = np.mean(predicted == table.test["y"][new].to_numpy())
+    assert told["scores"]["winner"] == pytest.approx(expected)
+    ran = {name for name, row in result["scores"].items() if row}
+    assert set(told["scores"]) == ran >= {"plain", "default", "winner", "linear"}
+    line = copies_line(result)
+    assert line is not None
+    for text in ((doubled / "report.html").read_text(), (doubled / "report.md").read_text()):
+        assert line.partition(":")[0] in text
+
+
+def test_nothing_is_said_where_no_row_repeats(study: Path) -> None:
+    result = json.loads((study / "result.json").read_text())
+    assert result["copies"] is None
+    assert copies_line(result) is None
+
+
+def test_few_others_are_not_scored(doubled: Path, tmp_path: Path) -> None:
+    table = rows.load(doubled / "work")
+    same = rows.Rows(
+        table.schema, table.train, table.train[:100].reset_index(drop=True), table.folds, ()
+    )
+    said.keep(tmp_path, "winner", np.full((100, 2), 0.5))
+    told = copies.apart(tmp_path, same, scores.find("accuracy"), ["winner"])
+    assert told == {"rows": 100, "others": 0, "scores": None}
+    line = copies_line({"copies": told})
+    assert line is not None
+    assert line.endswith("Too few others are left to be scored apart.")
