@@ -117,6 +117,7 @@ def one_by_one(model: Model, frame: pd.DataFrame) -> list[np.ndarray]:
             weights=model.weights[i : i + 1],
             statistics=model.statistics[i : i + 1],
             parts=[part],
+            says=None,
         ).outputs(frame)
         for i, part in enumerate(model.parts)
     ]

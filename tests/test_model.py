@@ -134,6 +134,19 @@ def test_members_predict_together_and_each_in_its_own_preparation(name: str, req
     np.testing.assert_allclose(model.outputs(frame), np.mean(alone, axis=0), rtol=1e-10)
 
 
+def test_members_say_their_part_of_the_whole(study: Path, tmp_path: Path) -> None:
+    model, frame = Model.load(study), mixed(25, seed=7)
+    says = (0.1, 0.2, 0.7)
+    replace(model, temperature=1.0, says=says).save(tmp_path / "model", {})
+    again = Model.load(tmp_path / "model")
+    expected = np.average(one_by_one(again, frame), axis=0, weights=says)
+    np.testing.assert_allclose(again.outputs(frame), expected, rtol=1e-10)
+    assert model.equals == pytest.approx(3)
+    assert again.equals == pytest.approx(1 / (0.01 + 0.04 + 0.49))
+    both = replace(again, share=0.5, others=(replace(model, share=0.5),))
+    assert both.equals == pytest.approx(4 / (0.54 + 1 / 3))
+
+
 def test_a_model_reads_ranks_where_its_recipe_asks_for_them(
     tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

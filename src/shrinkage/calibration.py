@@ -117,7 +117,7 @@ def fit_temperature(probability: np.ndarray, target: np.ndarray, group: np.ndarr
     return Temperature(value, found, float(before.mean()), float(after.mean()), error, len(before))
 
 
-def pool_temperature(one: float, few: float, rows_by: int, networks: int) -> float:
+def pool_temperature(one: float, few: float, rows_by: int, networks: float) -> float:
     """T of the mean of many networks, from T of one, and of the mean of the few that are unseen.
 
         log T_m = log T_r - (log T_1 - log T_r) (1/r - 1/m) / (1 - 1/r)
@@ -125,7 +125,8 @@ def pool_temperature(one: float, few: float, rows_by: int, networks: int) -> flo
     A mean is less sure than its networks: where they need to be softened, it does less so.
     log T is taken to be linear in 1/m, the share of the networks' own noise in a mean of m.
 
-    one: T_1.   few: T_r.   rows_by: r, networks that have not seen a row.   networks: m.
+    one: T_1.   few: T_r.   rows_by: r, networks that have not seen a row.   networks: m; of a
+    weighted mean, how many it equals.
     Returns T_m, not below 1, for T_r above 1; with r = 1 < m nothing is known of it: 1. A T_r
     below 1 stays as it is: more networks can only need more sharpening.
     """

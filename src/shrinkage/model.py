@@ -4,7 +4,10 @@
     Model.load("run").predict_proba(frame)
 
 Its members, trained by one recipe on the folds and on all rows, predict together:
-probabilities, or numbers, are averaged. An ensemble holds members of other recipes beside them.
+
+    f = sum over members m of  w_m f_m,     sum w = 1,   f_m probabilities or numbers
+
+An ensemble holds members of other recipes beside them.
 """
 
 from __future__ import annotations
@@ -42,6 +45,7 @@ class Model:
     """weights: [M, P]; statistics: [M, Q]. preparers and units: one a part of the rows.
 
     parts: [M], which part each member was trained on: a fold, or all rows.
+    says: [M], w of each member; None: all the same.
     share: of what these members say in the prediction. others: of other recipes; shares sum to 1.
     own_temperature: of what these members say, before it joins what the others say.
     temperature, cutoff, priors: what is done to probabilities, and how they decide; see
@@ -61,11 +65,24 @@ class Model:
     share: float = 1.0
     others: tuple[Model, ...] = ()
     own_temperature: float = 1.0
+    says: tuple[float, ...] | None = None
 
     @property
     def networks(self) -> int:
         """How many predict together."""
         return len(self.weights) + sum(other.networks for other in self.others)
+
+    @property
+    def equals(self) -> float:
+        """1 / sum w^2 over all networks: so many that say equally much have as little noise.
+
+        Kish 1965, "Survey Sampling" (the effective size of a weighted sample).
+        """
+        return 1 / sum(m.share**2 * m._squares for m in (self, *self.others))
+
+    @property
+    def _squares(self) -> float:
+        return 1 / len(self.weights) if self.says is None else sum(w * w for w in self.says)
 
     @property
     def schema(self) -> Schema:
@@ -91,7 +108,8 @@ class Model:
         found = forward(network, self.weights.double(), self.statistics.double(), samples)
         task = self.schema.task
         predictions = [in_unit(o, task, u) for o, u in zip(found, units, strict=True)]
-        found = torch.stack(predictions).mean(0).numpy()
+        each = torch.stack(predictions).numpy()
+        found = each.mean(0) if self.says is None else np.tensordot(self.says, each, 1)
         return found if self.schema.classes is None else tempered(found, self.own_temperature)
 
     def _sample(self, preparer: Preparer, frame: pd.DataFrame) -> Sample:
@@ -159,6 +177,7 @@ class Model:
             },
             "units": [vars(units) for units in self.units],
             "parts": self.parts,
+            "says": self.says,
             "temperature": self.temperature,
             "cutoff": self.cutoff,
             "priors": self.priors,
@@ -195,5 +214,6 @@ class Model:
             priors=tuple(found.about.get("priors") or ()) or None,
             share=found.about.get("share", 1.0),
             own_temperature=found.about.get("own_temperature", 1.0),
+            says=tuple(found.about.get("says") or ()) or None,
             others=tuple(cls._of(o, f"{folder}/others/{k}") for k, o in enumerate(found.others)),
         )

@@ -158,7 +158,7 @@ def test_a_model_of_before_calibration_predicts_as_it_did(study: Path, tmp_path:
     old.save(tmp_path / "model", {})
     path = tmp_path / "model" / "manifest.json"
     manifest = json.loads(path.read_text())
-    for name in ("temperature", "cutoff", "priors", "digest"):
+    for name in ("temperature", "cutoff", "priors", "says", "digest"):
         del manifest[name]
     from shrinkage.store import artifact
 

@@ -91,6 +91,8 @@ def test_all_that_predict_together_are_trained_on_all_rows(
         assert kept is not None
         assert own.share == pytest.approx(share)
         assert own.networks - sum(each.networks for each in own.others) == 2 + len(kept.weights)
+        whole = 2 + 3 * len(kept.weights)
+        assert own.says == pytest.approx([1 / whole] * 2 + [3 / whole] * len(kept.weights))
         assert int(load_file(folder.refits / f"{trial:05d}-0000.safetensors")["seeds"]) == round(
             8 * share
         )

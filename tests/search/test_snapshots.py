@@ -72,16 +72,18 @@ def test_the_networks_of_a_fold_predict_its_rows_as_they_did_in_training(fitted:
             weights=model.weights[own],
             statistics=model.statistics[own],
             parts=[k] * len(own),
+            says=None,
         )
         found = alone.outputs(cut.train.iloc[fold.validation])
         np.testing.assert_allclose(found, trial[f"prediction.{k}"].numpy(), atol=1e-5)
 
 
-def test_a_saved_model_predicts_with_the_mean_of_all_networks(fitted: Path, tmp_path: Path) -> None:
+def test_a_saved_model_predicts_with_all_networks(fitted: Path, tmp_path: Path) -> None:
     model, frame = replace(Model.load(fitted), temperature=1.0), builtin("breast_cancer")[:40]
     alone = one_by_one(model, frame)
     assert np.abs(alone[0] - alone[1]).max() > 1e-3  # networks of one fold, of two cycles
-    np.testing.assert_allclose(model.outputs(frame), np.mean(alone, axis=0), rtol=1e-10)
+    expected = np.average(alone, axis=0, weights=model.says)
+    np.testing.assert_allclose(model.outputs(frame), expected, rtol=1e-10)
     model.save(tmp_path / "again", {})
     np.testing.assert_array_equal(
         Model.load(tmp_path / "again").predict_proba(frame), model.predict_proba(frame)

@@ -55,7 +55,7 @@ def calibrated(
     rule = _decided(tempered(probability, heat.value), target, group, rows, goal)
     fitted = replace(
         model,
-        temperature=_of_all(heat.value, temperature_of(list(parts), rows), rows, model.networks),
+        temperature=_of_all(heat.value, temperature_of(list(parts), rows), rows, model.equals),
         cutoff=rule.cutoff,
         priors=rule.priors,
     )
@@ -71,10 +71,10 @@ def joining(model: Model, finalist: Finalist, rows: Rows) -> Model:
         return model
     probability, target, _ = unseen(finalist.parts, rows)
     few = best_temperature(*with_one_wrong(probability, target))
-    return replace(model, own_temperature=_of_all(few, finalist.temperature, rows, model.networks))
+    return replace(model, own_temperature=_of_all(few, finalist.temperature, rows, model.equals))
 
 
-def _of_all(few: float, one: float, rows: Rows, networks: int) -> float:
+def _of_all(few: float, one: float, rows: Rows, networks: float) -> float:
     """The temperature for the mean of all networks.
 
     few: of the mean of those that have not seen a row. one: of a single network.

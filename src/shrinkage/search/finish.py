@@ -219,6 +219,7 @@ def _with_all_rows(model: Model, found: refit.Networks, rows: Rows) -> Model:
         preparers=[*model.preparers, preparer],
         units=[*model.units, dataset.folds[0].units],
         parts=[*model.parts, *[len(model.preparers)] * len(found.weights)],
+        says=refit.says(len(model.weights), len(found.weights)),
     )
 
 

@@ -52,6 +52,7 @@ def load(folder: str | Path) -> Model:
         preparers=[model.preparers[last]],
         units=[model.units[last]],
         parts=[0] * len(at),
+        says=None,
         share=1.0,
         others=(),
     )

@@ -31,6 +31,10 @@ from shrinkage.search.study import Study, log
 MOST_SEEDS = 8
 """Networks of the recipes that predict together; more make the model larger and gain little."""
 
+COUNTS = 3
+"""A network on all rows, which knows more, says as much as so many of the folds' networks; see
+docs/log.md."""
+
 _TICK_S = 0.25
 
 
@@ -142,6 +146,12 @@ class Networks:
     weights: Tensor
     statistics: Tensor
     seconds: float
+
+
+def says(on_folds: int, on_all: int) -> tuple[float, ...]:
+    """What each network says of its recipe's prediction, those of the folds first; sums to 1."""
+    whole = on_folds + COUNTS * on_all
+    return *[1 / whole] * on_folds, *[COUNTS / whole] * on_all
 
 
 def networks(folder: Folder, trial: int) -> Networks | None:

@@ -31,9 +31,10 @@ from shrinkage.data.tabular import Preparer
 from shrinkage.errors import BadInput
 from shrinkage.files import system_error, unwritable
 
-FORMAT = 3
+FORMAT = 4
 """2: other recipes beside the first, a temperature and how to decide; 3: a temperature for each
-recipe of several. A program that knows only an earlier one would predict without them."""
+recipe of several; 4: what each member says of the whole. A program that knows only an earlier one
+would predict without them."""
 
 
 @dataclass(frozen=True, eq=False)
