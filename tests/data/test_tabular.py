@@ -225,6 +225,24 @@ def test_categories_are_at_most_256_codes() -> None:
     assert preparer.cardinalities == (256,)
 
 
+def test_numbers_that_are_read_as_categories_too(tmp_path: Path) -> None:
+    """Compared as numbers; those that fewer than three rows have are rare, 7 was never seen."""
+    sums = [0.0] * 6 + [15024.5] * 3 + [99999.0, np.nan]
+    schema, frame = numbers_only(np.array([[*range(11)], sums]).T)
+    preparer = Preparer.fit(frame, schema, coded=("x1",))
+    assert preparer.cardinalities == (4,)
+    others = frame.assign(x1=[-0.0, *sums[1:10], 7.0])
+    assert preparer.transform(others).categories[:, 0].tolist() == [2] * 6 + [3] * 3 + [0, 0]
+    preparer.save(tmp_path / "p")
+    again = Preparer.load(tmp_path / "p").transform(others)
+    np.testing.assert_array_equal(again.categories, preparer.transform(others).categories)
+    arrays = preparer.transform(frame)
+    assert arrays.categories[-1, 0] == 1
+    np.testing.assert_array_equal(
+        arrays.numbers, Preparer.fit(frame, schema).transform(frame).numbers
+    )
+
+
 def test_dates_become_their_parts() -> None:
     schema = Schema("regression", "y", (Column("d", "date"),), None, ())
     days = pd.to_datetime(["2024-02-29 06:30", "1970-01-01", "2000-12-31 23:00"], format="ISO8601")

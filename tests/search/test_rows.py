@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from conftest import mixed
@@ -156,6 +158,48 @@ def test_an_hour_that_one_row_alone_has_fits_the_shape(cv: str, frame: pd.DataFr
             assert fold.train.inputs["numbers"].shape[1] == shape.numbers + ranks
     train.loc[:, "when"] = when[0]
     assert rows.Rows(cut.schema, train, cut.test, cut.folds, ()).timed == ()
+
+
+def signs(frame: pd.DataFrame) -> pd.DataFrame:
+    """40 copies of the frame, with a column of 0 in three rows of five, and of sums that name y."""
+    random, many = np.random.default_rng(0), pd.concat([frame] * 40, ignore_index=True)
+    sums = random.integers(1, 31, len(many)).astype(float)
+    many["y"] = np.where((sums % 2 == 1) ^ (random.random(len(many)) < 0.1), "yes", "no")
+    return many.assign(sums=np.where(random.random(len(many)) < 0.6, 0.0, sums))
+
+
+def test_what_is_read_as_categories_is_decided_once_and_kept(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Also where the rows that a fold trains on would say otherwise: here they hold no sum."""
+    cut = rows.cut(Table(signs(frame), "t"), CLASSES)
+    assert cut.coded == ("sums",)
+    assert any(note.startswith("Single values of 'sums' say more") for note in cut.notes)
+    train = cut.train.copy()
+    train.loc[cut.folds[0].train, "sums"] = 0.0
+    cut = replace(cut, train=train)
+    for scaling in ("robust", "ranked"):
+        dataset, preparers = rows.prepare(cut, scaling)
+        shape = rows.shape_of(preparers, 2)
+        assert shape.cardinalities[1] == 2 + 31, "rare, missing, 0 and 30 sums"
+        for fold in dataset.folds:
+            codes = fold.train.inputs["categories"]
+            assert codes.shape[1] == len(shape.cardinalities) == 2, "colour and sums"
+            assert (codes.amax(0) < torch.tensor(shape.cardinalities)).all()
+    rows.save(cut, tmp_path)
+    assert rows.load(tmp_path).coded == ("sums",)
+    about = json.loads((tmp_path / "schema.json").read_text())
+    del about["coded"]
+    (tmp_path / "schema.json").write_text(json.dumps(about))
+    assert rows.load(tmp_path).coded == (), "of an earlier version"
+
+
+def test_many_columns_read_as_categories_are_told_in_one_line(frame: pd.DataFrame) -> None:
+    many = signs(frame)
+    wide = many.assign(**{f"s{i}": many["sums"] for i in range(4)})
+    notes = rows.cut(Table(wide, "t"), CLASSES).notes
+    said = "Single values of 'sums', 's0', 's1' and 2 more say more than their neighbours: they"
+    assert [note for note in notes if note.startswith(said)]
 
 
 def test_marks_that_only_validation_rows_need_fit_the_shape(frame: pd.DataFrame) -> None:

@@ -5,7 +5,7 @@
 | n | rows |
 | Dn | numbers: number columns, parts of dates, marks of missing cells |
 | Dr | ranks: one for each of these but marks, where they are asked for; else 0 |
-| Dc | categories |
+| Dc | categories, and numbers that are read as such, too |
 
 Numbers. A missing cell gets the median of the training rows, and a mark (0 or 1) in a column of
 its own where the training rows had any missing cell. Then one of four scalings:
@@ -25,6 +25,8 @@ where the training rows hold any time of day.
 Categories are compared as text and coded per column: 0 is rare or unseen (fewer than 3 training
 rows, or beyond the 254 most frequent), 1 is missing, 2 and up are the others, most frequent
 first. So there are at most 256 codes.
+
+Number columns that `codes` finds are read as categories, too; a missing cell is missing there.
 """
 
 from dataclasses import dataclass
@@ -49,8 +51,8 @@ _PARTS = ("days", "year", "month", "weekday")
 
 # a scaled number beyond this would overflow float32 when a network squares it
 _LIMIT = 1e9
-_FORMAT = 2
-"""2: ranks, of which a program that knows only 1 would read none."""
+_FORMAT = 3
+"""2: ranks, of which a program that knows only 1 would read none; 3: numbers read as categories."""
 _QUARTILES_APART = 1.3489795003921634
 """Of a standard normal distribution."""
 _TRUSTED = ["shrinkage.data.tabular.RobustClip", "numpy.dtype"]
@@ -105,7 +107,8 @@ class Preparer:
     Made by `fit` or `load`, not by hand.
     values: imputer and scaler of the numbers, None where there are none.
     marks: finds missing cells, None where the training rows had none.
-    vocabulary: per category column, the texts of the codes 2, 3, ...
+    vocabulary: per category column and column of `coded`, the texts of the codes 2, 3, ...
+    coded: number columns that are read as categories, too; their words stand behind the others.
     timed: date columns that have an hour.   varies: [Dn without marks], 0 for constants.
     ranks: imputer and quantiles, where the scaling has ranks.   ranked: [Dr], 0 where they are
     nothing new.
@@ -120,6 +123,7 @@ class Preparer:
     timed: tuple[str, ...]
     ranks: Pipeline | None = None
     ranked: np.ndarray | None = None
+    coded: tuple[str, ...] = ()
 
     @classmethod
     def fit(
@@ -128,10 +132,12 @@ class Preparer:
         schema: Schema,
         scaling: Scaling = "robust",
         timed: tuple[str, ...] | None = None,
+        coded: tuple[str, ...] = (),
     ) -> "Preparer":
         """Fit on the rows of a frame from `infer` or `conform`, and on nothing else.
 
         timed: date columns that have an hour; None: those of which some row here is not midnight.
+        coded: number columns to be read as categories, too.
         """
         if scaling not in get_args(Scaling):
             *names, last = get_args(Scaling)
@@ -153,8 +159,8 @@ class Preparer:
             marked = raw[:, _first_parts(schema, timed)]
             if np.isnan(marked).any():
                 marks = MissingIndicator(features="missing-only", error_on_new=False).fit(marked)
-        vocabulary = tuple(_vocabulary(frame[name]) for name in schema.categories)
-        return cls(schema, scaling, values, marks, varies, vocabulary, timed, ranks, ranked)
+        vocabulary = tuple(_vocabulary(frame[name]) for name in (*schema.categories, *coded))
+        return cls(schema, scaling, values, marks, varies, vocabulary, timed, ranks, ranked, coded)
 
     def transform(self, frame: pd.DataFrame) -> Arrays:
         """The arrays of a frame from `infer` or `conform`; each row depends on itself only."""
@@ -166,10 +172,9 @@ class Preparer:
                 parts.append(self.marks.transform(raw[:, _first_parts(self.schema, self.timed)]))
         width = len(self.number_names)
         numbers = np.hstack(parts) if parts else np.zeros((len(frame), width))
-        codes = [
-            _codes(frame[name], words)
-            for name, words in zip(self.schema.categories, self.vocabulary, strict=True)
-        ]
+        names = *self.schema.categories, *self.coded
+        kinds: list[Any] = ["str"] * len(self.schema.categories) + [float] * len(self.coded)
+        codes = list(map(_codes, (frame[name] for name in names), self.vocabulary, kinds))
         categories = np.stack(codes, axis=1) if codes else np.zeros((len(frame), 0))
         return Arrays(
             np.ascontiguousarray(numbers, dtype=np.float32),
@@ -218,6 +223,7 @@ class Preparer:
                 "timed": list(self.timed),
                 "ranks": self.ranks,
                 "ranked": self.ranked,
+                "coded": list(self.coded),
             },
             path,
         )
@@ -244,6 +250,7 @@ class Preparer:
                 timed=tuple(data["timed"]),
                 ranks=data.get("ranks"),
                 ranked=data.get("ranked"),
+                coded=tuple(data.get("coded", ())),
             )
         except BadInput:
             raise
@@ -316,7 +323,9 @@ def _vocabulary(series: Any) -> tuple[str, ...]:
     return tuple(str(word) for word, _ in ordered[: MOST - FIRST])
 
 
-def _codes(series: Any, words: tuple[str, ...]) -> np.ndarray:
-    places = pd.Index(words, dtype="str").get_indexer(pd.Index(series, dtype="str"))
+def _codes(series: Any, words: tuple[str, ...], kind: Any) -> np.ndarray:
+    """kind: what cells and words are compared as, text or float."""
+    known = pd.Index(np.array(words, dtype=kind), dtype=kind)
+    places = known.get_indexer(pd.Index(series, dtype=kind))
     codes = np.where(places >= 0, places + FIRST, RARE)
     return np.where(series.isna(), ABSENT, codes)

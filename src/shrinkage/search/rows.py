@@ -16,6 +16,8 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
+from shrinkage.data import codes
+from shrinkage.data.cells import show
 from shrinkage.data.groups import Groups, checked, groups, known, unread
 from shrinkage.data.labels import encode_classes
 from shrinkage.data.schema import FEWEST_ROWS, Schema, conform, infer, infer_like
@@ -29,6 +31,7 @@ from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
 from shrinkage.population import dataset
 from shrinkage.search.settings import Settings, folds_for
+from shrinkage.wording import listed
 
 _FEWEST = 6
 """With fewer rows there is nothing left to train on after two cuts."""
@@ -41,6 +44,7 @@ class Rows:
     notes: what was noticed in the data and what was done about it.
     origin: the model that networks start from. Its preparation goes with them.
     unread: of both parts, the columns that networks do not see, for whoever looks at groups.
+    coded: number columns that are read as categories, too: what `codes` says of all training rows.
     """
 
     schema: Schema
@@ -50,6 +54,7 @@ class Rows:
     notes: tuple[str, ...]
     origin: Model | None = None
     unread: tuple[pd.DataFrame, pd.DataFrame] | None = None
+    coded: tuple[str, ...] = ()
 
     def groups(self, column: str, name: str) -> Groups:
         """The test rows by a column of the table. name: of the table, for errors.
@@ -100,7 +105,7 @@ class Rows:
         """What is fitted on these training rows, or what the networks to start from know."""
         if self.origin is not None:
             return replace(self.origin.preparers[0], schema=self.schema)
-        return Preparer.fit(features, self.schema, scaling, self.timed)
+        return Preparer.fit(features, self.schema, scaling, self.timed, self.coded)
 
 
 def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
@@ -135,9 +140,20 @@ def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
     cv, repeats = folds_for(settings.cv, len(train))
     folds = inside(target, schema.task, cv, settings.seed, repeats)
     found = Rows(schema, train, test, folds, tuple(notes), origin, left)
+    if origin is None:
+        coded = codes.coded(train, schema, found.target(train))
+        found = replace(found, coded=coded, notes=(*notes, *_coded_note(coded)))
     for column in settings.by:
         found.groups(column, table.name)
     return found
+
+
+def _coded_note(coded: Sequence[str]) -> list[str]:
+    if not coded:
+        return []
+    more = [f"{len(coded) - 3} more"] if len(coded) > 3 else []
+    names = listed([*map(show, coded[:3]), *more])
+    return [f"Single values of {names} say more than their neighbours: they are categories, too."]
 
 
 def save(rows: Rows, folder: Path) -> None:
@@ -151,7 +167,8 @@ def save(rows: Rows, folder: Path) -> None:
     folds = {f"{k}.{part}": getattr(f, part) for k, f in enumerate(rows.folds) for part in _PARTS}
     with replacing(folder / "folds.npz", sync=False) as temporary, open(temporary, "wb") as file:
         np.savez(file, **folds)
-    about = {"schema": rows.schema.to_json(), "notes": list(rows.notes)}
+    told = {"notes": list(rows.notes), "coded": list(rows.coded)}
+    about = {"schema": rows.schema.to_json(), **told}
     write_text(folder / "schema.json", json.dumps(about))
 
 
@@ -168,10 +185,12 @@ def load(folder: Path) -> Rows:
             folds = tuple(Fold(*(arrays[f"{k}.{part}"] for part in _PARTS)) for k in range(count))
         frames = [pd.read_parquet(folder / f"{name}.parquet") for name in ("train", "test")]
         schema, notes = Schema.from_json(about["schema"]), tuple(about["notes"])
+        coded = tuple(about.get("coded", ()))  # an older one has none
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         first = str(error).partition("\n")[0]
         raise BadInput(f"{folder} is not a complete study: {first}; fit again") from None
-    return Rows(schema, frames[0], frames[1], folds, notes, unread=_load_unread(folder))
+    unread = _load_unread(folder)
+    return Rows(schema, frames[0], frames[1], folds, notes, unread=unread, coded=coded)
 
 
 def _load_unread(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame] | None:
