@@ -226,21 +226,32 @@ def test_categories_are_at_most_256_codes() -> None:
 
 
 def test_numbers_that_are_read_as_categories_too(tmp_path: Path) -> None:
-    """Compared as numbers; those that fewer than three rows have are rare, 7 was never seen."""
-    sums = [0.0] * 6 + [15024.5] * 3 + [99999.0, np.nan]
+    """As float32 tells them apart; a missing cell as the most frequent value."""
+    sums = [0.0] * 6 + [15024.1] * 3 + [99999.0, np.nan]
     schema, frame = numbers_only(np.array([[*range(11)], sums]).T)
     preparer = Preparer.fit(frame, schema, coded=("x1",))
     assert preparer.cardinalities == (4,)
-    others = frame.assign(x1=[-0.0, *sums[1:10], 7.0])
-    assert preparer.transform(others).categories[:, 0].tolist() == [2] * 6 + [3] * 3 + [0, 0]
+    others = frame.assign(x1=[-0.0, *sums[1:9], float(np.float32(15024.1)), 7.0])
+    assert preparer.transform(others).categories[:, 0].tolist() == [2] * 6 + [3] * 4 + [0]
     preparer.save(tmp_path / "p")
     again = Preparer.load(tmp_path / "p").transform(others)
     np.testing.assert_array_equal(again.categories, preparer.transform(others).categories)
     arrays = preparer.transform(frame)
-    assert arrays.categories[-1, 0] == 1
+    assert arrays.categories[-2:, 0].tolist() == [0, 2]
     np.testing.assert_array_equal(
         arrays.numbers, Preparer.fit(frame, schema).transform(frame).numbers
     )
+
+
+def test_what_is_rare_among_numbers_has_been_trained() -> None:
+    """Where each value has three rows or more, the least frequent one is what is rare."""
+    schema, frame = numbers_only(np.array([[0.0] * 6 + [3.0] * 3 + [5.0] * 4]).T)
+    preparer = Preparer.fit(frame, schema, coded=("x0",))
+    assert preparer.vocabulary == (("0.0", "5.0"),)
+    assert preparer.transform(frame).categories[:, 0].tolist() == [2] * 6 + [0] * 3 + [3] * 4
+    schema, frame = numbers_only(np.array([[1.0, 2.0, 3.0, np.nan]]).T)
+    preparer = Preparer.fit(frame, schema, coded=("x0",))
+    assert preparer.transform(frame).categories[:, 0].tolist() == [0] * 4, "a fold may have none"
 
 
 def test_dates_become_their_parts() -> None:

@@ -161,8 +161,9 @@ def test_an_hour_that_one_row_alone_has_fits_the_shape(cv: str, frame: pd.DataFr
 
 
 def signs(frame: pd.DataFrame) -> pd.DataFrame:
-    """40 copies of the frame, with a column of 0 in three rows of five, and of sums that name y."""
+    """The frame 40 times, a changed, with 0 in three rows of five and else sums that name y."""
     random, many = np.random.default_rng(0), pd.concat([frame] * 40, ignore_index=True)
+    many["a"] = random.normal(size=len(many))
     sums = random.integers(1, 31, len(many)).astype(float)
     many["y"] = np.where((sums % 2 == 1) ^ (random.random(len(many)) < 0.1), "yes", "no")
     return many.assign(sums=np.where(random.random(len(many)) < 0.6, 0.0, sums))
@@ -181,7 +182,7 @@ def test_what_is_read_as_categories_is_decided_once_and_kept(
     for scaling in ("robust", "ranked"):
         dataset, preparers = rows.prepare(cut, scaling)
         shape = rows.shape_of(preparers, 2)
-        assert shape.cardinalities[1] == 2 + 31, "rare, missing, 0 and 30 sums"
+        assert shape.cardinalities[1] == 2 + 30, "0 and 29 of 30 sums, and what is rare"
         for fold in dataset.folds:
             codes = fold.train.inputs["categories"]
             assert codes.shape[1] == len(shape.cardinalities) == 2, "colour and sums"

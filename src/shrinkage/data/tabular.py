@@ -26,7 +26,9 @@ Categories are compared as text and coded per column: 0 is rare or unseen (fewer
 rows, or beyond the 254 most frequent), 1 is missing, 2 and up are the others, most frequent
 first. So there are at most 256 codes.
 
-Number columns that `codes` finds are read as categories, too; a missing cell is missing there.
+Number columns that `codes` finds are coded, too: compared in float32, as a network reads them, a
+missing cell as the most frequent value, as its number is the median. The least frequent value is
+rare where no other is, so that what is rare has always been trained.
 """
 
 from dataclasses import dataclass
@@ -159,7 +161,8 @@ class Preparer:
             marked = raw[:, _first_parts(schema, timed)]
             if np.isnan(marked).any():
                 marks = MissingIndicator(features="missing-only", error_on_new=False).fit(marked)
-        vocabulary = tuple(_vocabulary(frame[name]) for name in (*schema.categories, *coded))
+        vocabulary = (*(_vocabulary(frame[name]) for name in schema.categories),)
+        vocabulary += (*(_amounts(frame[name]) for name in coded),)
         return cls(schema, scaling, values, marks, varies, vocabulary, timed, ranks, ranked, coded)
 
     def transform(self, frame: pd.DataFrame) -> Arrays:
@@ -172,9 +175,12 @@ class Preparer:
                 parts.append(self.marks.transform(raw[:, _first_parts(self.schema, self.timed)]))
         width = len(self.number_names)
         numbers = np.hstack(parts) if parts else np.zeros((len(frame), width))
-        names = *self.schema.categories, *self.coded
-        kinds: list[Any] = ["str"] * len(self.schema.categories) + [float] * len(self.coded)
-        codes = list(map(_codes, (frame[name] for name in names), self.vocabulary, kinds))
+        texts = dict.fromkeys(self.schema.categories, _codes)
+        kinds = [*texts.items(), *dict.fromkeys(self.coded, _codes_of_amounts).items()]
+        codes = [
+            code(frame[name], words)
+            for (name, code), words in zip(kinds, self.vocabulary, strict=True)
+        ]
         categories = np.stack(codes, axis=1) if codes else np.zeros((len(frame), 0))
         return Arrays(
             np.ascontiguousarray(numbers, dtype=np.float32),
@@ -318,14 +324,30 @@ def with_time(frame: pd.DataFrame, schema: Schema) -> tuple[str, ...]:
 def _vocabulary(series: Any) -> tuple[str, ...]:
     counts = series.value_counts()
     frequent = counts[counts >= FEWEST]
-    # by count, then by text, so that the order of the rows does not matter
+    # by count, then by value, so that the order of the rows does not matter
     ordered = sorted(frequent.items(), key=lambda item: (-item[1], item[0]))
     return tuple(str(word) for word, _ in ordered[: MOST - FIRST])
 
 
-def _codes(series: Any, words: tuple[str, ...], kind: Any) -> np.ndarray:
-    """kind: what cells and words are compared as, text or float."""
-    known = pd.Index(np.array(words, dtype=kind), dtype=kind)
-    places = known.get_indexer(pd.Index(series, dtype=kind))
+def _codes(series: Any, words: tuple[str, ...]) -> np.ndarray:
+    places = pd.Index(words, dtype="str").get_indexer(pd.Index(series, dtype="str"))
     codes = np.where(places >= 0, places + FIRST, RARE)
     return np.where(series.isna(), ABSENT, codes)
+
+
+def _amounts(series: pd.Series) -> tuple[str, ...]:
+    amounts = _as_read(series).dropna()
+    words = _vocabulary(amounts)
+    return words[:-1] if amounts.isin([float(word) for word in words]).all() else words
+
+
+def _codes_of_amounts(series: pd.Series, words: tuple[str, ...]) -> np.ndarray:
+    amounts = _as_read(series)
+    places = pd.Index([float(word) for word in words], dtype=np.float64).get_indexer(amounts)
+    codes = np.where(places >= 0, places + FIRST, RARE)
+    return np.where(amounts.isna(), FIRST if words else RARE, codes)
+
+
+def _as_read(series: pd.Series) -> pd.Series:
+    """As float32 tells them apart, whatever file or arithmetic they come from."""
+    return series.astype(np.float32).astype(np.float64)

@@ -44,7 +44,8 @@ class Rows:
     notes: what was noticed in the data and what was done about it.
     origin: the model that networks start from. Its preparation goes with them.
     unread: of both parts, the columns that networks do not see, for whoever looks at groups.
-    coded: number columns that are read as categories, too: what `codes` says of all training rows.
+    coded: number columns that are read as categories, too: what `codes` says of all training rows;
+    none where an origin's preparation says it.
     """
 
     schema: Schema
@@ -141,7 +142,7 @@ def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
     folds = inside(target, schema.task, cv, settings.seed, repeats)
     found = Rows(schema, train, test, folds, tuple(notes), origin, left)
     if origin is None:
-        coded = codes.coded(train, schema, found.target(train))
+        coded = codes.coded(train, schema, found.target(train), settings.seed)
         found = replace(found, coded=coded, notes=(*notes, *_coded_note(coded)))
     for column in settings.by:
         found.groups(column, table.name)

@@ -175,6 +175,8 @@ def digest_of(rows: Rows) -> str:
     for fold in rows.folds:
         for part in (fold.train, fold.validation):
             digest.update(np.asarray(part, dtype=np.int64).tobytes())
+    if rows.coded:  # where there are none, as an earlier version has it
+        digest.update(json.dumps(rows.coded).encode())
     if rows.origin is not None:
         digest.update(rows.origin.weights.numpy().tobytes())
     return digest.hexdigest()[:16]
