@@ -3,7 +3,8 @@
     python ranks.py cells.jsonl --seconds 60 [--reference peers.csv] [--scores]
 
 A cell is a set and a split. Rows that tie share the mean of their ranks. The interval is a
-bootstrap over sets, whose splits stay together.
+bootstrap over sets, whose splits stay together. A method of the reference that lacks one of the
+cells is left out, and named.
 """
 
 from __future__ import annotations
@@ -23,7 +24,12 @@ def frame_of(path: Path, seconds: float, reference: Path | None) -> pd.DataFrame
     found = lines[lines["seconds"] == seconds]
     if reference is None:
         return found
-    theirs = pd.read_csv(reference)
+    where = found[["set", "split"]].drop_duplicates()
+    theirs = pd.read_csv(reference).merge(where)
+    complete = theirs.groupby("method")["set"].transform("size") == len(where)
+    if lacking := sorted(set(theirs["method"][~complete])):
+        print(f"left out, as they lack some of {len(where)} cells: {', '.join(lacking)}")
+    theirs = theirs[complete]
     return pd.concat([found, theirs.assign(method=theirs["method"] + " (one fit)")])
 
 
