@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +111,23 @@ def test_a_regression_predicts_in_the_targets_unit(regression: Path) -> None:
     assert notes == ()
     with pytest.raises(BadInput, match="--proba"):
         model.table(Table(frame, "t"), proba=True)
+
+
+def test_a_target_far_from_zero_is_learned_as_well(tmp_path: Path, tiny: Path) -> None:
+    """In seconds of this century float32 goes by steps of 128, here all that there is to learn."""
+    frame = mixed(90).assign(y=lambda f: (20 * f["a"] + 10 * (f["colour"] == "red")).round(1))
+    found = {}
+    for far in (0, 2**31):
+        run = tiny_fit(frame.assign(y=frame["y"] + far), "y", tmp_path / str(far), tiny, trials=2)
+        result = json.loads((run / "result.json").read_text())
+        said = Model.load(run).predict(frame.drop(columns="y")) - far
+        told = np.load(run / "work" / "said" / "winner.npy") - far
+        found[far] = result["scores"]["winner"], said, told
+    near, away = found.values()
+    for part in ("validation", "test"):
+        assert near[0][part]["rmse"] == pytest.approx(away[0][part]["rmse"], rel=1e-4)
+    for a, b in zip(near[1:], away[1:], strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-3)
 
 
 def test_the_model_depends_on_what_it_reads(study: Path) -> None:

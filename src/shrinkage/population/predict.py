@@ -71,7 +71,8 @@ def in_unit(output: Tensor, task: str, units: Units) -> Tensor:
     if task == "classification":
         predictions = torch.softmax(output, -1)
     else:
-        numbers = output[..., 0] * units.spread + units.center
+        # In float64, where a second of today is more than 0 beside its 1.8e9 since 1970.
+        numbers = output[..., 0].double() * units.spread + units.center
         predictions = numbers.clamp(units.lowest, units.highest)
     networks = output.dim() == 3
     return predictions.mean(1) if networks else predictions

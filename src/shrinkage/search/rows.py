@@ -208,8 +208,6 @@ def prepare(
 ) -> tuple[dataset.Dataset, list[Preparer]]:
     """Arrays of every fold, each prepared by what was fitted on its own training rows."""
     target = rows.target(rows.train)
-    if rows.schema.task != "classification":
-        target = target.astype(np.float32)
     features = rows.train.drop(columns=rows.schema.target)
     found, preparers = [], []
     for fold in folds or rows.folds:

@@ -1,7 +1,7 @@
 """What each contender said of the test rows, kept for whoever judges it afterwards.
 
-One array a contender: probabilities [n, C] or numbers [n]; where the metric looks at decisions
-only, what decided: the largest value of a row is the chosen class.
+One array a contender: probabilities [n, C], in float32, or numbers [n]; where the metric looks at
+decisions only, what decided: the largest value of a row is the chosen class.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from shrinkage.files import replacing
 def keep(work: Path, name: str, output: np.ndarray) -> None:
     (work / "said").mkdir(exist_ok=True)
     with replacing(_path(work, name), sync=False) as temporary, open(temporary, "wb") as file:
-        np.save(file, np.asarray(output, dtype=np.float32), allow_pickle=False)
+        kind = np.float32 if output.ndim == 2 else np.float64
+        np.save(file, np.asarray(output, dtype=kind), allow_pickle=False)
 
 
 def kept(work: Path, name: str, rows: int) -> np.ndarray | None:
