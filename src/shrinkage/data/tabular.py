@@ -161,8 +161,9 @@ class Preparer:
             marked = raw[:, _first_parts(schema, timed)]
             if np.isnan(marked).any():
                 marks = MissingIndicator(features="missing-only", error_on_new=False).fit(marked)
-        vocabulary = (*(_vocabulary(frame[name]) for name in schema.categories),)
-        vocabulary += (*(_amounts(frame[name]) for name in coded),)
+        words = [_vocabulary(frame[name]) for name in schema.categories]
+        words += [_amounts(frame[name]) for name in coded]
+        vocabulary = tuple(words)
         return cls(schema, scaling, values, marks, varies, vocabulary, timed, ranks, ranked, coded)
 
     def transform(self, frame: pd.DataFrame) -> Arrays:
@@ -175,12 +176,10 @@ class Preparer:
                 parts.append(self.marks.transform(raw[:, _first_parts(self.schema, self.timed)]))
         width = len(self.number_names)
         numbers = np.hstack(parts) if parts else np.zeros((len(frame), width))
-        texts = dict.fromkeys(self.schema.categories, _codes)
-        kinds = [*texts.items(), *dict.fromkeys(self.coded, _codes_of_amounts).items()]
-        codes = [
-            code(frame[name], words)
-            for (name, code), words in zip(kinds, self.vocabulary, strict=True)
-        ]
+        names = [*self.schema.categories, *self.coded]
+        reads = [_codes] * len(self.schema.categories) + [_codes_of_amounts] * len(self.coded)
+        each = zip(names, reads, self.vocabulary, strict=True)
+        codes = [read(frame[name], words) for name, read, words in each]
         categories = np.stack(codes, axis=1) if codes else np.zeros((len(frame), 0))
         return Arrays(
             np.ascontiguousarray(numbers, dtype=np.float32),
