@@ -82,7 +82,7 @@ def test_a_common_value_and_many_others() -> None:
 def test_targets_of_any_size_and_cells_that_are_missing() -> None:
     x, u = column(0)
     y, names = of_names(x, u), np.where(np.arange(ROWS) % 50 == 0, np.nan, x)
-    for target in (y, 1e12 + y, -5 * y):
+    for target in (y, 1e14 + y, -5 * y):
         assert codes.speaks(names, [target])
         assert not codes.speaks(names, [np.random.default_rng(3).permutation(target)])
     assert not codes.speaks(names, [np.ones(ROWS)])
