@@ -47,6 +47,22 @@ def test_stop_kills_what_runs() -> None:
     assert gone([pid], within=3)
 
 
+def test_a_rested_pool_is_new_where_tasks_ran_and_those_have_ended_by_then() -> None:
+    pool = local.executor(2)
+    try:
+        pids = [pool.submit(os.getpid).result(60)]
+        assert local.rested(pool, 2) is pool
+        running = [pool.submit(time.sleep, 60) for _ in range(2)]
+        pids += [pid for each in pool.pools for pid in each._processes]
+        rested = local.rested(pool, 2)
+        assert gone(pids, within=0)
+        assert all(isinstance(each.exception(0), Exception) for each in running)
+        assert rested.submit(divmod, 7, 2).result(60) == (3, 1)
+        local.stop(rested)
+    finally:
+        local.stop(pool)
+
+
 def test_a_killed_process_fails_its_task_and_is_replaced() -> None:
     pool = local.executor(2)
     try:

@@ -116,9 +116,12 @@ def executor(workers: int) -> Executor:
 
 
 def rested(pool: Executor, workers: int) -> Executor:
-    """The pool where all its tasks have ended; else a new one, and that one is stopped."""
+    """The pool where all its tasks have ended; else a new one, when that one has ended.
+
+    So nothing writes files any more that one who asked for this does not know of.
+    """
     if isinstance(pool, Processes) and any(pool.waiting):
-        pool.kill()
+        pool.kill(wait=True)
         return Processes(workers)
     return pool
 
