@@ -248,6 +248,27 @@ def test_a_metric_without_a_value_says_nothing() -> None:
     assert np.isnan([found.validation, found.corrected, *found.interval]).all()
 
 
+def test_a_function_that_fails_on_some_rows_is_not_defined_there() -> None:
+    """As the AUC, which has no value where all rows are of one class."""
+    given = classification("roc_auc", np.random.default_rng(10))
+    few = np.zeros(ROWS, np.int64)
+    few[:3] = 1  # fewer than folds, so some hold none
+    given = replace(
+        given, target=few, losses=given.losses[:, np.random.default_rng(0).permutation(ROWS)]
+    )
+    auc = scores.find("roc_auc").function
+
+    def strict(target: np.ndarray, output: np.ndarray) -> float:
+        if len(np.unique(target)) < 2:
+            raise ValueError("only one class")
+        return float(auc(torch.from_numpy(output)[None], torch.from_numpy(target))[0])
+
+    own = optimism(replace(given, metric=scores.own(strict, "classification")), 0)
+    known = optimism(given, 0)
+    assert (own.validation, own.optimism) == (known.validation, known.optimism)
+    assert known.optimism != 0
+
+
 def test_a_hundred_trials_cost_less_than_a_second() -> None:
     given = regression(np.random.default_rng(9), trials=100, rows=2000)
     times = []

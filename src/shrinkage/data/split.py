@@ -74,10 +74,12 @@ test_split.__test__ = False  # pyright: ignore[reportFunctionMemberAccess]
 def choose(n_rows: int) -> Literal["holdout"] | int:
     """Folds by size: 5 up to 2,500 rows, 3 up to 12,000, above that a holdout of 20 %.
 
+    No more than there are rows, and 2 at least.
+
     Small tables need every row for a score that is not noise; large ones need the time.
     """
     if n_rows <= 2_500:
-        return 5
+        return max(2, min(5, n_rows))
     return 3 if n_rows <= 12_000 else "holdout"
 
 

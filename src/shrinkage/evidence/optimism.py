@@ -37,6 +37,7 @@ correction was further off (docs/log.md, benchmarks/optimism.py).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -45,6 +46,7 @@ import numpy as np
 import torch
 
 from shrinkage import scores
+from shrinkage.errors import BadInput
 from shrinkage.evidence.epochs import chooses, luck
 from shrinkage.evidence.paired import limits
 from shrinkage.search.baseline import Goal, repeats_of
@@ -88,7 +90,11 @@ class Contest:
         return choose_each(self.losses, counts, self.default, self.plain)
 
     def score(self, trial: int, rows: np.ndarray) -> float:
-        """The metric of a trial on these rows, which may repeat; averaged over repeats."""
+        """The metric of a trial on these rows, which may repeat; averaged over repeats.
+
+        NaN where it is not defined there, or where a person's function fails: it was made for all
+        rows, and may not know what to do with a part of them, such as rows of one class.
+        """
         found = []
         for output, where in zip(self.outputs[trial], self._where, strict=True):
             at = where[rows]
@@ -96,7 +102,8 @@ class Contest:
             if present.any():
                 values = torch.from_numpy(output[at[present]])[None]
                 y = torch.from_numpy(self.target[rows[present]])
-                found.append(float(self.metric.function(values, y)[0]))
+                with suppress(BadInput):
+                    found.append(float(self.metric.function(values, y)[0]))
         return _mean(found)
 
     @cached_property
