@@ -8,6 +8,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_wine
@@ -18,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 
 from conftest import mixed
-from shrinkage import Classifier, Recipe, Regressor
+from shrinkage import Classifier, Recipe, Regressor, UnseenWarning
 from shrinkage.model import Model
 from shrinkage.recipe import load
 
@@ -114,9 +115,26 @@ def test_frames_with_text_dates_and_holes() -> None:
     assert np.mean(model.predict(X) == y) > 0.75
     other = mixed(20, seed=9).drop(columns="y").assign(kind="z", flag=True)
     other.loc[0, "colour"] = "ochre"
-    assert model.predict(other).shape == (20,)
+    with pytest.warns(UnseenWarning):
+        assert model.predict(other).shape == (20,)
     with pytest.raises(ValueError, match="feature names"):
         model.predict(other.rename(columns={"colour": "color"}))
+
+
+def test_frames_of_other_libraries_keep_names_and_dates() -> None:
+    frame = mixed(200)
+    frame["when"] = frame["when"].astype("datetime64[s]")
+    X, y = frame.drop(columns="y"), frame["y"]
+    arrow = pa.Table.from_pandas(X.assign(when=X["when"].dt.date), preserve_index=False)
+    model = classifier().fit(arrow, y)
+    assert list(model.feature_names_in_) == list(X)
+    assert {c.name: c.kind for c in model.model_.schema.columns}["when"] == "date"
+    backed = X.convert_dtypes(dtype_backend="pyarrow").astype({"when": "date32[pyarrow]"})
+    expected = model.predict_proba(X)
+    for other in (arrow, backed):
+        np.testing.assert_array_equal(model.predict_proba(other), expected)
+    with pytest.raises(ValueError, match=r"'a'.*holds a list"):
+        model.predict(X.assign(a=[[1]] * len(X)))
 
 
 def test_a_saved_study_knows_the_columns_by_name_and_is_a_start_for_another(

@@ -14,7 +14,7 @@ import torch
 from conftest import mixed, one_by_one, tiny_fit
 from shrinkage.data.source import Table, read
 from shrinkage.engine import arrays
-from shrinkage.errors import BadInput
+from shrinkage.errors import BadInput, UnseenWarning
 from shrinkage.model import Model
 from shrinkage.nets.batch_ensemble import BatchEnsemble
 from shrinkage.population.cohort import network_of
@@ -84,8 +84,12 @@ def test_missing_and_unseen_cells_are_predicted(study: Path) -> None:
     frame = mixed(6, seed=4)
     frame.loc[0, ["a", "b", "colour", "when"]] = None
     frame.loc[1, "colour"] = "ochre"
-    probability = Model.load(study).predict_proba(frame)
+    model = Model.load(study)
+    with pytest.warns(UnseenWarning, match=r"'colour': 1 cell .*'ochre'"):
+        probability = model.predict_proba(frame)
     assert np.isfinite(probability).all()
+    with pytest.warns(UnseenWarning, match=r"1 column ignored.*'more'"):
+        model.predict(frame.drop(index=1).assign(more=1))
 
 
 def test_no_rows_give_no_predictions(study: Path) -> None:

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shrinkage.errors import BadInput, NoEffectWarning
+    from shrinkage.errors import BadInput, NoEffectWarning, UnseenWarning
     from shrinkage.estimator import Classifier, Regressor
     from shrinkage.model import Model
     from shrinkage.recipe import Recipe
@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "BadInput": "errors",
     "NoEffectWarning": "errors",
+    "UnseenWarning": "errors",
     "Classifier": "estimator",
     "Regressor": "estimator",
     "Model": "model",
@@ -42,6 +43,7 @@ __all__ = [
     "Regressor",
     "Run",
     "Space",
+    "UnseenWarning",
     "__version__",
     "ablate",
     "fit",

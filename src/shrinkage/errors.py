@@ -32,3 +32,7 @@ class Interrupted(Exception):
 
 class NoEffectWarning(UserWarning):
     """An ingredient was asked for and changed nothing."""
+
+
+class UnseenWarning(UserWarning):
+    """Rows to predict hold columns or categories that training did not see."""

@@ -19,7 +19,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from shrinkage.data.source import Table
+from shrinkage.data.frames import plain_frame
+from shrinkage.data.source import Table, pandas_frame
 from shrinkage.recipe import Recipe
 from shrinkage.run import Run, fit
 from shrinkage.scores import Function
@@ -115,13 +116,13 @@ class _Estimator(BaseEstimator):
 
         scikit-learn checks its shape and, against those of the training frame, its names.
         """
-        fewest = 2 if reset else 1
+        fewest, X = 2 if reset else 1, pandas_frame(X)
         mixed = isinstance(X, pd.DataFrame) and not all(map(_numeric, X.dtypes))
         if reset:  # the same cells are read the same way whatever else stands beside them
             self._by_cells = mixed
         if mixed or (self._by_cells and isinstance(X, pd.DataFrame)):
             validate_data(self, X, reset=reset, skip_check_array=True)
-            frame = X.reset_index(drop=True)
+            frame = plain_frame(X.reset_index(drop=True), "X")
             if len(frame) < fewest:
                 raise ValueError(f"expected at least {fewest} samples, got n_samples={len(frame)}")
         else:

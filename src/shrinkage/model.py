@@ -12,6 +12,7 @@ An ensemble holds members of other recipes beside them.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from shrinkage.data.schema import Schema, conform
 from shrinkage.data.source import Table, read
 from shrinkage.data.tabular import Preparer
 from shrinkage.engine.arrays import read_as
-from shrinkage.errors import BadInput
+from shrinkage.errors import BadInput, UnseenWarning
 from shrinkage.nets.table import TableShape
 from shrinkage.population.cohort import network_of
 from shrinkage.population.dataset import Sample, Units
@@ -120,7 +121,11 @@ class Model:
         return self.outputs(self._conform(data))
 
     def predict(self, data: Data) -> np.ndarray:
-        """Labels [n] as in the training data, or numbers [n]."""
+        """Labels [n] as in the training data, or numbers [n].
+
+        Warns with UnseenWarning, as `predict_proba` does, of columns and of categories that
+        training did not see: those columns are ignored, these categories are read as rare ones.
+        """
         return self.labels(self.outputs(self._conform(data)))
 
     def labels(self, outputs: np.ndarray) -> np.ndarray:
@@ -156,7 +161,10 @@ class Model:
             )
         else:
             table = data if isinstance(data, Table) else read(data)
-        return conform(self.schema, table)[0]
+        found, notes = conform(self.schema, table)
+        for note in notes:
+            warnings.warn(note, UnseenWarning, stacklevel=3)
+        return found
 
     def save(self, folder: Path, about: dict[str, Any]) -> None:
         """Write the model folder; `about` is provenance for its manifest."""

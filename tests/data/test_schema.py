@@ -11,6 +11,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from shrinkage.data.groups import unread
 from shrinkage.data.schema import Column, Schema, conform, infer
 from shrinkage.data.source import Table, read
 from shrinkage.errors import BadInput
@@ -227,6 +228,20 @@ def test_any_table_gives_a_schema_or_says_why_not(
     pd.testing.assert_frame_equal(again.loc[cleaned.index], cleaned)
 
 
+@pytest.mark.parametrize("first", [2**53, 10**18, 2**63])
+@pytest.mark.parametrize("written", [str, np.uint64])
+def test_long_ids_are_classes_of_their_own(first: int, written: Any) -> None:
+    """float64 does not tell 2^53 from 2^53 + 1."""
+    table = table_of(cells("a", "b"), y=[written(first + i % 3) for i in range(N)])
+    schema, cleaned = infer(table, "y", "classification")
+    assert [str(label) for label in schema.classes or ()] == [str(first + i) for i in range(3)]
+    assert list(cleaned["y"].astype(str)) == [str(first + i % 3) for i in range(N)]
+    assert {type(label) for label in schema.classes or ()} == {int if first < 2**63 else str}
+    again, _ = conform(schema, table, need_target=True)
+    pd.testing.assert_frame_equal(again, cleaned)
+    assert len(unread(table, schema)) == N
+
+
 def test_json_keeps_the_types_of_labels() -> None:
     for classes in [(False, True), (0, 1), (0.0, 1.0), ("0", "1"), None]:
         schema = Schema("classification", "y", (Column("a", "number"),), classes, ("n",))
@@ -293,6 +308,44 @@ def test_categories_agree_across_types() -> None:
         frame, notes = conform(schema, read(pd.DataFrame([{**ROW, "c": value}])))
         assert frame["c"].tolist() == ["2"]
         assert not notes
+
+
+YES = [True, False]
+
+
+@pytest.mark.parametrize("given", [YES, [1, 0], [1.0, 0.0], ["1", "0"], ["true", "FALSE"]])
+@pytest.mark.parametrize("known", [YES, ["true", "false"], ["TRUE", "FALSE"]])
+def test_yes_and_no_agree_across_spellings(known: list, given: list) -> None:
+    """A frame of bools, a CSV of another program: True, true and 1 are one answer."""
+    schema = infer(table_of(pd.Series(known * (N // 2))), "y")[0]
+    frame, notes = conform(schema, read(pd.DataFrame({"a": pd.Series(given), "b": "1.5"})))
+    assert frame["a"].tolist() == [str(word) for word in known]
+    assert not notes
+
+
+def test_words_that_are_not_yes_and_no_stay_apart() -> None:
+    for known in (["true", "True", "false"], ["true", "no", "false"]):
+        schema = infer(table_of(cells(*known)), "y")[0]
+        rows = pd.DataFrame({"a": ["TRUE", "1", "true"], "b": "1.5"})
+        assert conform(schema, read(rows))[0]["a"].tolist() == ["TRUE", "1", "true"]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_dates_have_one_unit(unit: str) -> None:
+    """Copies of rows, and tables themselves, are told by what is stored."""
+    frame = pd.DataFrame({"d": DAYS.astype(f"datetime64[{unit}]"), "b": np.arange(N) / 7, "y": Y})
+    schema, cleaned = infer(read(frame), "y")
+    assert cleaned["d"].dtype == "datetime64[us]"
+    words = read(frame.assign(d=[str(day) for day in DAYS]))
+    assert conform(schema, words)[0]["d"].dtype == "datetime64[us]"
+
+
+def test_a_person_may_say_that_numbers_are_classes_or_not() -> None:
+    for values, labels in (([0.5, 1.5], ("0.5", "1.5")), ([1, 2], (1, 2))):
+        table = table_of(range(N), y=pd.Categorical(values * (N // 2)))
+        assert infer(table, "y")[0].classes == labels
+        schema, cleaned = infer(table, "y", "regression")
+        assert (schema.task, cleaned["y"].tolist()) == ("regression", values * (N // 2))
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,19 @@ def test_every_way_of_writing_a_csv_gives_the_same_table(way: Csv, tmp_path: Pat
     assert tuple(table.frame.index) == way.lines
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_blank_line_in_a_file_of_one_column_is_a_missing_cell(
+    before: int, end: str, tmp_path: Path
+) -> None:
+    """Else predictions would be fewer than rows, and shifted. Those around the table are none."""
+    lines = [*[""] * before, "x", "1.5", "", '""', "2.5", "", ""]
+    frame = read(write(tmp_path, end.join(lines))).frame
+    assert list(frame["x"]) == ["1.5", "", "", "2.5"]
+    assert list(frame.index) == [before + n for n in (2, 3, 4, 5)]
+    assert frame.index.name == "line"
+
+
 def test_a_line_break_in_quotes_belongs_to_the_cell(tmp_path: Path) -> None:
     frame = read(write(tmp_path, 'x,s\n1,"a\nb, ""c"""\n2,d\n')).frame
     assert list(frame["s"]) == ['a\nb, "c"', "d"]

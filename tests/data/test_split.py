@@ -114,7 +114,16 @@ def test_the_kind_of_labels_does_not_matter_inside() -> None:
 
 @pytest.mark.parametrize(
     ("n", "expected"),
-    [(4, 4), (2, 2), (20, 5), (2_500, 5), (2_501, 3), (12_000, 3), (12_001, "holdout"), (10**6, "holdout")],
+    [
+        (4, 4),
+        (2, 2),
+        (20, 5),
+        (2_500, 5),
+        (2_501, 3),
+        (12_000, 3),
+        (12_001, "holdout"),
+        (10**6, "holdout"),
+    ],
 )
 def test_folds_are_chosen_by_size(n: int, expected: object) -> None:
     assert split.choose(n) == expected

@@ -108,21 +108,21 @@ def numbers(series: pd.Series) -> tuple[np.ndarray, np.ndarray]:
 
 
 def dates(series: pd.Series) -> tuple[pd.Series, np.ndarray]:
-    """The column as dates without time zone (UTC where one was given), and bad [n] bool.
+    """The column as dates [us] without time zone (UTC where one was given), and bad [n] bool.
 
     ISO 8601 only: 2024-05-31, 2024-05-31 14:00, 2024-05-31T14:00:00Z.
     """
     if pd.api.types.is_datetime64_any_dtype(series):
         if getattr(series.dt, "tz", None) is not None:
             series = series.dt.tz_convert("UTC").dt.tz_localize(None)
-        return series, np.zeros(len(series), dtype=bool)
+        return series.astype("datetime64[us]"), np.zeros(len(series), dtype=bool)
     if is_number(series) or pd.api.types.is_bool_dtype(series):
         empty = pd.Series(pd.NaT, index=series.index, name=series.name, dtype="datetime64[us]")
         return empty, series.notna().to_numpy()
     words = text(series)
     good = _numpy(pc.fill_null(pc.match_substring_regex(_arrow(words), _DATE), False))
     parsed = pd.to_datetime(words.where(good), format="ISO8601", errors="coerce", utc=True)
-    parsed = parsed.dt.tz_localize(None)
+    parsed = parsed.dt.tz_localize(None).astype("datetime64[us]")
     return parsed, (words.notna() & parsed.isna()).to_numpy()
 
 

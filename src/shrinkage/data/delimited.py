@@ -37,19 +37,24 @@ _BLOCK = 1 << 26
 def read_delimited(path: Path, name: str, delimiter: str, gzipped: bool) -> pd.DataFrame:
     """The file as a frame of text columns, its index the line on which each row begins.
 
-    name: how errors call the file. Blank lines are skipped, a byte order mark is dropped,
-    quoted cells may hold line breaks.
+    name: how errors call the file. Blank lines are skipped, but in a file of one column those
+    between others are missing cells. A byte order mark is dropped, quoted cells may hold line
+    breaks.
     Raises BadInput naming the line for everything that is not a table.
     """
     data = path.read_bytes()
     if gzipped:
         data = _unzip(data, name)
     _check_bytes(data, name)
-    header = _header(data, name, delimiter)
+    header, before = _header(data, name, delimiter)
+    one = len(header) == 1
+    first = before + 1 if one else 1
+    if one:
+        data = data.rstrip(b"\r\n")
     if data.count(b'"') % 2:
         _check_rows(data, name, delimiter, len(header))
     try:
-        table = _parse(data, delimiter, len(header))
+        table = _parse(data, delimiter, len(header), blanks=one)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         _check_utf8(data, name)
         _check_rows(data, name, delimiter, len(header))
@@ -57,22 +62,25 @@ def read_delimited(path: Path, name: str, delimiter: str, gzipped: bool) -> pd.D
     if table.num_columns != len(header):
         _check_rows(data, name, delimiter, len(header))
         raise BadInput(f'{name}: the header cannot be read; quote cells with plain " only.')
-    table = table.slice(1).rename_columns(header)
+    table = table.slice(first).rename_columns(header)
     if table.num_rows == 0:
         raise BadInput(f"{name}: has a header but no rows.\nAdd at least one row of data.")
     frame = table.to_pandas().astype("str")
-    frame.index = _lines(data, delimiter, len(frame))
+    frame.index = _lines(data, delimiter, len(frame), first, blanks=one)
     return frame
 
 
-def _parse(data: bytes, delimiter: str, n_columns: int) -> pa.Table:
+def _parse(data: bytes, delimiter: str, n_columns: int, *, blanks: bool) -> pa.Table:
+    """blanks: a blank line is a row."""
     # the header is read as a row, so that every column is text and every row is as wide
     return pv.read_csv(
         pa.BufferReader(data),
         read_options=pv.ReadOptions(
             autogenerate_column_names=True, block_size=min(len(data) + 1, _BLOCK)
         ),
-        parse_options=pv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        parse_options=pv.ParseOptions(
+            delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=not blanks
+        ),
         convert_options=pv.ConvertOptions(
             column_types={f"f{i}": pa.string() for i in range(n_columns)}
         ),
@@ -112,10 +120,11 @@ def _check_bytes(data: bytes, name: str) -> None:
         )
 
 
-def _header(data: bytes, name: str, delimiter: str) -> list[str]:
-    """The column names, checked; they are the first line that is not blank."""
+def _header(data: bytes, name: str, delimiter: str) -> tuple[list[str], int]:
+    """The column names, checked, in the first line that is not blank; and how many are before."""
     try:
-        names = next(row for row, _ in _records(data, delimiter) if row)
+        lines = enumerate(_records(data, delimiter))
+        before, names = next((place, row) for place, (row, _) in lines if row)
     except csv.Error as error:
         raise BadInput(f"{name}: the header cannot be read: {error}.") from None
     names = [cell.strip() for cell in names]
@@ -133,7 +142,7 @@ def _header(data: bytes, name: str, delimiter: str) -> list[str]:
             )
     _check_words(names, name)
     check_names(names, name)
-    return names
+    return names, before
 
 
 def _check_words(names: list[str], name: str) -> None:
@@ -217,17 +226,20 @@ def _last_start(data: bytes, delimiter: str) -> int:
     return line
 
 
-def _lines(data: bytes, delimiter: str, n_rows: int) -> pd.Index:
-    """The line each row begins on, so that errors can name it."""
+def _lines(data: bytes, delimiter: str, n_rows: int, first: int, *, blanks: bool) -> pd.Index:
+    """The line each row begins on, so that errors can name it.
+
+    first: how many rows come before them. blanks: a blank line is a row.
+    """
     breaks = data.count(b"\n") + (not data.endswith(b"\n"))
     if breaks == n_rows + 1:
         return pd.RangeIndex(2, n_rows + 2, name="line")
     try:
-        starts = [start for row, start in _records(data, delimiter) if row][1:]
+        starts = [start for row, start in _records(data, delimiter) if row or blanks]
     except csv.Error:
         starts = []
-    if len(starts) == n_rows:
-        return pd.Index(starts, name="line")
+    if len(starts) == first + n_rows:
+        return pd.Index(starts[first:], name="line")
     return pd.RangeIndex(1, n_rows + 1, name="row")
 
 

@@ -212,6 +212,8 @@ def conform(
         if column.kind not in ("number", "category", "date"):
             continue
         values = _as_kind(frame[column.name], column.kind, table.name)
+        if column.kind == "category":
+            values = _as_spelled(values, column.values)
         clean[column.name] = values.array
         if column.kind == "category":
             unseen: Any = values[values.notna() & ~values.isin(column.values)]
@@ -259,6 +261,15 @@ def _as_kind(series: pd.Series, kind: str, name: str) -> pd.Series:
     if kind == "number":
         check_finite(series, name)
     return values
+
+
+def _as_spelled(words: pd.Series, known: Collection[str]) -> pd.Series:
+    """Yes and no as training spelled them: true and 1 for True, where such was all it saw."""
+    spelled = {word.lower(): word for word in known}
+    if not spelled or not spelled.keys() <= {"true", "false"} or len(spelled) < len(known):
+        return words
+    spelled |= {digit: spelled[w] for digit, w in (("1", "true"), ("0", "false")) if w in spelled}
+    return words.where(~words.str.lower().isin(spelled), words.str.lower().map(spelled))
 
 
 def _conform_target(schema: Schema, series: pd.Series, name: str) -> pd.Series:

@@ -42,8 +42,8 @@ def read(source: Any, y: Any = None) -> Table:
     """Read a table.
 
     source: path of a CSV, TSV (both also .gz), Parquet, Feather or NPZ file; a built-in name
-        (digits, breast_cancer, wine, diabetes, mnist1d); a pandas frame; an array
-        [rows, columns]; or a pair (X, y).
+        (digits, breast_cancer, wine, diabetes, mnist1d); a frame of pandas, or of a library whose
+        frames have `to_pandas`; an array [rows, columns]; or a pair (X, y).
     y: [rows], the target, with a frame or an array.
     Raises BadInput in one to three lines that name the file, the place and the way out.
     """
@@ -53,9 +53,16 @@ def read(source: Any, y: Any = None) -> Table:
         if y is not None:
             raise BadInput("y goes with a frame or an array; a file holds its own target.")
         return _named(source)
+    source = pandas_frame(source)
     if isinstance(source, pd.DataFrame):
         return _table(source, y, "DataFrame")
     return _table(_array_frame(source, "array"), y, "array")
+
+
+def pandas_frame(source: Any) -> Any:
+    """A frame of polars or pyarrow as one of pandas; anything else as it is."""
+    known = isinstance(source, pd.DataFrame) or not hasattr(source, "to_pandas")
+    return source if known else source.to_pandas()
 
 
 def _named(source: str | Path) -> Table:

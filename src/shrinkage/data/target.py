@@ -49,6 +49,8 @@ def prepare_target(
         notes.append(f"{count(int((~there).sum()), 'row')} without a target dropped.")
         words = words[there]
     rows = np.flatnonzero(there)
+    if is_category and task == "regression" and cells.is_number(words.cat.categories):
+        words = words.astype(words.cat.categories.dtype)
     numeric = _numeric(words, name, task)
     chosen = _task(words, numeric, task, notes)
     if chosen == "regression":
@@ -109,10 +111,15 @@ def _task(words: pd.Series, numeric: bool, task: str, notes: list[str]) -> Task:
 
 
 def _labels(words: pd.Series, numeric: bool, name: str) -> pd.Series:
-    """Labels of one type: bool, int, float (whole, as 1.0 was written) or text."""
+    """Labels of one type: bool, int, float (whole, as 1.0 was written) or text.
+
+    Whole numbers that float64 cannot tell apart, such as ids of 19 digits, are never floats; those
+    beyond int64 are text.
+    """
     if pd.api.types.is_bool_dtype(words):
         return words.astype(bool)
-    if isinstance(words.dtype, pd.CategoricalDtype):
+    declared = isinstance(words.dtype, pd.CategoricalDtype)
+    if declared:
         words = words.astype(words.cat.categories.dtype)
         if not cells.is_number(words):
             return words if pd.api.types.is_bool_dtype(words) else cells.text(words)
@@ -122,6 +129,8 @@ def _labels(words: pd.Series, numeric: bool, name: str) -> pd.Series:
     check_finite(words, name)
     values = cells.numbers(words)[0]
     fraction = values != np.floor(values)
+    if fraction.any() and declared:  # a person says that they are classes
+        return cells.text(words)
     if fraction.any():
         first = int(fraction.argmax())
         raise BadInput(
@@ -130,11 +139,10 @@ def _labels(words: pd.Series, numeric: bool, name: str) -> pd.Series:
             "Use --task regression, or choose another --target."
         )
     exact = cells.written_as_integers(words)
-    return pd.Series(
-        values.astype(np.int64 if exact and np.abs(values).max() < 2**53 else float),
-        words.index,
-        name=words.name,
-    )
+    if exact and np.abs(values).max() >= 2**53:
+        whole = cells.text(words)
+        return whole.map(int).astype(np.int64) if np.abs(values).max() < 2**63 else whole
+    return pd.Series(values.astype(np.int64 if exact else float), words.index, name=words.name)
 
 
 def _classes(labels: Any, name: str, notes: list[str]) -> tuple[np.ndarray, tuple]:
