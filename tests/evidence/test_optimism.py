@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from shrinkage import scores
+from shrinkage.calibration import wilson
 from shrinkage.evidence.optimism import Contest, correction, optimism, partitions
+from shrinkage.evidence.optimism import _at as at_score
 from shrinkage.search.choose import choose, choose_each
 
 TRIALS, ROWS = 21, 150
@@ -246,6 +248,26 @@ def test_a_metric_without_a_value_says_nothing() -> None:
     one_class = replace(given, target=np.zeros(ROWS, np.int64))
     found = optimism(one_class, 0)
     assert np.isnan([found.validation, found.corrected, *found.interval]).all()
+
+
+@pytest.mark.parametrize(("metric", "rows"), [("accuracy", ROWS), ("f1", 50), ("roc_auc", 50)])
+def test_samples_of_a_perfect_score_are_no_proof(metric: str, rows: int) -> None:
+    target = np.repeat([0, 1], [100, 50])
+    found = optimism(contest(metric, target, [[np.eye(2)[target]]] * 3), 0)
+    assert (found.validation, found.optimism) == (1, 0)
+    assert found.interval == pytest.approx(wilson(rows, rows))
+
+
+def test_the_same_correction_of_the_score_that_is_delivered() -> None:
+    """Trials are compared at their best temperatures, the winner may do without."""
+    given = classification("log_loss", np.random.default_rng(11))
+    found, metric = optimism(given, 0), given.metric
+    moved = at_score(found.validation + 0.25, found, metric)
+    assert moved.validation == found.validation + 0.25
+    assert moved.corrected == pytest.approx(found.corrected + 0.25)
+    assert moved.interval == pytest.approx([end + 0.25 for end in found.interval])
+    assert (moved.optimism, moved.trials, moved.rows) == (found.optimism, 6, ROWS)
+    assert at_score(0.0, found, metric).interval[0] == 0
 
 
 def test_a_function_that_fails_on_some_rows_is_not_defined_there() -> None:

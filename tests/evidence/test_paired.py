@@ -70,7 +70,7 @@ def test_the_jackknife_of_an_rmse_is_the_delta_method() -> None:
     squares = np.square(good - target)
     rmse = np.sqrt(squares.mean())
     error = squares.std(ddof=1) / np.sqrt(N) / (2 * rmse)
-    found = score(scores.find("rmse"), rmse, values(scores.find("rmse"), good, target), N)
+    found = score(scores.find("rmse"), rmse, values(scores.find("rmse"), good, target), target)
     assert found is not None
     reach = (found.high - found.low) / 2
     assert reach / (2.045 * error) == pytest.approx(1, abs=0.25)  # 30 groups tell it to 13 %
@@ -79,8 +79,20 @@ def test_the_jackknife_of_an_rmse_is_the_delta_method() -> None:
 def test_an_accuracy_has_wilsons_interval_and_stays_below_one() -> None:
     target = np.zeros(50, int)
     output = np.tile([0.9, 0.1], (50, 1))
-    found = score(scores.find("accuracy"), 1.0, values(scores.find("accuracy"), output, target), 50)
+    found = score(
+        scores.find("accuracy"), 1.0, values(scores.find("accuracy"), output, target), target
+    )
     assert found == Interval(1.0, *wilson(50, 50))
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "f1", "roc_auc"])
+@pytest.mark.parametrize("right", [True, False])
+def test_a_share_without_an_error_is_as_sure_as_its_rarest_class(metric: str, right: bool) -> None:
+    target = np.repeat([0, 1], [30, 6])
+    output = np.eye(2)[target if right else 1 - target]
+    known = scores.find(metric)
+    found = score(known, float(right), values(known, output, target), target)
+    assert found == Interval(float(right), *(wilson(6, 6) if right else wilson(0, 6)))
 
 
 @pytest.mark.parametrize("rows", [20, N])
@@ -107,7 +119,7 @@ def test_who_says_the_same_does_not_differ() -> None:
 def test_what_is_not_defined_has_no_interval() -> None:
     one_class = np.zeros(40, int)
     own = values(scores.find("roc_auc"), np.tile([0.7, 0.3], (40, 1)), one_class)
-    assert score(scores.find("roc_auc"), float("nan"), own, 40) is None
+    assert score(scores.find("roc_auc"), float("nan"), own, one_class) is None
     for metric in ("rmse", "r2"):
         own = values(scores.find(metric), np.ones(1), np.zeros(1))
         assert difference(0.0, own, own, 1) is None

@@ -14,6 +14,7 @@ from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from conftest import mixed
 from shrinkage.data.source import Table, read
+from shrinkage.data.split import Fold
 from shrinkage.errors import BadInput
 from shrinkage.search import rows
 from shrinkage.search.baseline import repeats_of
@@ -128,6 +129,14 @@ def test_repeats_are_told_apart(cv: str, rounds: int, folds: int, frame: pd.Data
         validated = np.concatenate([cut.folds[k].validation for k in group])
         assert len(set(validated)) == len(validated)
         assert cv.startswith("holdout") or len(validated) == len(cut.train)
+
+
+def test_two_holdouts_that_share_no_row_are_two_repeats(frame: pd.DataFrame) -> None:
+    cut = rows.cut(Table(frame, "t"), replace(CLASSES, cv="holdout"))
+    n = len(cut.train)
+    parts = np.arange(n).reshape(-1, 6)[:3]
+    folds = tuple(Fold(np.setdiff1d(np.arange(n), part), part) for part in parts)
+    assert repeats_of(replace(cut, folds=folds)) == [[0], [1], [2]]
 
 
 def test_a_test_file_must_fit(frame: pd.DataFrame, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -48,7 +48,7 @@ import torch
 from shrinkage import scores
 from shrinkage.errors import BadInput
 from shrinkage.evidence.epochs import chooses, luck
-from shrinkage.evidence.paired import limits
+from shrinkage.evidence.paired import flawless, limits
 from shrinkage.search.baseline import Goal, repeats_of
 from shrinkage.search.choose import choose_each
 from shrinkage.search.contest import DEFAULT, PLAIN, Finalist, row_losses
@@ -203,14 +203,18 @@ def partitions(codes: np.ndarray, times: int, random: np.random.Generator) -> np
 def _deviations(
     contest: Contest, validation: float, error: float, random: np.random.Generator
 ) -> np.ndarray:
-    """[2]: how far the interval reaches below and above its score."""
+    """[2]: how far the interval reaches below and above its score.
+
+    Samples of a score without an error are all the same: there it is Wilson's.
+    """
     n = len(contest.target)
     drawn = range(int(np.clip(_DRAWN // n, 100, 400)))
     found = np.array([contest.score(contest.winner, random.integers(0, n, n)) for _ in drawn])
     found = found[np.isfinite(found)]
     if not len(found):
         return np.full(2, np.nan)
-    reach = np.quantile(found, (0.025, 0.975)) - validation
+    ends = flawless(contest.metric, validation, contest.target)
+    reach = np.subtract(ends or np.quantile(found, (0.025, 0.975)), validation)
     return np.hypot(reach, 1.96 * error) * (-1, 1)
 
 
@@ -221,19 +225,31 @@ def _mean(found: Sequence[float] | np.ndarray) -> float:
 
 
 def of_study(
-    found: Mapping[int, Finalist], rows: Rows, metric: Goal, seed: int
+    found: Mapping[int, Finalist], rows: Rows, metric: Goal, seed: int, validation: float
 ) -> dict[str, Any] | None:
-    """What result.json says of the winner's optimism; None where the metric is not defined."""
+    """What result.json says of the winner's optimism; None where the metric is not defined.
+
+    validation: its score as it is delivered. Trials are compared at the best temperature of each,
+    and calibration does without one that is not sure to help: what luck gave is the same.
+    """
     contest = contest_of(found, rows, metric)
-    asked = optimism(contest, seed)
+    asked = _at(validation, optimism(contest, seed), contest.metric)
     if not np.isfinite([asked.validation, asked.corrected, *asked.interval]).all():
         return None
     winner = list(found.values())[contest.winner]
     chosen = None
     if winner.epochs is not None and chooses(winner.recipe):
-        chosen = luck(winner.epochs)
+        chosen = luck(winner.epochs, repeats_of(rows))
     epochs = chosen and {**vars(chosen), "interval": list(chosen.interval)}
     return {**vars(asked), "interval": list(asked.interval), "epochs": epochs}
+
+
+def _at(validation: float, found: Optimism, metric: scores.Metric) -> Optimism:
+    """The same correction of another validation score."""
+    moved = validation - found.validation
+    low, high = np.clip(np.add(found.interval, moved), *limits(metric))
+    ends = float(low), float(high)
+    return replace(found, validation=validation, corrected=found.corrected + moved, interval=ends)
 
 
 def contest_of(found: Mapping[int, Finalist], rows: Rows, metric: Goal) -> Contest:

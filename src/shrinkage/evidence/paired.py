@@ -13,7 +13,8 @@ other kind's rows that it is on the right side of (DeLong et al. 1988, "Comparin
 Two or More Correlated Receiver Operating Characteristic Curves"; with more classes their mean).
 Of RMSE and R2, v_j = J m(all) - (J - 1) m(without group j), the jackknife's pseudo-values of J
 groups, and q is Student's with J - 1 degrees of freedom (Miller 1974, "The jackknife - a review").
-Accuracy alone gets Wilson's interval, which stays within [0, 1].
+Accuracy gets Wilson's interval, which stays within [0, 1]. So does every share without a single
+error, whose values do not vary: that of as many rows as the rarest class has (`flawless`).
 """
 
 from __future__ import annotations
@@ -74,15 +75,30 @@ def difference(value: float, one: np.ndarray, other: np.ndarray, rows: int) -> I
     return _around(value, one - other, rows)
 
 
-def score(metric: scores.Metric, value: float, own: np.ndarray, rows: int) -> Interval | None:
-    """A score's interval. own: `values` on the test rows."""
+def score(
+    metric: scores.Metric, value: float, own: np.ndarray, target: np.ndarray
+) -> Interval | None:
+    """A score's interval. own: `values` on the test rows. target: [n], theirs."""
+    rows = len(target)
     if metric.name == "accuracy":
         return Interval(value, *wilson(round(value * rows), rows))
+    if ends := flawless(metric, value, target):
+        return Interval(value, *ends)
     found = _around(value, own, rows)
     if found is None:
         return None
     ends = np.clip((found.low, found.high), *limits(metric))
     return Interval(value, float(ends[0]), float(ends[1]))
+
+
+def flawless(metric: scores.Metric, value: float, target: np.ndarray) -> tuple[float, float] | None:
+    """Wilson's ends of a share that is 1 or 0; None for others, and for what is no share."""
+    share = metric.task == "classification" and metric.greater_is_better
+    if not share or metric.name.startswith(scores.OWN) or value not in (0.0, 1.0):
+        return None
+    counts = np.bincount(target)
+    fewest = len(target) if metric.name == "accuracy" else int(counts[counts > 0].min())
+    return wilson(fewest if value else 0, fewest)
 
 
 def limits(metric: scores.Metric) -> tuple[float, float]:

@@ -230,7 +230,7 @@ def contenders(
             continue
         row = ran[name]
         value = row["test"][metric]
-        own = score(known, value, said_[name], len(target)) if name in said_ and known else None
+        own = score(known, value, said_[name], target) if name in said_ and known else None
         found.append(
             Contender(
                 name,

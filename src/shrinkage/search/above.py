@@ -17,8 +17,9 @@ from shrinkage.search.rows import Rows
 if TYPE_CHECKING:
     from shrinkage.search.study import Study
 
-Optimism = Callable[[Mapping[int, Finalist], Rows, Goal, int], dict[str, Any] | None]
-"""(who could win, rows, metric, seed) -> what result.json says under "optimism"."""
+Optimism = Callable[[Mapping[int, Finalist], Rows, Goal, int, float], dict[str, Any] | None]
+"""(who could win, rows, metric, seed, the winner's validation score) -> what result.json says under
+"optimism"."""
 
 Keep = Callable[["Study"], float]
 """A study with its plan -> the seconds of its budget that the look at the end shall have."""

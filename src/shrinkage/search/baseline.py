@@ -114,13 +114,13 @@ def out_of_fold(parts: list[np.ndarray], table: rows.Rows, goal: Goal) -> Scores
 
 
 def repeats_of(table: rows.Rows) -> list[list[int]]:
-    """Folds by repeat: in one repeat no row is validated twice."""
-    groups: list[list[int]] = []
+    """Folds by repeat: K that validate each row once, or one holdout."""
+    count, rows = len(table.folds), len(table.folds[0].train) + len(table.folds[0].validation)
     seen: set[int] = set()
     for k, fold in enumerate(table.folds):
-        if not groups or not seen.isdisjoint(fold.validation.tolist()):
-            groups.append([])
-            seen = set()
-        groups[-1].append(k)
+        if not seen.isdisjoint(fold.validation.tolist()):
+            break
         seen.update(fold.validation.tolist())
-    return groups
+        if len(seen) == rows:
+            return [list(range(first, first + k + 1)) for first in range(0, count, k + 1)]
+    return [[k] for k in range(count)]

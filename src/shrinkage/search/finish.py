@@ -91,7 +91,9 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
     alone = models.get(SINGLE, models["winner"])
     result = _result(study, found[number], len(alone.weights), table)
     result["ensemble"] = None if len(shares) == 1 else _ensemble(models, shares, gain, rows)
-    result["optimism"] = above.optimism(found, rows, metric, seed)
+    own_score = table[SINGLE if SINGLE in models else "winner"]["validation"]
+    validation = own_score[scores.name_of(metric)]
+    result["optimism"] = above.optimism(found, rows, metric, seed, validation)
     result |= report(models["winner"], heat, rule, raw, outputs["winner"], target)
     shown = deciding if scores.find(metric).decides else outputs
     for name, output in shown.items():
