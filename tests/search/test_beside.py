@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ import pytest
 from conftest import TINY, mixed, tiny_fit
 from shrinkage import run
 from shrinkage.data.source import Table
+from shrinkage.engine import local
 from shrinkage.engine.local import Inline
 from shrinkage.search import baseline, beside, session
 from shrinkage.search.budget import Clock
@@ -52,18 +54,55 @@ def test_the_search_ends_in_time_though_a_baseline_does_not(tmp_path: Path) -> N
         assert set(study.store.baselines()) == {name} == {"linear"}
 
 
+def test_on_a_gpu_networks_do_not_wait_for_a_baseline(tmp_path: Path) -> None:
+    """It has a process of its own, which here never ends; networks have this process."""
+    asked = Settings("t", "y", budget_s=60.0, recipe=TINY, space=SPACE, cv="2")
+    folder, slow = Folder(tmp_path / "run"), Slow()
+    with session.prepared(Table(mixed(60), "t"), asked, folder, Clock(time.time(), 60.0)) as study:
+        study.plan(Inline())
+        study.aside, study.trial_seconds = slow, 0.1
+        study.clock = Clock(time.time(), 8.0)
+        study.run(Inline())
+        assert study.busy == len(study.running) == len(slow.held) == 1
+        assert study.known.trials > 3
+        ((future, (name, *arguments)),) = slow.held
+        assert arguments[-1] == study.clock.deadline
+        # It ends after the last training did, when there is no time to wait for it.
+        study.clock = Clock(time.time() - 100, 8.0)
+        study.wind_up()
+        assert not study.store.baselines()
+        future.set_result(baseline.run(name, *arguments[:-1]))
+        study.wind_up()
+        assert set(study.store.baselines()) == {name}
+
+
+def test_the_only_process_is_taken_back_from_a_fit_that_does_not_end(tmp_path: Path) -> None:
+    asked = Settings("t", "y", budget_s=60.0, recipe=TINY, cv="2", workers=1)
+    folder, pool = Folder(tmp_path / "run"), local.executor(1)
+    with session.prepared(Table(mixed(60), "t"), asked, folder, Clock(time.time(), 60.0)) as study:
+        first = pool.submit(os.getpid).result(60)
+        running: dict[Future, Any] = {pool.submit(time.sleep, 600): study.baselines.claimed()}
+        study.baselines.take_back(pool, running)
+        assert len(running) == 1, "it has time yet"
+        study.baselines.overdue = time.time() - 1
+        study.baselines.take_back(pool, running)
+        assert not running
+        assert not study.store.baselines()
+        assert pool.submit(os.getpid).result(60) != first
+        local.stop(pool)
+
+
 def test_with_one_process_a_baseline_has_a_share_of_the_time() -> None:
     now = time.time()
-    assert beside.until(2, now + 50, now + 40) == now + 50
-    for workers in (0, 1):
-        assert beside.until(workers, now + 50, now + 40) == pytest.approx(now + 8, abs=0.5)
-        assert beside.until(workers, now - 1, now - 5) == pytest.approx(now, abs=0.5)
+    assert beside.until(False, now + 50, now + 40) == now + 50
+    assert beside.until(True, now + 50, now + 40) == pytest.approx(now + 8, abs=0.5)
+    assert beside.until(True, now - 1, now - 5) == pytest.approx(now, abs=0.5)
 
 
 def test_no_further_fit_is_begun_when_its_time_is_up(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shrinkage.search.study.until", lambda *_: 0.0)
+    monkeypatch.setattr("shrinkage.search.beside.until", lambda *_: 0.0)
     folder = tiny_fit(mixed(60), "y", tmp_path / "run", tiny, trials=2)
     told = run.opened(folder).result["scores"]
     assert (told["linear"], told["gradient_boosting"]) == (None, None)

@@ -41,7 +41,8 @@ class Processes(Executor):
     `if __name__ == "__main__"`.
     """
 
-    def __init__(self, count: int):
+    def __init__(self, count: int, threads: int = 1):
+        self.threads = threads
         self.pools: list[Executor | None] = [None] * count
         self.waiting = [0] * count
         self.lock = threading.Lock()
@@ -59,17 +60,22 @@ class Processes(Executor):
         self._to(0, _practise)
 
     def _to(self, process: int, fn: Callable, *args: Any, **kwargs: Any) -> Future:
-        pool = self.pools[process] = self.pools[process] or _one_process()
+        pool = self.pools[process] = self.pools[process] or _one_process(self.threads)
         with _born_deaf():
             try:
                 return pool.submit(_settled, fn, *args, **kwargs)
             except BrokenExecutor:
-                pool = self.pools[process] = _one_process()
+                pool = self.pools[process] = _one_process(self.threads)
                 return pool.submit(_settled, fn, *args, **kwargs)
 
     def _ended(self, process: int) -> None:
         with self.lock:
             self.waiting[process] -= 1
+
+    def restart(self) -> None:
+        """End what runs now; the next tasks begin new processes."""
+        self.kill()
+        self.pools = [None] * len(self.pools)
 
     def kill(self, wait: bool = False) -> None:
         """End them now: waiting tasks are dropped and running ones killed."""
@@ -77,14 +83,14 @@ class Processes(Executor):
             pool.shutdown(wait=wait, kill_workers=True)  # pyright: ignore
 
 
-def _one_process() -> Executor:
+def _one_process(threads: int) -> Executor:
     from multiprocessing import resource_tracker
 
     from loky.process_executor import ProcessPoolExecutor
 
     # The thread count must be in the environment before a worker imports torch.
-    threads = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    env: dict[str, str] = dict.fromkeys(threads, "1")
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    env: dict[str, str] = dict.fromkeys(names, str(threads))
     # What compiles kernels is this process's child: a worker's would be killed with the worker.
     env["SHRINKAGE_KERNELS"] = os.environ.get("SHRINKAGE_KERNELS") or "compiled"
     parent = (os.getpid(),)
@@ -115,6 +121,11 @@ def executor(workers: int) -> Executor:
     return warm or (Processes(workers) if workers else Inline())
 
 
+def aside(device: str) -> Processes | None:
+    """A process with the cores that networks on a GPU leave idle; None where they leave none."""
+    return None if device == "cpu" else Processes(1, max(1, cores() - 1))
+
+
 def rested(pool: Executor, workers: int) -> Executor:
     """The pool where all its tasks have ended; else a new one, when that one has ended.
 
@@ -126,7 +137,7 @@ def rested(pool: Executor, workers: int) -> Executor:
     return pool
 
 
-def stop(pool: Executor, wait: bool = False) -> None:
+def stop(pool: Executor | None, wait: bool = False) -> None:
     """End the pool now. wait: until its processes are gone."""
     if isinstance(pool, Processes):
         pool.kill(wait)

@@ -1,4 +1,5 @@
-"""The baselines of a study, fitted beside its networks by the same processes.
+"""The baselines of a study, fitted beside its networks by the same processes, or by one of their
+own where else networks would wait for them.
 
 They claim what they do as cohorts do, so that several machines fit each once.
 """
@@ -6,24 +7,31 @@ They claim what they do as cohorts do, so that several machines fit each once.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from shrinkage.engine.local import Processes
 from shrinkage.search import baseline
 from shrinkage.search.known import Known
 from shrinkage.store.tables import Store, claim_of_baseline
 
 log = logging.getLogger("shrinkage")
 
-_SHARE = 0.2
-"""Of what is left for the search: each one's, where networks wait for it."""
+_SHARE, _PATIENCE = 0.2, 1.5
+"""Of what is left for the search: each one's, where networks wait for it; and so many times that
+until a fit that was begun by then is given up."""
 
 
 @dataclass
 class Baselines:
-    """work: folder of the study's rows. goal: its metric. left: those not begun by this machine."""
+    """work: folder of the study's rows. goal: its metric. left: those not begun by this machine.
+
+    overdue: when the one that runs has had its process for too long, in seconds of time.time().
+    """
 
     store: Store
     known: Known
@@ -31,6 +39,7 @@ class Baselines:
     goal: baseline.Goal
     seed: int
     left: list[str] = field(default_factory=lambda: list(baseline.NAMES))
+    overdue: float = math.inf
 
     @property
     def scored(self) -> bool:
@@ -45,10 +54,26 @@ class Baselines:
                 return name
         return None
 
-    def submit(self, pool: Executor, name: str, last: float) -> Future:
-        """last: no fit is begun after this second of time.time()."""
+    def submit(
+        self, pool: Executor, name: str, deadline: float, search_deadline: float, *, waits: bool
+    ) -> Future:
+        """waits: networks wait for it. Both deadlines are in seconds of time.time()."""
         log.info("baseline %s begins", name)
+        now, last = time.time(), until(waits, deadline, search_deadline)
+        self.overdue = now + _PATIENCE * (last - now) if waits else math.inf
         return pool.submit(baseline.run, name, self.work, self.goal, self.seed, last)
+
+    def take_back(self, pool: Executor, running: dict[Future, Any]) -> None:
+        """Free the only process, for which networks wait, of a fit that is not over yet.
+
+        running: jobs of that process; baselines among them are names.
+        """
+        if time.time() < self.overdue or not isinstance(pool, Processes):
+            return
+        for future in [each for each, what in running.items() if isinstance(what, str)]:
+            self.keep(running.pop(future), None)
+        self.overdue = math.inf
+        pool.restart()
 
     def keep(self, name: str, found: tuple | None) -> None:
         """What came of one; None: time was up before its last fit."""
@@ -66,8 +91,8 @@ class Baselines:
         self.store.claims.give_up(claim_of_baseline(name))
 
 
-def until(workers: int, deadline: float, search_deadline: float) -> float:
-    """When no further fit of one is begun: with a single process, networks wait for it."""
-    if workers > 1:
+def until(waits: bool, deadline: float, search_deadline: float) -> float:
+    """When no further fit of one is begun. waits: networks wait for it."""
+    if not waits:
         return deadline
     return time.time() + _SHARE * max(0.0, search_deadline - time.time())

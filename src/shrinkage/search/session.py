@@ -189,13 +189,14 @@ def _go(
     watch: Watch,
     above: Above,
 ) -> dict[str, Any]:
-    pool = local.executor(settings.workers)
+    pool, aside = local.executor(settings.workers), local.aside(settings.device)
     watch = logged(watch)
     kernels.available()  # where they are not compiled yet, that begins now, beside the run
     with closing(store), _resumable(folder), _logged(folder.log), store.claims.held():
         try:
             folder.sweep()
             study = _study(folder, store, settings, cut, clock, watch)
+            study.aside = aside
             if store.shared:
                 log.info("study '%s' on %s, as %s", store.study().name, store.name, store.client)
             try:
@@ -206,7 +207,9 @@ def _go(
                 interrupts.heard()
                 study.interrupted = True
                 log.warning("interrupted: keeping the best so far")
+                study.harvest()
                 shared.fetch(store, folder)
+            local.stop(aside, wait=True)
             pool = local.rested(pool, settings.workers)
             folder.sweep()  # a worker that was stopped while it wrote leaves a piece
             watch(Progress("scoring", name_of(settings.metric), budget_s=clock.budget_s))
@@ -222,6 +225,7 @@ def _go(
             return result
         finally:
             local.stop(pool)
+            local.stop(aside)
 
 
 def _train(study: Study, pool: Executor, clock: Clock, keep: Keep) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,7 +20,7 @@ from shrinkage.errors import Unwritable
 from shrinkage.recipe import Recipe
 from shrinkage.search import asking, cost, memory, proposers, rows
 from shrinkage.search.aim import aimed
-from shrinkage.search.beside import Baselines, until
+from shrinkage.search.beside import Baselines
 from shrinkage.search.budget import Clock
 from shrinkage.search.cohort import Cohort, ended, progress_of
 from shrinkage.search.contest import DEFAULT, FROM_RANDOM_WEIGHTS, kept_part
@@ -46,7 +45,10 @@ _GRACE_FOR_FIRST_S = 4.0
 
 @dataclass
 class Study:
-    """One search in one folder. Made by `shrinkage.search.session`."""
+    """One search in one folder. Made by `shrinkage.search.session`.
+
+    aside: a process of the baselines' own, where they have one.
+    """
 
     folder: Folder
     settings: Settings
@@ -64,6 +66,7 @@ class Study:
     trial_seconds: float = 0.0
     step_seconds: float = 0.0
     most: int | None = None
+    aside: Executor | None = None
     _kept_parts: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -143,7 +146,7 @@ class Study:
         while self.clock.left > 0:
             interrupts.check()
             self.known.news()
-            while len(self.running) < slots and (job := self._next_job()):
+            while self._at_work < slots and (job := self._next_job()):
                 future = self._submit(pool, job)
                 self.running[future] = job
                 if future.done():
@@ -155,8 +158,14 @@ class Study:
             if over and (self.running or self.known.best is not None):
                 break  # baselines, here or elsewhere, go on beside the training on all rows
             self._collect()
+            self.baselines.take_back(pool, self.running)
         else:
             self.wind_up()
+
+    @property
+    def _at_work(self) -> int:
+        """Jobs that the processes of this study have now."""
+        return len(self.running) - (self.busy if self.aside else 0)
 
     @property
     def busy(self) -> int:
@@ -168,6 +177,7 @@ class Study:
 
         For what others have to bring on as well, as long as the time allows.
         """
+        self.harvest()
         while self.running and self.clock.left > -self.grace:
             interrupts.check()
             self._collect()
@@ -176,13 +186,17 @@ class Study:
             self.known.news()
             self._collect()
 
+    def harvest(self) -> None:
+        """Keep what has ended by now, without waiting."""
+        for future in [each for each in self.running if each.done()]:
+            self._finish(self.running.pop(future), future)
+
     def _collect(self) -> None:
         if not self.running:
             time.sleep(_TICK_S)
             return
-        done, _ = wait(self.running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
-        for future in done:
-            self._finish(self.running.pop(future), future)
+        wait(self.running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+        self.harvest()
 
     def _others_at_work(self) -> bool:
         """Whether there is nothing to do but to wait for what must be there at the end."""
@@ -244,8 +258,9 @@ class Study:
 
     def _submit(self, pool: Executor, job: Cohort | str) -> Future:
         if isinstance(job, str):
-            last = until(self.settings.workers, self.clock.deadline, self.search_deadline)
-            return self.baselines.submit(pool, job, last)
+            waits = self.settings.workers < 2 and self.aside is None
+            ends = self.clock.deadline, self.search_deadline
+            return self.baselines.submit(self.aside or pool, job, *ends, waits=waits)
         job.busy = True
         recipe = next(iter(job.trials.values()))
         steps = self.rung_steps(recipe)
@@ -343,7 +358,9 @@ class Study:
             self.store.claims.give_up(claim_of(cohort.number))
             log.info("cohort %d rung %d: time was up, %.1f s", cohort.number, rung, found.seconds)
             return
-        files = self._left(found.scores) if last else {}
+        files: dict[int, bytes] = {}
+        if last and self.store.shared:  # for those who cannot read this folder
+            files = {number: self.folder.trial(number).read_bytes() for number in found.scores}
         written = ended(cohort, found, self.known.seen[rung], files)
         if not self.store.finish_rung(cohort.number, written, self.clock.used):
             log.info("cohort %d was taken over by another machine", cohort.number)
@@ -372,12 +389,6 @@ class Study:
         if cohort.done:
             self.folder.checkpoint(cohort.number, rung).unlink(missing_ok=True)
             self.store.claims.give_up(claim_of(cohort.number))
-
-    def _left(self, trials: Iterable[int]) -> dict[int, bytes]:
-        """The files of finished trials, for those who cannot read this folder."""
-        if not self.store.shared:
-            return {}
-        return {number: self.folder.trial(number).read_bytes() for number in trials}
 
     def show(self, phase: str, alive: int | None = None) -> None:
         """Tell whoever watches."""
