@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from shrinkage import run
 from shrinkage.errors import BadInput
 from shrinkage.recipe import Recipe
 from shrinkage.search import earlier, proposers, shared, surrogate, transfer
+from shrinkage.search.aim import aimed
 from shrinkage.search.folder import Folder
 from shrinkage.search.gp import FIRST, GPSearch
 from shrinkage.search.surrogate import Told
-from shrinkage.space import Space
+from shrinkage.space import Space, dimensions_of
 
 SMALL = Space.from_toml(
     """
@@ -211,6 +213,43 @@ def test_a_study_learns_from_those_that_fit_and_says_why_not_from_others(
     heard = [score for _, _, score in kept.heard]
     assert sorted(told) == sorted(heard)[-len(told) :] or set(told) <= set(heard)
     assert {t.source for t in run.trials_of(folder)} == {"default", "plain", "gp"}
+
+
+def test_points_are_of_the_space_that_is_searched() -> None:
+    """With the base as it is trained, here for 39 epochs: its value is one more option."""
+    space = Space.from_toml(
+        """
+        [choose]
+        loss = ["squared_error", "huber"]
+        [vary]
+        "data.minibatch.epochs" = [50, 100, 200]
+        """
+    )
+    cut = {"data.minibatch.epochs": 39}
+    planned = replace(space, base=aimed(space.base, "regression", "rmse").set(cut))
+    inside = [planned.sample(0, number)[0] for number in range(8)]
+    outside = inside[0].set({"data.minibatch.epochs": 77})
+    recipes = [*inside, planned.base, outside]
+    heard = [(each.to_toml(), 1.0, float(i)) for i, each in enumerate(recipes)]
+    found = earlier.points(earlier.Study("there", tuple(heard)), planned)
+    around = planned.with_base()
+    assert found == [(tuple(around.encode(r)), 1.0, float(i)) for i, r in enumerate(recipes[:9])]
+
+
+def test_networks_that_did_not_start_where_others_did_teach_nothing(
+    runs: Path, tmp_path: Path
+) -> None:
+    asked = {"trials": 4, "cv": "holdout", "budget": "10m", "workers": 0}
+    tuned = run.fit(mixed(), "y", out=tmp_path / "tuned", start_from=runs / "alike", **asked)
+    store = shared.opened(Folder(tuned.folder))
+    settings = store.study().settings
+    store.close()
+    space = Space(Recipe.from_toml(settings["recipe"]), dimensions_of(settings["space"]))
+    (heard,), _ = earlier.read([str(tuned.folder)], space, "classification")
+    trials = run.trials_of(tuned.folder)
+    assert {"plain", "fresh"} < {trial.source for trial in trials}
+    taught = [t.recipe for t in trials if t.source not in ("plain", "fresh")]
+    assert {toml for toml, _, _ in heard.heard} == set(taught)
 
 
 def test_a_resumed_study_needs_the_earlier_ones_no_more(

@@ -1,7 +1,8 @@
 """Earlier studies that a new one may learn from: `fit --prior DIR` or `--prior URL`.
 
-What they were told is read from their databases, put into points of the new study's space, and kept
-in its own folder: it goes on the same whatever becomes of them. `search.transfer` learns from it.
+What they were told is read from their databases and kept in the new study's own folder: it goes on
+the same whatever becomes of them. Once that study has its base, `points` puts it into its space;
+`search.transfer` learns from it.
 """
 
 from __future__ import annotations
@@ -17,19 +18,20 @@ from shrinkage.errors import BadInput
 from shrinkage.files import write_text
 from shrinkage.recipe import Recipe
 from shrinkage.search import shared
+from shrinkage.search.contest import FROM_RANDOM_WEIGHTS
 from shrinkage.search.folder import Folder
 from shrinkage.search.listing import on_server, studies
 from shrinkage.space import Space, dimensions_of
 from shrinkage.store.database import at_url, parsed, shown
 from shrinkage.store.tables import Store
 
-Heard = tuple[tuple[float, ...], float, float | None]
-"""A point of the space, the share of its epochs, and its score; None: diverged."""
+Heard = tuple[str, float, float | None]
+"""A recipe as TOML, the share of its epochs, and its score; None: diverged."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """What one earlier study was told, as points of the new one's space. place: where it lies."""
+    """What one earlier study was told of recipes in the new one's space. place: where it lies."""
 
     place: str
     heard: tuple[Heard, ...]
@@ -106,15 +108,30 @@ def _heard_by(store: Store, space: Space, task: str) -> tuple[Heard, ...]:
     if dimensions != space.dimensions:
         raise BadInput("its space has other dimensions")
     around, heard = space.with_base(), []
+    # Its own search was not told of networks that did not start where its others did.
+    unlike = FROM_RANDOM_WEIGHTS if settings.get("start_from") else frozenset()
     for trial in store.trials():
-        try:
-            point = tuple(around.encode(Recipe.from_toml(trial.recipe)))
-        except BadInput:
-            continue  # outside of the space, as the plain network
-        heard += [(point, share, score) for _, _, share, score, _ in trial.rungs]
+        if trial.source not in unlike and _point(trial.recipe, around) is not None:
+            heard += [(trial.recipe, share, score) for _, _, share, score, _ in trial.rungs]
     if not any(score is not None for _, _, score in heard):
         raise BadInput("no trial of it finished a rung")
     return tuple(heard)
+
+
+def points(study: Study, space: Space) -> list[tuple[tuple[float, ...], float, float | None]]:
+    """What it was told, by points of a study's space with its base as it is trained."""
+    around = space.with_base()
+    known = {toml: _point(toml, around) for toml, _, _ in study.heard}
+    placed = ((known[toml], share, score) for toml, share, score in study.heard)
+    return [(point, share, score) for point, share, score in placed if point is not None]
+
+
+def _point(toml: str, around: Space) -> tuple[float, ...] | None:
+    """None outside of the space, as for the plain network."""
+    try:
+        return tuple(around.encode(Recipe.from_toml(toml)))
+    except BadInput:
+        return None
 
 
 def save(found: Sequence[Study], path: Path) -> None:
@@ -131,4 +148,7 @@ def kept(path: Path) -> list[Study]:
 
 
 def _heard(each: dict[str, Any]) -> tuple[Heard, ...]:
-    return tuple((tuple(point), share, score) for point, share, score in each["heard"])
+    found = tuple((toml, share, score) for toml, share, score in each["heard"])
+    if not all(isinstance(toml, str) for toml, _, _ in found):  # as an earlier version kept them
+        raise ValueError
+    return found

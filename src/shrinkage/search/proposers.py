@@ -113,6 +113,6 @@ def _proposer(
     # A study of so many trials is not to depend on the time.
     by_time = settings.trials is None
     allowed = (lambda: _SHARE * used()) if by_time else None
-    heard = [study.heard for study in earlier.kept(prior)] if settings.prior else []
-    told = [[surrogate.Told(*each) for each in study] for study in heard]
+    others = earlier.kept(prior) if settings.prior else []
+    told = [[surrogate.Told(*each) for each in earlier.points(study, space)] for study in others]
     return GPSearch(space, settings.seed, cost, allowed, told)
