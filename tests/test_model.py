@@ -176,7 +176,7 @@ def test_a_model_reads_ranks_where_its_recipe_asks_for_them(
     monkeypatch.setattr(contest, "choose", lambda _losses, default, _plain: default)
     recipe = tmp_path / "ranked.toml"
     recipe.write_text(tiny.read_text() + "\n[data.ranked]\n")
-    study = tiny_fit(mixed(), "y", tmp_path / "run", recipe, trials=1)
+    study = tiny_fit(mixed(), "y", tmp_path / "run", recipe, trials=2)
     model, folder = Model.load(study), Folder(study)
     cut, shape = load(folder.work), load_shape(folder.work)
     assert model.shape == shape

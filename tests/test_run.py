@@ -106,6 +106,15 @@ def test_fresh_folders_never_collide(tmp_path: Path, monkeypatch, tiny: Path) ->
     assert names == ["shrinkage-run", "shrinkage-run-2"]
 
 
+@pytest.mark.parametrize("trials", [-1, 0, 1])
+def test_fewer_trials_than_the_default_and_the_plain_network_are_refused(
+    trials: int, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput, match=f"--trials {trials}: at least 2"):
+        shrinkage.fit(mixed(40), "y", trials=trials, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_fresh_folder_that_nothing_came_into_is_taken_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

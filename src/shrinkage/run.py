@@ -198,6 +198,8 @@ def _asked(
     # A database keeps Python's whole numbers, not numpy's.
     seed = index(seed)
     trials, workers = (None if n is None else index(n) for n in (trials, workers))
+    if trials is not None and trials < 2:
+        raise BadInput(f"--trials {trials}: at least 2, the default and the plain network")
     budget_s = seconds(budget)
     if task not in ("auto", "classification", "regression"):
         raise BadInput(f"--task {task}: expected auto, classification or regression")

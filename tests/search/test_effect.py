@@ -58,5 +58,5 @@ def test_a_persons_own_recipe_warns_and_trains_without(tiny: Path, tmp_path: Pat
 def test_what_stands_so_in_our_default_warns_of_nothing(tmp_path: Path) -> None:
     recipe = load("default").set({"data.minibatch.epochs": 5, "network.mlp.width": 16})
     assert recipe.get("label_smoothing") is not None
-    run = fit("diabetes", recipe=recipe, trials=1, workers=0, budget=60, out=tmp_path / "run")
+    run = fit("diabetes", recipe=recipe, trials=2, workers=0, budget=60, out=tmp_path / "run")
     assert run.result["without_effect"] == []

@@ -230,3 +230,29 @@ def test_time_is_kept_for_what_the_leading_trial_took(tmp_path: Path) -> None:
     at_first, dear, worse, cheap, middling = ends
     assert dear < at_first < middling < cheap
     assert worse == dear, "a trial that does not lead keeps no time"
+
+
+def test_a_space_that_is_used_up_is_not_asked_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Settings("t", "y", budget_s=1e4, recipe=TINY, space=VARIED, cv="2", search="random")
+    folder, clock = Folder(tmp_path / "run"), Clock(time.time(), 1e4)
+    with session.prepared(Table(mixed(60), "t"), asked, folder, clock) as study:
+        study.plan(Inline())
+        begun = [asking.cohort(study) for _ in range(9)]
+        widths = {r.get("architecture").width for c in begun if c for r in c.trials.values()}
+        assert widths == {2, 30}, "8 is the base's"
+        numbers: list[None] = []
+        ask = type(study.searching).ask
+        monkeypatch.setattr(
+            type(study.searching), "ask", lambda *given: numbers.append(None) or ask(*given)
+        )
+        assert asking.cohort(study) is None
+        assert not numbers
+        study.known._rungs.add((0, 0))  # there is news: it may know more now
+        assert asking.cohort(study) is None
+        assert len(numbers) == 100
+        monkeypatch.setattr(Study, "search_deadline", property(lambda _: time.time() - 1))
+        study.known._rungs.add((0, 1))
+        assert asking.cohort(study) is None
+        assert len(numbers) < 110

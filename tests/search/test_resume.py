@@ -14,6 +14,7 @@ from search.kills import Killed, killed_after
 from shrinkage import run
 from shrinkage.errors import BadInput, Unwritable
 from shrinkage.model import Model
+from shrinkage.report.write import write
 from shrinkage.search import session
 from shrinkage.search.settings import Settings
 from shrinkage.store.tables import Store
@@ -212,6 +213,19 @@ def test_a_refit_that_fails_costs_no_study(tiny: Path, tmp_path: Path, monkeypat
     result = run.opened(folder).result
     assert result["scores"]["winner"]["test"]["accuracy"] > 0.5
     assert "training on all rows failed" in (folder / "run.log").read_text()
+
+
+def test_a_study_goes_on_without_a_trial_whose_file_is_damaged(study: Path, tmp_path: Path) -> None:
+    """As a power cut may leave it. What it said before says nothing in the report."""
+    folder = tmp_path / "run"
+    shutil.copytree(study, folder)
+    path = folder / "work" / "trials" / "00001.safetensors"
+    path.write_bytes(b"")
+    with pytest.raises(BadInput, match=r"is damaged.*remove it and resume"):
+        run.resume(folder, "10s")
+    path.unlink()
+    assert run.resume(folder, "10s").result["scores"]["plain"] is None
+    assert "plain" in write(folder).read_text()
 
 
 def test_a_damaged_refit_is_named(tiny: Path, tmp_path: Path, monkeypatch) -> None:

@@ -210,8 +210,10 @@ def contenders(
     second = scores.beside(metric, result["task"])
     # What a person's own function makes of rows is not known here.
     known = None if metric.startswith(scores.OWN) else scores.find(metric)
-    said_ = {name: values(known, o, target) for name, o in outputs.items()} if known else {}
     ran = {name: row for name, row in result["scores"].items() if row}
+    # What a session kept of one that is gone since says nothing.
+    kept = {name: output for name, output in outputs.items() if name in ran}
+    said_ = {name: values(known, o, target) for name, o in kept.items()} if known else {}
     labels = names(result)
     found = []
 

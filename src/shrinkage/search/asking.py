@@ -30,6 +30,8 @@ def cohort(study: Study) -> Cohort | None:
     """A new cohort of recipes that were not tried yet; None where there are none."""
     known, problem, most = study.known, study.problem, study.settings.trials
     known.news(at_once=True)
+    if known.dry == known.heard:
+        return None
     left = study.search_deadline - time.time()
     first_rung = RUNGS[0] * study.seconds_of(study.space.base)
     size = cohort_size(problem.folds, problem.device, first_rung, left)
@@ -55,6 +57,9 @@ def cohort(study: Study) -> Cohort | None:
                 return None
         if fresh and (begun := _begin(study, fresh)):
             return begun
+        if most is None and time.time() > study.search_deadline:
+            return None
+    known.dry = known.heard
     return None
 
 

@@ -92,7 +92,7 @@ def _finalist(trial: Trial, folder: Folder, rows: Rows) -> Finalist | None:
         share = float(tensors["shares"].mean())
         parts = [tensors[f"prediction.{k}"].numpy() for k in range(len(rows.folds))]
     except (SafetensorError, KeyError, OSError) as error:
-        raise BadInput(f"{path} is damaged: {error}; fit again") from None
+        raise BadInput(f"{path} is damaged: {error}; remove it and resume") from None
     if not all(np.isfinite(part).all() for part in parts):
         return None
     recipe = Recipe.from_toml(trial.recipe)

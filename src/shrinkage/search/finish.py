@@ -22,7 +22,7 @@ from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
 from shrinkage.population.dataset import Dataset
 from shrinkage.recipe import load
-from shrinkage.search import baseline, copies, ensemble, refit, said, shared
+from shrinkage.search import baseline, copies, ensemble, memory, refit, said, shared
 from shrinkage.search.above import Above
 from shrinkage.search.calibrate import calibrated, joining, report
 from shrinkage.search.choose import Difference, difference
@@ -308,4 +308,4 @@ def _without_effect(study: Study) -> list[str]:
 def _peak_memory() -> dict[str, float]:
     """Largest resident memory of this process and of its largest finished worker, in MB."""
     parts = {"process": resource.RUSAGE_SELF, "largest_worker": resource.RUSAGE_CHILDREN}
-    return {name: round(resource.getrusage(who).ru_maxrss / 1024, 1) for name, who in parts.items()}
+    return {name: round(memory.peak(who), 1) for name, who in parts.items()}

@@ -32,7 +32,8 @@ class Known:
     untold: (recipe, share, score) of rungs that the search was not told of yet. unlike: sources of
     trials that it is not told of, as they start from other weights than those it proposes.
     scored: baselines that have their scores. elsewhere: what other clients have claimed.
-    halted: cohorts for which this session has no time.
+    halted: cohorts for which this session has no time. dry: how much was heard
+    when no new recipe was left.
     """
 
     store: Store
@@ -47,6 +48,7 @@ class Known:
     scored: set[str] = field(default_factory=set)
     elsewhere: set[str] = field(default_factory=set)
     halted: set[int] = field(default_factory=set)
+    dry: tuple[int, int] | None = None
     _place: dict[int, int] = field(default_factory=dict)
     _rungs: set[tuple[int, int]] = field(default_factory=set)
     _changes: int = -1
@@ -56,6 +58,11 @@ class Known:
     def trials(self) -> int:
         """How many there are."""
         return len(self._place)
+
+    @property
+    def heard(self) -> tuple[int, int]:
+        """How much: trials and rungs. A search without anything new has nothing until it grows."""
+        return self.trials, len(self._rungs)
 
     def recipe(self, trial: int) -> Recipe:
         return self.cohorts[self._place[trial]].trials[trial]

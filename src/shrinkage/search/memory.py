@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 import traceback
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
@@ -27,6 +29,15 @@ def let_go(error: BaseException) -> None:
     traceback.clear_frames(error.__traceback__)
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
+
+
+def peak(who: int) -> float:
+    """Largest resident memory so far, in MiB. who: resource.RUSAGE_SELF, or RUSAGE_CHILDREN.
+
+    Linux tells KiB, macOS bytes.
+    """
+    unit = 1 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(who).ru_maxrss * unit / 2**20
 
 
 def room(device: str, each: int) -> int | None:

@@ -18,7 +18,7 @@ from typing import Any
 from shrinkage.data.source import Table
 from shrinkage.engine import local
 from shrinkage.population.cohort import network_of
-from shrinkage.search import cost, session
+from shrinkage.search import cost, memory, session
 from shrinkage.search.above import Keep
 from shrinkage.search.budget import REFIT_SAFETY, Clock, cohort_size
 from shrinkage.search.folder import Folder
@@ -105,7 +105,7 @@ def _of(study: Study, pool: Executor, keep: Keep) -> Plan:
     members = count * problem.folds
     others = study.searching.ask(0, _LOOKED_AT) if tried > 0 else []
     more = members * max([cost.held(other, problem.shape) for other in others], default=0) / 2**20
-    now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    now = memory.peak(resource.RUSAGE_SELF)
     total = recipe.epochs
     return Plan(
         rows=len(study.rows.train),
