@@ -20,6 +20,7 @@ from shrinkage.recipe import Recipe, load
 from shrinkage.rows.minibatch import Minibatch
 from shrinkage.search import asking, cost, session
 from shrinkage.search.budget import Clock, affordable
+from shrinkage.search.cohort import Cohort
 from shrinkage.search.cost import A, R, S, W, work
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import Settings
@@ -256,3 +257,37 @@ def test_a_space_that_is_used_up_is_not_asked_again_and_again(
         study.known._rungs.add((0, 1))
         assert asking.cohort(study) is None
         assert len(numbers) < 110
+
+
+RUNG_TIMES = [
+    # rung, seconds so far of each that is alive, what the next rung and one whole training take
+    (0, (0.0, 0.0), 16 / 9 + 8 * 8 / 9),  # guessed: 8 seconds each
+    (1, (1.0, 1.0), 2 / 9 * 18 + 6 / 9 * 9),  # a ninth took one second each
+    (1, (1.0, 2.0), 2 / 9 * 27 + 6 / 9 * 9),
+    (2, (3.0, 6.0), 6 / 9 * 27),
+]
+
+
+@pytest.mark.parametrize(("rung", "spent", "seconds"), RUNG_TIMES)
+def test_a_rung_is_begun_where_it_ends_in_time_and_one_can_go_the_whole_way(
+    rung: int,
+    spent: tuple[float, ...],
+    seconds: float,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = Settings("t", "y", budget_s=1e4, recipe=TINY, space=VARIED, cv="2", search="random")
+    folder, clock = Folder(tmp_path / "run"), Clock(time.time(), 1e4)
+    monkeypatch.setattr(Study, "seconds_of", lambda *_: 8.0)
+    with session.prepared(Table(mixed(60), "t"), asked, folder, clock) as study:
+        study.plan(Inline())
+        one = study.space.base
+        cohort = Cohort(7, "random", {5: one, 6: one, 9: one}, {5, 6}, rung)
+        study.known.seconds |= dict(zip((5, 6), spent, strict=True)) | {9: 100.0}
+        if rung:
+            folder.checkpoint(7, rung - 1).touch()
+        needed = seconds if rung else 0.7 * seconds
+        for left, begun in ((needed + 0.2, True), (needed - 0.2, False)):
+            end = property(lambda _, left=left: time.time() + left)
+            monkeypatch.setattr(Study, "search_deadline", end)
+            assert asking.fits(study, cohort) is begun

@@ -63,6 +63,25 @@ def cohort(study: Study) -> Cohort | None:
     return None
 
 
+def fits(study: Study, cohort: Cohort) -> bool:
+    """Whether a cohort's next rung ends before the search does, and after it one of its recipes.
+
+        leg (sum of w_i) + (1 - rung) min w_i,   w_i: seconds of a whole training of those alive
+
+    What a recipe took so far tells w within a tenth; before it has trained there is a guess.
+    """
+    begun = study.checkpoint(cohort) is not None
+    past, end = RUNGS[cohort.rung - 1] if begun else 0.0, RUNGS[cohort.rung]
+    spent = study.known.seconds
+    measured = begun and all(spent[number] > 0 for number in cohort.alive)
+    whole = [
+        spent[number] / past if measured else study.seconds_of(cohort.trials[number])
+        for number in cohort.alive
+    ]
+    seconds = (end - past) * sum(whole) + (1 - end) * min(whole)
+    return study.in_time(seconds, *[1.0] * measured)
+
+
 def _in_time(study: Study, recipes: dict[str, Recipe], left: float) -> dict[str, Recipe]:
     """Those that could still come to their end, as many as the first rung has time for."""
     seconds = {hash_: study.seconds_of(recipe) for hash_, recipe in recipes.items()}

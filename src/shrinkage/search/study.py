@@ -37,7 +37,7 @@ from shrinkage.store.tables import Store, claim_of
 log = logging.getLogger("shrinkage")
 
 _HOPE = 0.7
-"""A rung is begun where this part of what it seems to cost fits: what it costs is a guess."""
+"""A recipe is begun where this part of what it seems to cost fits: what it costs is a guess."""
 
 _TICK_S = 0.25
 _GRACE_FOR_FIRST_S = 4.0
@@ -219,20 +219,12 @@ class Study:
         if time.time() > self.search_deadline:
             return None
         # What would not end in time is not begun; the refit's processes are free the earlier.
-        fitting = [each for each in waiting if not each.reference and self._fits(each)]
+        fitting = [each for each in waiting if not each.reference and asking.fits(self, each)]
         for cohort in sorted(fitting, key=lambda each: -each.rung):
             if self.known.claim_rung(cohort):
                 return cohort
         # A new recipe is worth a first rung where it could still come to its last.
         return asking.cohort(self) if self.in_time(self.seconds_of(self.space.base)) else None
-
-    def _fits(self, cohort: Cohort) -> bool:
-        """Whether a cohort's next rung should end before the search does."""
-        leg = RUNGS[cohort.rung]
-        if self._checkpoint(cohort) is not None:
-            leg -= RUNGS[cohort.rung - 1]
-        whole = sum(self.seconds_of(cohort.trials[number]) for number in cohort.alive)
-        return self.in_time(leg * whole)
 
     def seconds_of(self, recipe: Recipe) -> float:
         """About what the whole training of a recipe takes here, on all folds."""
@@ -241,17 +233,17 @@ class Study:
             return self.trial_seconds * self.costs.of(recipe) / self.costs.of(self.space.base)
         return found
 
-    def in_time(self, seconds: float) -> bool:
-        """A study of so many trials does not go by guesses."""
+    def in_time(self, seconds: float, hope: float = _HOPE) -> bool:
+        """Whether it ends before the search does. A study of so many trials does not ask."""
         asked = self.settings.trials is not None
-        return asked or time.time() + _HOPE * seconds < self.search_deadline
+        return asked or time.time() + hope * seconds < self.search_deadline
 
     def tell(self) -> None:
         """The search hears what was heard since, whoever trained it."""
         while self.known.untold:
             self.searching.tell(*self.known.untold.pop(0))
 
-    def _checkpoint(self, cohort: Cohort) -> Path | None:
+    def checkpoint(self, cohort: Cohort) -> Path | None:
         """Where it stands; None: at the start, as halves and cohorts that another client began."""
         path = self.folder.checkpoint(cohort.number, cohort.rung - 1)
         return path if cohort.rung and path.exists() else None
@@ -275,7 +267,7 @@ class Study:
             frozenset(job.alive),
             self.settings.seed,
             steps[job.rung],
-            self._checkpoint(job),
+            self.checkpoint(job),
             after,
             self.folder.trials,
             deadline,
