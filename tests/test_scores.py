@@ -416,3 +416,30 @@ REFUSALS = {
 def test_what_cannot_be_scored_is_refused(case: Refusal) -> None:
     with pytest.raises(case.error, match=case.words):
         case.call()
+
+
+def _cost_of(price: float):
+    def cost(target, output):
+        return price * float((output.argmax(1) != target).mean())
+
+    return cost
+
+
+def test_a_function_is_told_from_another_of_its_name() -> None:
+    codes = [scores.code_of(scores.own(_cost_of(price), "classification")) for price in (1, 1, 2)]
+    assert codes[0] == codes[1] != codes[2]
+    lambdas = [lambda t, o: 0.0, lambda t, o: 1.0]
+    assert scores.code_of(lambdas[0]) != scores.code_of(lambdas[1])
+    assert scores.code_of(scores.own(lambdas[0], "regression")) == scores.code_of(lambdas[0])
+    assert scores.code_of("accuracy") is scores.code_of(scores.find("rmse")) is None
+
+
+def test_the_size_of_a_wrong_decision() -> None:
+    target = torch.tensor([0, 0, 0, 1])
+    assert scores.step_of("accuracy", target, 2) == 1
+    weights = torch.tensor([4 / 6, 4 / 6, 4 / 6, 2.0]).double()
+    assert scores.step_of("balanced_accuracy", target, 2) == pytest.approx(
+        float(weights.square().mean().sqrt())
+    )
+    for name in ("log_loss", "roc_auc"):
+        assert scores.step_of(name, target, 2) == 0

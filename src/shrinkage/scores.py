@@ -9,6 +9,8 @@ stand in `measures`.
 from __future__ import annotations
 
 import difflib
+import hashlib
+import marshal
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -253,6 +255,23 @@ class Each:
             raise BadInput(f"metric={self.name}: the function failed with {problem}") from error
 
 
+def code_of(metric: str | Metric | Function) -> str | None:
+    """A digest of a person's own function: of what it does, as far as its own code and the values
+    that it holds say so; None of a metric that has a name.
+    """
+    function: Any = metric.function if isinstance(metric, Metric) else metric
+    if isinstance(function, Each):
+        function = function.of
+    elif isinstance(metric, str | Metric):
+        return None
+    held = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    said = [getattr(function, "__defaults__", None), held, vars(function)]
+    code = getattr(function, "__code__", None)
+    digest = hashlib.sha256(repr(said).encode())
+    digest.update(marshal.dumps(code) if code else repr(type(function)).encode())
+    return digest.hexdigest()[:16]
+
+
 def blending(metric: str | Metric) -> Metric:
     """What recipes are chosen by that predict together; it has the metric's rows, or other ones.
 
@@ -274,6 +293,16 @@ def blending(metric: str | Metric) -> Metric:
 def goodness(metric: str | Metric, value: Value) -> Value:
     """The value with the sign that makes larger better: log loss and errors are negated."""
     return value if find(metric).greater_is_better else -value
+
+
+def step_of(metric: str | Metric, target: Tensor, classes: int) -> float:
+    """What a row costs that is decided wrongly, root mean square, 1 of hits; 0 of a metric that
+    does not look at decisions.   target: [n].
+    """
+    if not find(metric).decides:
+        return 0.0
+    wrong = torch.nn.functional.one_hot((target + 1) % classes, classes).double()
+    return float(row_losses(metric, wrong, target).square().mean().sqrt())
 
 
 def row_losses(metric: str | Metric, output: Tensor, target: Tensor) -> Tensor:

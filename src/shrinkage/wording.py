@@ -16,7 +16,7 @@ def number(value: float | None) -> str:
 
 def signed(value: float) -> str:
     """A difference: its sign is always there."""
-    return ("+" if value >= 0 else "") + number(value)
+    return ("+" if value >= 0 else "") + number(value + 0.0)  # of -0.0 it makes 0.0
 
 
 def ends(low: float, high: float, say: Callable[[float], str] = number) -> str:

@@ -110,6 +110,14 @@ def test_intervals_of_differences_hold_the_truth(rows: int) -> None:
     assert 365 <= held <= 393  # 95 % of 400, and about three standard errors
 
 
+def test_two_that_decide_alike_may_differ_on_other_rows() -> None:
+    target, output = np.arange(36) % 3, np.eye(3)[np.arange(36) % 3]
+    own = values(scores.find("accuracy"), output, target)
+    found = difference(0.0, own, own, 36, 1.0)
+    assert found is not None
+    assert found.high == -found.low == pytest.approx(1.96 / 38, rel=1e-3)
+
+
 def test_who_says_the_same_does_not_differ() -> None:
     target, good, _ = regressions()
     own = values(scores.find("mae"), good, target)

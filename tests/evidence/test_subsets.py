@@ -72,6 +72,13 @@ def test_what_is_watched_shrinks_too(whole: Design) -> None:
     assert (subsets.rows_of(whole), subsets.rows_of(half)) == (64, 32)
 
 
+def test_all_rows_take_the_recipe_as_it_is() -> None:
+    """Else it would be trained once more, an epoch longer."""
+    recipe = load("default")
+    for rows in (499, 640, 1150, 2000):
+        assert subsets.as_many_steps(recipe, rows, rows) == recipe
+
+
 @pytest.mark.parametrize(("before", "rows"), [(640, 320), (640, 40), (100, 33), (64, 512)])
 @pytest.mark.parametrize("size", [16, 128, 1000])
 def test_as_many_steps(before: int, rows: int, size: int) -> None:

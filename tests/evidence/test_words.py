@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shrinkage.cli import terminal
 from shrinkage.evidence import words
 from shrinkage.report import bought
 
@@ -70,6 +71,12 @@ def test_a_winner_that_diverges_is_not_booked_on_its_ingredients() -> None:
         ({}, "shrinkage ablate 'my run'"),
         ({"seconds_a_seed": 100.0}, "shrinkage ablate 'my run'"),
         ({"seconds_a_seed": 141.0}, "shrinkage ablate 'my run' --budget 8m"),
+        ({"margin_asked": 0.001}, "shrinkage ablate 'my run' --margin 0.001"),
+        ({"worth": {}}, "shrinkage ablate 'my run' --data-worth"),
+        (
+            {"worth": {}, "seconds_a_seed": 100.0},
+            "shrinkage ablate 'my run' --data-worth --budget 9m",
+        ),
         ({"metric": "function:cost"}, None),
         ({"start_from": "earlier"}, None),
         ({"winner": {"source": "plain"}}, None),
@@ -104,3 +111,47 @@ def test_a_look_with_verdicts_that_ended_early_names_what_it_passed_over() -> No
     assert bought.sentence(look, "the leading recipe's").startswith(
         its.replace("its", "the leading recipe's")
     )
+
+
+def test_the_page_and_the_terminal_say_alike_what_diverges() -> None:
+    told_ = RESULT["ingredients"] | {"norm": {"effect": None, "verdict": "diverged", "setting": ""}}
+    result = RESULT | {"ingredients": told_}
+    for said in (words.conclusions(result, "run")[0], bought.sentence(result)):
+        assert "without norm training diverges" in said
+    alone = RESULT | {"ingredients": {"norm": told_["norm"]}}
+    for said in (words.conclusions(alone, "run")[0], bought.sentence(alone)):
+        assert "without norm training diverges" in said
+        assert "none" not in said
+    none = {"effect": None, "verdict": None, "setting": "", "seeds_needed": None}
+    lost = RESULT | {"score": None, "ingredients": {"norm": none}, "placebo": none}
+    assert bought.sentence(lost) == words.conclusions(lost, "run")[0]
+    assert all(isinstance(cell, str) for row in bought.effects(lost).numbers.rows for cell in row)
+
+
+def test_tables_say_of_how_many_seeds_they_are() -> None:
+    assert words.over([{"seeds": 2}, {"seeds": 2}]) == ", over 2 seeds"
+    assert words.over([{"seeds": 5}, {"seeds": 2}]) == ", over 2 to 5 seeds"
+    assert words.over([{"effect": None}]) == ""
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "rmse"])
+def test_no_number_is_cut_in_a_narrow_terminal(
+    width: int, metric: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    long = told(0.015, "no evidence") | {"setting": "weight = 0.1, patience = 1,000,000"}
+    names = {**RESULT["ingredients"], "confidence_penalty": long}
+    more = {"metric": metric, "greater_is_better": metric != "rmse", "ingredients": names}
+    about = {"folds": 5, "rows": 96, "networks": 540, "wall_s": 1.0, "recipe_hash": "h", "seed": 0,
+             "versions": {"shrinkage": "0"}}  # fmt: skip
+    monkeypatch.setattr(terminal.console, "_width", width)
+    terminal.print_effects(RESULT | more | about, "run")
+    table = capsys.readouterr().out.split("Of 6 ingredients")[0]
+    assert max(map(len, table.splitlines())) <= width
+    whole = table.split()
+    for name, each in names.items():
+        for word in (name, *(f"{end:+.4f}" for end in each["interval"]), *each["verdict"].split()):
+            assert word in whole
+    for word in ("patience", "1,000,000", "setting", "verdict", "interval"):
+        assert word in whole
+    assert "…" not in table

@@ -7,6 +7,7 @@ import logging
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from conftest import Done, mixed, tiny_fit
 from report.conftest import ABLATION, BOLD, IMAGE, SCRIPT, TARGET
 from shrinkage.errors import BadInput
-from shrinkage.report import facts, html, sections
+from shrinkage.report import answer, facts, html, sections
 from shrinkage.report.charts import best_so_far, near
 from shrinkage.report.facts import Point
 from shrinkage.report.figure import framed
@@ -83,8 +84,21 @@ def test_the_gain_over_the_plain_network_is_that_of_the_result(folder: Path) -> 
     gain = facts.read(folder).winner.gain
     assert gain is not None
     assert gain.value == pytest.approx(against["mean_loss_reduction"])
-    reach = 1.96 * against["standard_error"]
-    assert gain.high - gain.value == pytest.approx(reach, rel=1e-4)
+    assert (gain.low, gain.high) == pytest.approx(against["interval"])
+
+
+@pytest.mark.parametrize("source", ["plain", "default", "random"])
+@pytest.mark.parametrize("together", [False, True])
+def test_of_an_ensemble_only_the_leading_recipe_is_called_the_default(
+    source: str, together: bool, study: Path
+) -> None:
+    found = facts.read(study)
+    its = {"winner": {**found.result["winner"], "source": source}}
+    its["ensemble"] = {"shares": {"0": 0.5, "1": 0.5}} if together else None
+    changed = () if source == "default" else (("network.mlp.width", 8, 30),)
+    said = answer._why(replace(found, result={**found.result, **its}, changed=changed))
+    assert ("The recipe that leads it" in said) is together
+    assert ("nothing that was tried" in said) is (not together and source != "random")
 
 
 @each_study

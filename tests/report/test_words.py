@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shrinkage.report.words import ensemble_line
+from shrinkage.report.words import against_line, ensemble_line, not_run
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,29 @@ def test_an_ensemble_says_which_way_the_metric_went(gain: float, said: str) -> N
     line = ensemble_line(together, "error rate")
     assert said in line
     assert line.endswith("1,000 rows take 0.42 s to predict, alone 0.10 s.")
+
+
+AGAINST = [
+    # gain, standard error, interval, what is said
+    (0.02, 0.01, [-0.001, 0.04], "error rate lower by 0.02 (95 % interval -0.001 to 0.04)."),
+    (-0.02, 0.01, [-0.04, 0.001], "error rate higher by 0.02 (95 % interval -0.001 to 0.04)."),
+    (0.0, 0.0, [-0.05, 0.05], "error rate the same (95 % interval -0.05 to 0.05)."),
+    (0.02, 0.01, None, "error rate lower by 0.02 (95 % interval 0.0004 to 0.0396)."),
+]
+
+
+@pytest.mark.parametrize(("gain", "error", "interval", "said"), AGAINST)
+def test_against_the_plain_network(
+    gain: float, error: float, interval: list[float] | None, said: str
+) -> None:
+    against = {"mean_loss_reduction": gain, "standard_error": error, "rows": 1036}
+    against |= {"interval": interval} if interval else {}
+    result = {"metric": "accuracy", "task": "classification", "against_plain": against}
+    assert against_line(result) == f"Against the plain network on 1,036 test rows: {said}"
+    assert against_line({"metric": "accuracy"}) is None
+
+
+def test_what_diverged_was_run() -> None:
+    assert not_run({"diverged": ["plain"]}, "plain") == "diverged"
+    assert not_run({"diverged": ["plain"]}, "linear") == "not run"
+    assert not_run({}, "plain") == "not run"

@@ -25,6 +25,7 @@ def show(
     """
     from shrinkage import scores
     from shrinkage.cli import terminal
+    from shrinkage.evidence import words
     from shrinkage.run import importance as measured
     from shrinkage.run import opened, trials_of
     from shrinkage.search.folder import Folder
@@ -35,7 +36,9 @@ def show(
         if as_json:
             terminal.print_json(found.to_json())
         else:
-            terminal.print_importance(found, folder, top)
+            done = (Path(folder) / "result.json").is_file()
+            command = words.ablate_command(opened(folder).result, folder) if done else None
+            terminal.print_importance(found, command, top)
         return
     trials = trials_of(folder)
     done = (Path(folder) / "result.json").is_file()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,22 +14,27 @@ from rich.text import Text
 from shrinkage.evidence import mattered
 from shrinkage.report.words import (
     after_training,
+    against_line,
     beside,
     copies_line,
     corrected_line,
     ensemble_line,
     epochs_line,
     names,
+    not_run,
     pretty,
     unit,
 )
-from shrinkage.wording import count, number
+from shrinkage.wording import count, listed, number
 
 if TYPE_CHECKING:
     from shrinkage.evidence.importance import Importance
     from shrinkage.search.plan import Plan
 
 console = Console(highlight=False)
+
+_NARROWEST_SETTING = 16
+"""Of the column of settings, in characters; narrower, its lines would hide the others."""
 
 
 def plain_table(*columns: str) -> Table:
@@ -63,7 +68,7 @@ def score_table(result: dict[str, Any]) -> Table:
         if row is None and name == "single":
             continue
         if row is None:
-            table.add_row(label, *["-"] * 3, "not run", style="dim")
+            table.add_row(label, *["-"] * 3, not_run(result, name), style="dim")
             continue
         values = row["validation"][metric], row["test"][metric], row["test"][second]
         table.add_row(label, *map(number, values), f"{row['seconds']:.1f}", style=style)
@@ -106,16 +111,7 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
         metric = pretty(result["metric"])
         lines.append(corrected_line(result["optimism"], metric, who))
         lines += filter(None, [epochs_line(result["optimism"], metric)])
-    against = result.get("against_plain")
-    if against and against["standard_error"] is not None:
-        gain, error = against["mean_loss_reduction"], 1.96 * against["standard_error"]
-        side = "lower" if gain >= 0 else "higher"
-        low, high = abs(gain) - error, abs(gain) + error
-        lines.append(
-            f"Against the plain network on {against['rows']:,} test rows: {unit(result)} {side} by "
-            f"{abs(gain):.4g} (95 % interval {low:.4g} to {high:.4g})."
-        )
-    lines += filter(None, [copies_line(result)])
+    lines += filter(None, [against_line(result), copies_line(result)])
     lines += after_training(result)
     if groups := result.get("subgroups"):
         from shrinkage.evidence import group_words
@@ -159,38 +155,63 @@ def print_result(result: dict[str, Any], folder: str) -> None:
 def print_ablation(result: dict[str, Any], folder: str) -> None:
     """Verdicts, what may be concluded, and where the rest is."""
     print_effects(result, folder)
-    console.print(
-        f"Saved in {folder}: ablation.json, and ablation.md with each ingredient alone, pairs and "
-        "the way from the plain network.",
-        markup=False,
-        soft_wrap=True,
-    )
+    more = {
+        "alone": "each ingredient alone",
+        "pairs": "pairs",
+        "path": "the way from the plain network",
+    }
+    has = [words for name, words in more.items() if result.get(name)]
+    tail = f" with {listed(has)}" if has else ""
+    says = f"Saved in {folder}: ablation.json, and ablation.md{tail}."
+    console.print(says, markup=False, soft_wrap=True)
 
 
 def print_effects(result: dict[str, Any], folder: str) -> None:
     """What each ingredient bought, what may be concluded, and what these numbers are of."""
     from shrinkage.evidence import words, worth_words
 
-    style = {"helps": "bold green", "hurts": "bold red"}
-    found = plain_table("ingredient", "setting")
-    found.columns[1].no_wrap = False
-    effect, *others = words.heads(result)[2:]
-    for head in (effect.replace(" lower", "\nlower"), *others):
-        justify = "left" if head == "verdict" else "right"
-        found.add_column(head, justify=justify, no_wrap=True)
-    for row in words.table(result):
-        found.add_row(*map(Text, row), style="dim" if row[0] == "placebo" else style.get(row[-1]))
     console.print()
-    console.print(found)
+    console.print(_effects(words.heads(result), words.table(result)))
     console.print()
     said = *words.conclusions(result, folder), *worth_words.sentences(result)
     for line in (*said, words.provenance(result)):
         console.print(line, markup=False, soft_wrap=True)
 
 
-def print_importance(found: Importance, folder: str, most: int) -> None:
-    """What `show --importance` says."""
-    command = f"shrinkage ablate {shlex.quote(folder)}"
+def _effects(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """No number is cut: where settings have no room beside them they stand below the names, and
+    where that will not do either, the ends of an interval below each other.
+    """
+    colours = {"placebo": "dim", "helps": "bold green", "hurts": "bold red"}
+    styles = [colours.get(row[0]) or colours.get(row[-1]) for row in rows]
+    broken = [head.replace(" lower", "\nlower").replace("gain in ", "gain in\n") for head in heads]
+    broken = [head.replace("balanced ", "balanced\n").replace("% i", "%\ni") for head in broken]
+    ended = [(*row[:3], row[3].replace(" to ", " to\n"), *row[4:]) for row in rows]
+    for cells, below in ((rows, False), (rows, True), (ended, True)):
+        firsts = [row[0] for row in cells]
+        others = [[row[i] for row in (broken, *cells)] for i in range(2, len(heads))]
+        widths = [_width(["ingredient", *firsts]), *map(_width, others)]
+        widths += [] if below else [_NARROWEST_SETTING]
+        if sum(widths) + 2 * len(widths) <= console.width:
+            break
+    found = plain_table(*(("ingredient\nsetting",) if below else ("ingredient", "setting")))
+    found.columns[0].min_width = widths[0]
+    found.columns[-1].no_wrap = False
+    for head, width in zip(broken[2:], widths[1:], strict=False):
+        justify = "left" if head == "verdict" else "right"
+        found.add_column(head, justify=justify, no_wrap=True, min_width=width)
+    for (name, setting, *numbers), style in zip(cells, styles, strict=True):
+        own = (f"{name}\n  {setting}".rstrip(),) if below else (name, setting)
+        found.add_row(*map(Text, (*own, *numbers)), style=style)
+    return found
+
+
+def _width(cells: Sequence[str]) -> int:
+    return max(len(line) for cell in cells for line in cell.splitlines() or [""])
+
+
+def print_importance(found: Importance, command: str | None, most: int) -> None:
+    """What `show --importance` says. command: that ablates the study, where there is one."""
     if found.reason:
         lines = [mattered.about(found), mattered.paired(command)]
     else:

@@ -348,6 +348,7 @@ def _path(found: Ablation) -> list[dict[str, Any]] | None:
                 "gain": step.mean,
                 "over_plain": whole.mean,
                 "interval": list(whole.interval()),
+                "seeds": min(len(found.values[name]) for name in (best.name, PLAIN)),
             }
         )
         (switch,) = (s for s in left if s.name == name)

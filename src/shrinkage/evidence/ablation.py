@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from shrinkage.engine import local
 from shrinkage.errors import Interrupted
 from shrinkage.evidence import data_worth, words
 from shrinkage.evidence.ablate import Ablation, ablate
+from shrinkage.evidence.arms import AROUND
 from shrinkage.evidence.design import Design
 from shrinkage.evidence.rounds import Rounds
 from shrinkage.evidence.studied import Studied, studied
+from shrinkage.evidence.words import FIRST_SHARE
 from shrinkage.files import read_object, write_text
 from shrinkage.scores import Function
 from shrinkage.search.budget import Clock
@@ -38,11 +41,6 @@ class Asked:
     workers: int | None
     started: float
     data_worth: bool = False
-
-
-FIRST_SHARE = 0.6
-"""Of the budget, for what each ingredient bought where worth in rows is asked for, too: that comes
-next, and the rest of the ablation gets what is left."""
 
 
 def ablated(
@@ -77,7 +75,21 @@ def ablated(
     finally:
         local.stop(pool)
     asked_for = {"first_look": False, "seeds_asked": asked.seeds, "budget_s": asked.budget_s}
+    asked_for |= {"margin_asked": asked.margin}
+    if (seconds := _seconds_a_seed(made[0], found, root, result)) is not None:
+        asked_for["seconds_a_seed"] = seconds
     return write(root, study, made[0], found | asked_for, clock.used)
+
+
+def _seconds_a_seed(
+    rounds: Rounds, found: Mapping[str, Any], root: Path, result: Mapping[str, Any]
+) -> float | None:
+    """What the first table takes for each seed; by this run's networks, or what was known."""
+    if not rounds.networks:
+        return (read_object(root / NAME) or result).get("seconds_a_seed")
+    arms = len(found["ingredients"]) + 2  # with the winner and the placebo
+    each = rounds.spent / rounds.networks / rounds.slots
+    return round(each * arms * len(AROUND) * rounds.design.problem.folds, 2)
 
 
 def write(

@@ -128,6 +128,8 @@ def designed(
         )
     parts = tuple(Part(k, at, group[judged[k]][at]) for k, at in places)
     about = [FORMAT, aside, ASIDE, GROUPS, PARTS, len(folds), scores.name_of(problem.metric), seed]
+    if (own := scores.code_of(problem.metric)) is not None:  # another function of the same name
+        about.append(own)
     name = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:8]
     place = folder / name
     place.mkdir(parents=True, exist_ok=True)

@@ -135,6 +135,8 @@ def _worst(told: Told, part: Told, column: str) -> str:
     name = part["worst"]["winner"]
     group = next(g for g in part["groups"] if g["name"] == name)
     known = sum(g["gain"] is not None for g in part["groups"])
+    if known < 2:
+        return f"One group by {column} has enough test rows to be judged; none is served worst."
     before = part["worst"]["plain"]
     same = "under both" if before == name else f"the plain network's worst: {called(before)}"
     return (

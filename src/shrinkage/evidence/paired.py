@@ -13,8 +13,10 @@ other kind's rows that it is on the right side of (DeLong et al. 1988, "Comparin
 Two or More Correlated Receiver Operating Characteristic Curves"; with more classes their mean).
 Of RMSE and R2, v_j = J m(all) - (J - 1) m(without group j), the jackknife's pseudo-values of J
 groups, and q is Student's with J - 1 degrees of freedom (Miller 1974, "The jackknife - a review").
-Accuracy gets Wilson's interval, which stays within [0, 1]. So does every share without a single
-error, whose values do not vary: that of as many rows as the rarest class has (`flawless`).
+Of decisions half a row more is counted in each of the four cells of a difference (Agresti & Min;
+`calibration.matched`). Accuracy gets Wilson's interval, which stays within [0, 1]. So does every
+share without a single error, whose values do not vary: that of as many rows as the rarest class has
+(`flawless`).
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import torch
 from scipy import stats
 
 from shrinkage import scores
-from shrinkage.calibration import Z95, wilson
+from shrinkage.calibration import Z95, matched, wilson
 
 GROUPS = 30
 """Of test rows, two or more each; of a jackknife."""
@@ -67,12 +69,19 @@ def values(metric: scores.Metric, output: np.ndarray, target: np.ndarray) -> np.
     return groups * whole - (groups - 1) * np.array(without)
 
 
-def difference(value: float, one: np.ndarray, other: np.ndarray, rows: int) -> Interval | None:
+def difference(
+    value: float, one: np.ndarray, other: np.ndarray, rows: int, step: float = 0.0
+) -> Interval | None:
     """`value` is one's score less the other's. one, other: `values` on the same test rows.
 
+    step: size of a changed decision, `scores.step_of`.
     None where it is not defined: too few rows, or an AUC of one class.
     """
-    return _around(value, one - other, rows)
+    found = _around(value, one - other, rows)
+    if found is None or not step:
+        return found
+    centre, error = matched(one - other, step**2)
+    return Interval(float(value), centre - Z95 * error, centre + Z95 * error)
 
 
 def score(

@@ -47,7 +47,7 @@ import torch
 from scipy import stats as distributions
 
 from shrinkage import scores
-from shrinkage.calibration import wilson
+from shrinkage.calibration import matched, wilson
 from shrinkage.data.groups import FEWEST
 from shrinkage.evidence import paired
 from shrinkage.evidence.paired import Interval
@@ -321,10 +321,7 @@ def _paired(metric: scores.Metric, plain: _Values, winner: _Values) -> Effect:
     delta, mean = winner.v - plain.v, winner.score.value - plain.score.value
     if metric.name not in _HITS:
         return Effect(mean, mean, _error(delta), len(delta) - 1)
-    n = len(delta) + 2
-    centre = delta.sum() / n
-    squares = (np.square(delta).sum() + plain.step * winner.step) / n
-    return Effect(mean, float(centre), float(np.sqrt((squares - centre**2) / n)), np.inf)
+    return Effect(mean, *matched(delta, plain.step * winner.step), np.inf)
 
 
 def _less(one: Effect, other: Effect) -> Effect:

@@ -79,6 +79,8 @@ def trained_on(design: Design) -> int:
 
 def as_many_steps(recipe: Recipe, before: int, rows: int) -> Recipe:
     """The recipe on `rows` rows with as many steps as it takes on `before`, in whole epochs."""
+    if rows == before:
+        return recipe
     steps = total_steps(before, recipe.batch_size, recipe.epochs)
     epochs = -(-steps * min(recipe.batch_size, rows) // rows)
     return recipe.set({"data.minibatch.epochs": epochs})

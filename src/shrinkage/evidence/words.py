@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shrinkage import scores, wording
@@ -14,8 +14,15 @@ from shrinkage.wording import count, ends, listed, signed
 USUAL_MINUTES = 5
 """The budget of `shrinkage ablate` unless it is told another."""
 
+FIRST_SHARE = 0.6
+"""Of the budget, for what each ingredient bought where worth in rows is asked for, too: that comes
+next, and the rest of the ablation gets what is left."""
+
 SEEDS = 3
 """For so many a budget is named where no number of seeds is."""
+
+
+DIVERGES = "The winner's recipe diverges with some seeds: nothing can be compared with it."
 
 
 def title(result: Mapping[str, Any]) -> str:
@@ -57,7 +64,7 @@ def _row(name: str, setting: str, told: dict[str, Any]) -> tuple[str, ...]:
 def conclusions(result: dict[str, Any], folder: str) -> list[str]:
     """What may be concluded, and what is missing for more."""
     if result["score"] is None:
-        return ["The winner's recipe diverges with some seeds: nothing can be compared with it."]
+        return [DIVERGES]
     if not result["tuned"]:
         return [*filter(None, [passed_over(result)]), _noise(result), at_one_rate(result, folder)]
     told = result["ingredients"]
@@ -101,9 +108,14 @@ def ablate_command(result: Mapping[str, Any], folder: str) -> str | None:
 
 
 def _command(result: Mapping[str, Any], folder: str, seeds: int | None = None) -> str:
-    """With a budget where it is known that the usual one would not do."""
-    minutes = math.ceil((seeds or SEEDS) * result.get("seconds_a_seed", 0.0) / 60)
+    """What was asked for, and a budget where it is known that the usual one would not do."""
+    worth = result.get("worth") is not None
+    seconds = (seeds or SEEDS) * result.get("seconds_a_seed", 0.0) / (FIRST_SHARE if worth else 1.0)
+    minutes = math.ceil(seconds / 60)
     asked = f" --seeds {seeds}" if seeds is not None else ""
+    if (margin := result.get("margin_asked")) is not None:
+        asked += f" --margin {margin:g}"
+    asked += " --data-worth" if worth else ""
     asked += f" --budget {minutes}m" if minutes > USUAL_MINUTES else ""
     return f"shrinkage ablate {shlex.quote(folder)}{asked}"
 
@@ -165,12 +177,17 @@ def markdown(result: dict[str, Any], folder: str) -> str:
             for name, told in result["alone"]["ingredients"].items()
         ]
         of_alone = (heads(result)[0], *heads(result)[2:])
-        lines += ["", "## Alone on the plain network", "", *wording.table(of_alone, rows)]
+        lines += [
+            "",
+            f"## Alone on the plain network{over(result['alone']['ingredients'].values())}",
+            "",
+        ]
+        lines += wording.table(of_alone, rows)
     if result["pairs"]:
         rows = [_row(" + ".join(told["pair"]), "", told) for told in result["pairs"]]
         rows = [row[:1] + row[2:4] for row in rows]
         of_pairs = ("pair", "beyond the sum of both", "95 % interval")
-        lines += ["", "## Together", "", *wording.table(of_pairs, rows)]
+        lines += ["", f"## Together{over(result['pairs'])}", "", *wording.table(of_pairs, rows)]
     if result["path"]:
         rows = [
             (
@@ -182,10 +199,20 @@ def markdown(result: dict[str, Any], folder: str) -> str:
             for step in result["path"]
         ]
         of_path = ("added", "gain", "over the plain network", "95 % interval")
-        lines += ["", "## From the plain network to the winner", ""]
+        heading = f"## From the plain network to the winner{over(result['path'])}"
+        lines += ["", heading, ""]
         lines += [*wording.table(of_path, rows), "", _FLATTERED]
     lines += ["", provenance(result)]
     return "\n".join(lines) + "\n"
+
+
+def over(told: Iterable[Mapping[str, Any]]) -> str:
+    """Of how many seeds these are, which may be fewer than those of the first table."""
+    seeds = sorted({each["seeds"] for each in told if each.get("seeds")})
+    if not seeds:
+        return ""
+    few = "" if seeds[0] == seeds[-1] else f"{seeds[0]} to "
+    return f", over {few}{count(seeds[-1], 'seed')}"
 
 
 _FLATTERED = (

@@ -12,7 +12,7 @@ from shrinkage.evidence.paired import limits
 from shrinkage.report import bought, charts
 from shrinkage.report.facts import Contender, Facts
 from shrinkage.report.page import Block, Chart, Table
-from shrinkage.report.words import copies_line, pretty, unit
+from shrinkage.report.words import against_plain, copies_line, not_run, pretty, unit
 from shrinkage.wording import count, ends, listed, number, signed
 
 
@@ -81,16 +81,12 @@ def _against(facts: Facts) -> str:
         )
     if parts:
         return "; ".join(parts) + "."
-    found = facts.result.get("against_plain")
-    if not found or found["standard_error"] is None:
+    found = against_plain(facts.result)
+    if found is None:
         return "There is nothing to compare it with on the same rows."
-    gain, error = found["mean_loss_reduction"], 1.96 * found["standard_error"]
-    side = "lower" if gain >= 0 else "higher"
-    reach = sorted((abs(gain) - error, abs(gain) + error))
-    return (
-        f"Its {unit(dict(facts.result))} is {number(abs(gain))} {side} than the plain network's "
-        f"(95 % interval {ends(*reach)})."
-    )
+    side, gain, interval = found
+    how = "the same as" if side == "the same" else f"{number(gain)} {side} than"
+    return f"Its {unit(dict(facts.result))} is {how} the plain network's ({interval})."
 
 
 _RIVALS = {
@@ -112,20 +108,24 @@ def _rival(each: Contender) -> str:
 
 
 def _why(facts: Facts) -> str:
+    together = facts.result.get("ensemble") is not None
     if facts.ablation is not None:
-        together = facts.result.get("ensemble") is not None
-        whose = "the leading recipe's" if together else "its"
-        return bought.sentence(facts.ablation, whose)
+        return bought.sentence(facts.ablation, "the leading recipe's" if together else "its")
+    base = "given" if facts.result.get("own_recipe") else "default"
     if facts.result["winner"]["source"] == "plain":
+        if together:
+            return "The recipe that leads it is the plain network's."
         return (
             "It is the plain network itself: with noise taken into account, nothing that was tried "
             "came out above it."
         )
-    base = "given" if facts.result.get("own_recipe") else "default"
     if not facts.changed:
+        if together:
+            return f"The recipe that leads it is the {base} one."
         return f"Its recipe is the {base} one: on these rows nothing that was tried beat it surely."
     settings = count(len(facts.changed), "setting")
-    said = f"Its recipe differs from the {base} one in {settings}"
+    whose = "The recipe that leads it" if together else "Its recipe"
+    said = f"{whose} differs from the {base} one in {settings}"
     if words.ablate_command(facts.result, facts.folder) is None:
         return f"{said}."
     return f"{said}; what each ingredient bought has not been measured yet."
@@ -169,7 +169,7 @@ def score_table(facts: Facts) -> Table:
     rows = []
     for each in facts.contenders:
         if not each.ran:
-            rows.append((each.label, *["–"] * 6, "not run"))
+            rows.append((each.label, *["–"] * 6, not_run(facts.result, each.name)))
             continue
         test = each.test
         known = test is not None and test.low == test.low

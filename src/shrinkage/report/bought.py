@@ -6,7 +6,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from shrinkage.evidence.words import ablate_command, heads, passed_over, provenance, title
+from shrinkage.evidence.words import (
+    DIVERGES,
+    ablate_command,
+    heads,
+    over,
+    passed_over,
+    provenance,
+    title,
+)
 from shrinkage.report import charts
 from shrinkage.report.facts import Facts
 from shrinkage.report.page import Block, Chart, Commands, Section, Table, Text
@@ -17,6 +25,8 @@ from shrinkage.wording import count, ends, listed, number, signed
 def sentence(ablation: Mapping[str, Any], whose: str = "its") -> str:
     """The ingredients with a verdict, each with its interval. whose: the recipe's."""
     told = ablation["ingredients"]
+    if ablation["score"] is None:
+        return DIVERGES
     if not ablation["tuned"]:
         return _without_verdicts(ablation, whose)
     named = {
@@ -24,13 +34,16 @@ def sentence(ablation: Mapping[str, Any], whose: str = "its") -> str:
         for verdict in ("helps", "hurts")
     }
     begin = f"Of {_looked_at(ablation, whose)}"
-    if not any(named.values()):
+    without = [name for name, each in told.items() if each["verdict"] == "diverged"]
+    if not any(named.values()) and not without:
         return f"{begin}, none has an effect that is sure over {ablation['seeds']} seeds."
     parts = []
     if helping := named["helps"]:
         parts.append(f"{listed(helping)} {'helps' if len(helping) == 1 else 'help'}")
     if hurting := named["hurts"]:
         parts.append(f"{listed(hurting)} {'hurts' if len(hurting) == 1 else 'hurt'}")
+    if without:
+        parts.append(f"without {listed(without)} training diverges")
     return f"{begin}, {'; '.join(parts)}."
 
 
@@ -72,7 +85,7 @@ def effects(ablation: Mapping[str, Any]) -> Chart:
             each.get("setting", ""),
             signed(each["effect"]) if each["effect"] is not None else "–",
             ends(*each["interval"], say=signed) if each["effect"] is not None else "–",
-            each["verdict"] if name != "placebo" else "",
+            each["verdict"] or "" if name != "placebo" else "",
         )[: len(heads(ablation))]
         for name, each in told
     ]
@@ -122,12 +135,14 @@ def section(facts: Facts) -> Section | None:
         )
     alone = found.get("alone")
     if alone:
-        blocks.append(_effects("Each alone on the plain network", alone["ingredients"]))
+        told = alone["ingredients"]
+        blocks.append(_effects(f"Each alone on the plain network{over(told.values())}", told))
     if found.get("path"):
         blocks.append(_path(found["path"], metric))
     if found.get("pairs"):
         pairs = {" + ".join(each["pair"]): each for each in found["pairs"]}
-        blocks.append(_effects("Two together, beyond the sum of both", pairs, verdict=False))
+        caption = f"Two together, beyond the sum of both{over(found['pairs'])}"
+        blocks.append(_effects(caption, pairs, verdict=False))
     if undecided := [
         f"{name} about {each['seeds_needed']}"
         for name, each in found["ingredients"].items()
@@ -163,8 +178,8 @@ def _path(path: list[Mapping[str, Any]], metric: str) -> Table:
     )
     columns = ("added", metric, "this step", "over the plain network", "95 % interval")
     return Table(
-        "From the plain network to the winner; each step is the one that gained most, so single "
-        "steps flatter",
+        f"From the plain network to the winner{over(path)}; each step is the one that gained most, "
+        "so single steps flatter",
         columns,
         rows,
     )

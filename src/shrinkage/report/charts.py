@@ -11,7 +11,7 @@ from shrinkage.evidence.paired import Interval
 from shrinkage.report.facts import Contender, Errors, Point
 from shrinkage.report.figure import Figure, band, bars, framed, named, upright, with_legend
 from shrinkage.report.timeline import Span
-from shrinkage.wording import number
+from shrinkage.wording import ends, number, signed
 
 SHOWN = 1500
 """So many test rows at most are drawn."""
@@ -66,7 +66,7 @@ def _gain(each: Contender) -> str:
         return each.label
     low, high = number(each.gain.low), number(each.gain.high)
     return (
-        f"{each.label}: {each.gain.value:+.4f} against the plain network<br>"
+        f"{each.label}: {signed(each.gain.value)} against the plain network<br>"
         f"95 % interval {low} to {high}"
     )
 
@@ -120,7 +120,7 @@ def forest(
 def _effect(name: str, told: Mapping[str, Any]) -> str:
     low, high = told["interval"]
     return (
-        f"{name}: {told['effect']:+.4f} (95 % interval {low:+.4f} to {high:+.4f})<br>"
+        f"{name}: {signed(told['effect'])} (95 % interval {ends(low, high, signed)})<br>"
         f"{told['verdict'] or 'a first look'}"
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.torch import load_file
 
 from shrinkage import scores
@@ -215,7 +216,10 @@ def contenders(
     kept = {name: output for name, output in outputs.items() if name in ran}
     said_ = {name: values(known, o, target) for name, o in kept.items()} if known else {}
     labels = names(result)
-    found = []
+    found, size = [], 0.0
+    if known is not None and known.decides and kept:
+        classes = next(iter(kept.values())).shape[1]
+        size = scores.step_of(known, torch.from_numpy(target), classes)
 
     def less(one: str, other: str) -> Interval | None:
         if one == other or one not in said_ or other not in said_:
@@ -223,7 +227,7 @@ def contenders(
         both = ran[one]["test"][metric], ran[other]["test"][metric]
         if None in both:
             return None
-        return difference(both[0] - both[1], said_[one], said_[other], len(target))
+        return difference(both[0] - both[1], said_[one], said_[other], len(target), size)
 
     for name, label in labels.items():
         if name not in ran:

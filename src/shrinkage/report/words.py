@@ -28,6 +28,11 @@ def names(told: Mapping[str, Any]) -> dict[str, str]:
     return {**_NAMES, "default": "given recipe"} if told.get("own_recipe") else _NAMES
 
 
+def not_run(result: Mapping[str, Any], name: str) -> str:
+    """Why a line of the table of scores is empty."""
+    return "diverged" if name in result.get("diverged", ()) else "not run"
+
+
 def pretty(metric: str) -> str:
     """A metric's name as people write it."""
     from shrinkage import scores  # and torch with it: only where a name is asked for
@@ -86,6 +91,31 @@ def corrected_line(found: dict[str, Any], metric: str, who: str) -> str:
         return f"{chosen}; no sign that the choice flatters it ({interval})."
     corrected = number(found["corrected"])
     return f"{chosen}; corrected for that choice it is {corrected} ({interval})."
+
+
+def against_plain(result: Mapping[str, Any]) -> tuple[str, float, str] | None:
+    """("lower", "higher" or "the same", by how much, interval of that) than the plain network's.
+
+    Of the mean loss over the test rows; None where it was not compared.
+    """
+    found = result.get("against_plain")
+    if not found or found["standard_error"] is None:
+        return None
+    gain, error = found["mean_loss_reduction"], 1.96 * found["standard_error"]
+    low, high = found.get("interval") or (gain - error, gain + error)  # older ones do not have it
+    if gain < 0:
+        low, high = -high, -low
+    side = "the same" if gain == 0 else "lower" if gain > 0 else "higher"
+    return side, abs(gain), f"95 % interval {low:.4g} to {high:.4g}"
+
+
+def against_line(result: Mapping[str, Any]) -> str | None:
+    if (found := against_plain(result)) is None:
+        return None
+    side, gain, interval = found
+    rows = f"{result['against_plain']['rows']:,} test rows"
+    by = "" if side == "the same" else f" by {gain:.4g}"
+    return f"Against the plain network on {rows}: {unit(dict(result))} {side}{by} ({interval})."
 
 
 def copies_line(result: dict[str, Any]) -> str | None:

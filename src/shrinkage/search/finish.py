@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from shrinkage import scores
-from shrinkage.calibration import Temperature, tempered
+from shrinkage.calibration import Z95, Temperature, matched, tempered
 from shrinkage.cutoff import weighted
 from shrinkage.data.tabular import Preparer
 from shrinkage.engine.task import scaling_of
@@ -250,9 +250,17 @@ def _against(
 ) -> dict:
     """The winner's paired gain over the plain network, in mean loss over the test rows."""
     y = torch.from_numpy(target)
-    losses = (scores.row_losses(metric, torch.from_numpy(o), y).numpy() for o in (plain, winner))
-    found = difference(*losses)
-    return {"mean_loss_reduction": found.mean, "standard_error": found.error, "rows": found.rows}
+    worse, better = (scores.row_losses(metric, torch.from_numpy(o), y) for o in (plain, winner))
+    found = difference(worse.numpy(), better.numpy())
+    centre, error = found.mean, found.error
+    if step := scores.step_of(metric, y, plain.shape[-1]):
+        centre, error = matched((worse - better).numpy(), step**2)
+    return {
+        "mean_loss_reduction": found.mean,
+        "standard_error": found.error,
+        "interval": [centre - Z95 * error, centre + Z95 * error],
+        "rows": found.rows,
+    }
 
 
 def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]) -> dict[str, Any]:
@@ -275,6 +283,7 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
         "n_trials": len(trials),
         "n_trials_finished": sum(trial.status == "finished" for trial in trials),
         "n_members_diverged": sum(trial.diverged for trial in trials),
+        "diverged": [t.source for t in trials if t.source in table and t.status == "diverged"],
         "winner": {
             "trial": winner.trial.number,
             "source": winner.trial.source,
