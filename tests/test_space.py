@@ -210,6 +210,11 @@ ERRORS = [
     ('[vary]\n"update.adam.lr" = { lo = 1 }', "'lo' is not one of low, high, scale, off"),
     ('[vary]\n"update.adam.lr" = { low = 1.0, high = 0.5 }', "low < high"),
     ('[vary]\n"network.dropout.rate" = { low = 0.0, scale = "log" }', "does not fit"),
+    (
+        '[vary]\n"update.adam.lr" = { low = 0.1, high = 1.0, scale = "complement" }',
+        "does not fit a range from 0.1 to 1",
+    ),
+    ('[vary]\n"gradient.clip_norm.max_norm" = { low = 0.1, high = inf }', "that are finite"),
     ('[vary]\n"network.dropout.rate" = { off = 1.0 }', "share in"),
     ('[vary]\n"update.adam.lr" = { off = 0.5 }', "needs a neutral value"),
     ('[vary]\n"network.mlp.depth" = [1.5]', "depth"),

@@ -392,8 +392,11 @@ def _range(path: str, over: dict[str, Any], number: Number, integer: bool, sourc
     low, high, scale, off = given["low"], given["high"], given["scale"], given["off"]
     if not (_allowed(number, low) and _allowed(number, high) and low < high):
         raise BadInput(f"{at}: expected low < high within {number.valid}, got {low} and {high}")
-    if scale not in ("linear", "log", "complement") or (scale == "log" and low <= 0):
-        raise BadInput(f"{at}: scale = {scale!r} does not fit a range from {low}")
+    if not math.isfinite(high - low):
+        raise BadInput(f"{at}: expected ends that are finite, got {low} and {high}")
+    outside = (scale == "log" and low <= 0) or (scale == "complement" and high >= 1)
+    if scale not in ("linear", "log", "complement") or outside:
+        raise BadInput(f"{at}: scale = {scale!r} does not fit a range from {low} to {high}")
     if not isinstance(off, int | float) or not 0 <= off < 1 or (off and number.neutral is None):
         raise BadInput(f"{at}: off = {off} needs a neutral value and a share in [0, 1)")
     return Range(low, high, scale, integer, off, number.neutral)

@@ -287,8 +287,33 @@ def test_edges_are_quantiles_of_each_column() -> None:
     torch.testing.assert_close(quantile_edges(x, BINS), torch.from_numpy(expected))
 
 
-def test_equal_edges_make_a_step() -> None:
-    """A column whose quantiles coincide: finite everywhere, below and above told apart."""
+def test_a_value_that_fills_whole_bins_is_one_edge() -> None:
+    """Noise moves a ramp by no more than itself; the last one goes on above, the first below."""
+    flags = torch.cat([torch.zeros(33), torch.ones(27)]).double()
+    mostly = torch.cat([torch.zeros(40), torch.linspace(1, 3, 20)]).double()
+    x = torch.stack([flags, mostly, torch.full((60,), 2.0).double()], 1)
+    edges = quantile_edges(x, 8)
+    assert (edges.diff(dim=1) > 0).all()
+    known = [row[row < 1e5] for row in edges]
+    assert known[0].tolist() == [0, 1]
+    assert known[1][:2].tolist() == [0, pytest.approx(float(torch.quantile(mostly, 6 / 8)))]
+    assert known[2].tolist() == [2]
+    weight = torch.eye(8).double()[None, None].expand(1, 3, 8, 8)
+    bias = torch.zeros(1, 3, 8).double()
+
+    def ramps(at: float) -> torch.Tensor:
+        rows = torch.full((1, 1, 3), at).double()
+        return embed_piecewise_linear(rows, edges[None], weight, bias).view(3, 8)
+
+    for at in (0.0, 1.0, 2.0, 3.0):
+        assert (ramps(at + 1e-4) - ramps(at)).abs().max() < 1e-3
+    assert ramps(-1.0)[0].tolist() == [-1, *[0] * 7]
+    assert ramps(1.5)[0].tolist() == pytest.approx([1.5, *[0] * 7], abs=1e-5)
+    assert ramps(4.0)[1].sum() == pytest.approx(len(known[1]) - 1 + 1, abs=0.01)
+
+
+def test_equal_edges_of_an_earlier_version_make_a_step() -> None:
+    """Finite everywhere, below and above told apart."""
     edges = torch.tensor([0.0, 1.0, 1.0, 2.0]).double()[None, None]
     weight, bias = torch.eye(3).double()[None, None], torch.zeros(1, 1, 3).double()
     x = torch.tensor([0.5, 0.999, 1.001, 1.5]).double()[None, :, None]

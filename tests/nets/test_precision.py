@@ -12,6 +12,7 @@ from shrinkage.engine import timing
 from shrinkage.engine.task import Problem
 from shrinkage.nets import precision
 from shrinkage.nets.activation import Tanh
+from shrinkage.nets.batch_ensemble import BatchEnsemble
 from shrinkage.nets.batch_norm import BatchNorm
 from shrinkage.nets.mlp import Mlp
 from shrinkage.nets.resnet import Resnet
@@ -64,10 +65,11 @@ def test_only_wide_matrices_are_lowered() -> None:
     assert precision.lowered(whole, "bfloat16").lowered
 
 
-def test_gradients_are_float32_and_near(dataset: Dataset) -> None:
+@pytest.mark.parametrize("more", [BatchNorm(), BatchEnsemble(k=4)])
+def test_gradients_are_float32_and_near(more: object, dataset: Dataset) -> None:
     found = []
     for name in ("float32", "bfloat16"):
-        its = cohort(dataset, name, WIDE.using(Tanh()))  # no kinks
+        its = cohort(dataset, name, WIDE.using(Tanh(), more))  # no kinks
         state = Training.begin(its).state
         positions = torch.arange(32).expand(2, -1)
         batch = dataset.batch(its.folds, positions)

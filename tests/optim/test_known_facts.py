@@ -12,7 +12,10 @@ from torch.optim._muon import _zeropower_via_newtonschulz
 from shrinkage.catalog import Entry as Ingredient
 from shrinkage.catalog import entry_of
 from shrinkage.ingredient import fields_of
+from shrinkage.nets.batch_ensemble import BatchEnsemble
 from shrinkage.nets.layout import Entry, Layout
+from shrinkage.nets.mlp import Mlp
+from shrinkage.nets.table import TableShape
 from shrinkage.optim.adadelta import Adadelta
 from shrinkage.optim.adagrad import Adagrad
 from shrinkage.optim.adam import Adam
@@ -23,6 +26,8 @@ from shrinkage.optim.radam import Radam, radam, rectification
 from shrinkage.optim.rmsprop import Rmsprop
 from shrinkage.optim.schedule_free import ScheduleFree
 from shrinkage.optim.sgd import Sgd
+from shrinkage.population.cohort import network_of
+from shrinkage.recipe import Recipe
 from shrinkage.slots import Slots
 
 M, P = 3, 5
@@ -180,6 +185,16 @@ def test_newton_schulz_scales_each_member_by_its_own_norm() -> None:
     torch.testing.assert_close(
         orthogonalized(pair, 5)[:1], orthogonalized(pair[:1], 5), rtol=0, atol=1e-12
     )
+
+
+def test_beside_heads_of_their_own_all_hidden_matrices_are_turned() -> None:
+    """A batch ensemble's head has three axes: the last matrix of two is a hidden one."""
+    shape = TableShape(4, (), 3)
+    for depth in (1, 2, 3):
+        recipe = Recipe(Mlp(width=8, depth=depth), BatchEnsemble(k=4))
+        expected = [f"layer{i}.weight" for i in range(1, depth)]
+        assert hidden(network_of(recipe, shape).weights) == expected
+        assert hidden(network_of(Recipe(Mlp(width=8, depth=depth)), shape).weights) == expected
 
 
 def test_muon_turns_hidden_matrices_only_and_the_rest_goes_by_adam() -> None:

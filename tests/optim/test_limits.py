@@ -135,6 +135,22 @@ def test_max_norm_is_the_projection_on_balls(size: Size) -> None:
         torch.testing.assert_close(new[~inside], moved, rtol=0, atol=1e-14)
 
 
+def test_max_norm_limits_units_also_where_they_come_first() -> None:
+    """As in torch's modules, whose weights are [out, in, ...]."""
+    entries = (
+        Entry("linear.weight", (6, 4), "weight", outputs_first=True),
+        Entry("conv.weight", (5, 3, 2, 2), "weight", outputs_first=True),
+    )
+    layout = Layout(entries)
+    generator = torch.Generator().manual_seed(3)
+    weights = torch.randn(2, layout.size, generator=generator, dtype=torch.float64)
+    found = layout.views(max_norm(weights.clone(), layout, torch.tensor([0.5, 1e9])))
+    for name, whole in layout.views(weights).items():
+        units = found[name].flatten(2)
+        assert units[0].norm(dim=1).tolist() == pytest.approx([0.5] * len(units[0]))
+        assert torch.equal(found[name][1], whole[1])
+
+
 def test_max_norm_leaves_biases_norms_and_embeddings_and_infinity_leaves_all() -> None:
     before = _weights(9)
     after = _bounded(before)

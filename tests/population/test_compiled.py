@@ -197,6 +197,16 @@ def test_float64_goes_by_the_readable_step() -> None:
     assert cohort(members(), torch.float64).compiled is None
 
 
+def test_batch_norm_without_a_batch_is_refused() -> None:
+    """A running variance of one row is not a number, and a curve would not show it."""
+    one = Minibatch(batch_size=1, epochs=1)
+    its = cohort(members(one, BatchNorm()))
+    assert its.compiled is None
+    with pytest.raises(ValueError, match="batch norm needs at least 2 rows"):
+        advance(Training.begin(its), 1, fit_quality)
+    assert cohort(members(one, LayerNorm())).compiled is not None
+
+
 def test_a_member_that_diverges_is_seen_and_leaves() -> None:
     own = members(steps=Sgd(lr=1e4), task="regression")
     training = advance(Training.begin(cohort(own)), STEPS, fit_quality)

@@ -17,8 +17,8 @@ Measured: 200 rows, 10 columns, two classes, a quarter of the training labels fl
 Does nothing: at batch size 1.
 Conflicts: where one column decides alone, a row may keep it and still be told to doubt: the
 targets are then wrong. With mixup and label_smoothing the targets are softened several times.
-A number that is read as a category, too (see `data.codes`), is two cells: a row may get them from
-two rows.
+A number is two cells where the scaling sets its rank beside it (`ranked`) or where it is read as a
+category, too (see `data.codes`): a row may get them from two rows.
 """
 
 from __future__ import annotations

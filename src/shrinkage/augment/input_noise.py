@@ -2,8 +2,9 @@
 
     x <- x + std * z,    z ~ N(0, 1)
 
-For a linear model with squared error it equals an L2 penalty of weight std^2 on the
-weights (Bishop 1995, "Training with noise is equivalent to Tikhonov regularization").
+For a linear model of one output with squared error it equals an L2 penalty of weight
+2 std^2 on the weights (Bishop 1995, "Training with noise is equivalent to Tikhonov
+regularization").
 
 Helps: numeric columns measured with error, few rows.
 Measured: 120 rows, 60 columns of which 3 matter, a number to predict, some noise: rmse 1.4

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from shrinkage.ingredient import Structural, ingredient
 from shrinkage.nets.layout import Entry
+from shrinkage.nets.precision import product
 
 
 @ingredient
@@ -71,7 +72,7 @@ def batch_ensemble(
     """
     networks = (-1, bias.shape[1])
     scaled = (x.unflatten(1, networks) * scale_in[:, None]).flatten(1, 2)
-    y = torch.bmm(scaled, weight).unflatten(1, networks)
+    y = product(scaled, weight).unflatten(1, networks)
     return torch.addcmul(bias[:, None], y, scale_out[:, None]).flatten(1, 2)
 
 

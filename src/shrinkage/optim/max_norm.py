@@ -40,8 +40,9 @@ def max_norm(weights: Tensor, layout: Layout, limit: Tensor) -> Tensor:
     views = layout.views(weights)
     for entry in layout.entries:
         if entry.role == "weight":
-            matrix = views[entry.name]  # [M, ..., in, out], whatever is stacked between
-            norm = torch.linalg.vector_norm(matrix, dim=-2, keepdim=True)
+            matrix = views[entry.name]
+            axes = [axis + 1 for axis in entry.unit_axes]
+            norm = torch.linalg.vector_norm(matrix, dim=axes, keepdim=True)
             most = limit.view(-1, *[1] * (norm.dim() - 1))
             matrix.mul_(torch.where(norm > most, most / norm, 1.0))
     return weights

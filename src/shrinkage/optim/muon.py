@@ -64,9 +64,12 @@ def orthogonalized(matrices: Tensor, iterations: int) -> Tensor:
 
 
 def hidden(layout: Layout) -> list[str]:
-    """Names of the matrices between the first and the last one, in the network's order."""
-    matrices = [e.name for e in layout.entries if e.role == "weight" and len(e.shape) == 2]
-    return matrices[1:-1]
+    """Names of the matrices between the first one and the head, in the network's order."""
+    entries = zip(layout.entries, layout.distances, strict=True)
+    matrices = [
+        e.name for e, above in entries if above and e.role == "weight" and len(e.shape) == 2
+    ]
+    return matrices[1:]
 
 
 def muon(

@@ -15,7 +15,7 @@ steps of a falling schedule do not count less.
 
 The weights in training are y; validation and prediction use x. weight_decay acts where `decay`
 would; x, y and z hold together only if nothing else moves y, so `decay`, `max_norm`,
-`layer_rates` and `ema` are refused beside it.
+`layer_rates`, `ema`, `swa` and `lookahead` are refused beside it.
 
 Helps: training without a known end; may be stopped at any time.
 Does nothing: beta1 = 0 is Adam without momentum, shown at the mean of its steps (Polyak).
