@@ -13,12 +13,14 @@ from population.samples import CARDINALITIES, cohort_of, table, trained
 from shrinkage.averaging.ema import Ema
 from shrinkage.averaging.lookahead import Lookahead
 from shrinkage.averaging.swa import Swa, begun, mean_weights, swa, unbegun
+from shrinkage.nets.adopt import adopt
 from shrinkage.nets.batch_norm import BatchNorm
 from shrinkage.nets.dropout import Dropout
 from shrinkage.nets.layer_norm import LayerNorm
 from shrinkage.nets.mlp import Mlp
 from shrinkage.optim.adam import Adam
-from shrinkage.population.cohort import Member
+from shrinkage.population.cohort import Cohort, Member
+from shrinkage.population.dataset import Dataset, Fold, Sample
 from shrinkage.population.serve import served
 from shrinkage.population.train import Training, advance, presented
 from shrinkage.recipe import Recipe
@@ -130,6 +132,31 @@ def test_statistics_are_measured_for_the_mean_as_torch_does() -> None:
             for ours, theirs in (("mean", "running_mean"), ("variance", "running_var")):
                 measured, expected = views[f"{name}.norm.{ours}"][0], getattr(norm, theirs)
                 torch.testing.assert_close(measured, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("momentum", [0.1, 1.0, 0.0])
+def test_a_module_of_torch_keeps_its_momentum_and_its_statistics_are_measured_anew(
+    momentum: float,
+) -> None:
+    """A norm that never moves, with momentum 0, has nothing to measure."""
+    module = nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5, momentum=momentum), nn.Linear(5, 2))
+    network = adopt(module)
+    generator = torch.Generator().manual_seed(4)
+    x = torch.randn(60, 3, generator=generator) * 2 + 1
+    sample = Sample({"x": x}, (x[:, 0] > 1).long())
+    dataset = Dataset((Fold(sample, sample),), 2, "classification")
+    recipe = PLAIN.using(Swa(start=0.2))
+    cohort = Cohort((Member(recipe),), dataset, lambda _: network)
+    found = trained(cohort, 25).outcome(0)
+    arrays = {n: v[0] for n, v in network.weights.views(found.weights).items()}
+    twin = nn.BatchNorm1d(5)
+    rows = served(cohort, 0, 3)[:, 0]
+    hidden = [x[at] @ arrays["0.weight"].T + arrays["0.bias"] for at in rows]
+    if momentum:
+        update_bn(hidden, twin)
+    views = network.statistics.views(found.statistics)
+    torch.testing.assert_close(views["1.running_mean"][0], twin.running_mean, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(views["1.running_var"][0], twin.running_var, rtol=1e-4, atol=1e-5)
 
 
 def test_before_the_mean_begins_statistics_are_those_of_training() -> None:

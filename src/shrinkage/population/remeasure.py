@@ -4,6 +4,11 @@ Running statistics of batch norm belong to the weights in training. Where the we
 others, training rows are passed through those, without noise, and each statistic becomes the
 mean of what the batches have. The rows are the first batches of the training, at most BATCHES.
 
+A statistic moves from where it starts, s, towards what a batch has, b, by its momentum m, which in
+modules of torch is their own. It is linear in s, so both are told by starts at 0 and at 1:
+
+    f(s) = (1 - m) s + m b,    m = 1 - f(1) + f(0),    b = f(0) / m
+
 Source: Izmailov et al. 2018, section 3.2; torch.optim.swa_utils.update_bn.
 """
 
@@ -12,6 +17,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from shrinkage.batch import Inputs
 from shrinkage.ingredient import switchable
 from shrinkage.nets.network import Hyper
 from shrinkage.population.cohort import Cohort
@@ -30,14 +36,25 @@ def remeasured(cohort: Cohort, weights: Tensor, statistics: Tensor) -> Tensor:
     draws = Draws(cohort.seeds, 0, cohort.device)
     count = min(BATCHES, -(-cohort.dataset.rows // cohort.batch_size))
     sums: dict[str, Tensor] = {}
+    momentum: dict[str, Tensor] = {}
     with torch.no_grad():
         for positions in served(cohort, 0, count):
-            batch = cohort.dataset.batch(cohort.folds, positions)
-            _, changed = network.apply(views, now, batch.inputs, hyper, draws)
-            if not changed:
-                return statistics
-            now = {**now, **changed}
-            sums = {name: x + sums.get(name, 0) for name, x in changed.items()}
+            inputs = cohort.dataset.batch(cohort.folds, positions).inputs
+
+            def after(start: dict[str, Tensor], inputs: Inputs = inputs) -> dict[str, Tensor]:
+                return network.apply(views, {**now, **start}, inputs, hyper, draws)[1]
+
+            if not momentum:
+                changed = after({})
+                if not changed:
+                    return statistics
+                zero = {name: torch.zeros_like(x) for name, x in changed.items()}
+                one = after({name: torch.ones_like(x) for name, x in changed.items()})
+                momentum = {name: 1 - one[name] + x for name, x in after(zero).items()}
+            for name, x in after(zero).items():
+                share = momentum[name]
+                found = torch.where(share > 0, x / share, now[name])
+                sums[name] = sums.get(name, 0) + found
     means = {name: total / count for name, total in sums.items()}
     return network.statistics.flatten({**now, **means})
 
