@@ -1,6 +1,7 @@
 """What parts of a study bought, on real trainings: halving, ensembles, calibration, the goal.
 
     python benchmarks/parts.py TABLES --json FILE [--budget 60s] [--seeds 0] [--only car,churn]
+                               [--arms "as it is" "without halving" "by accuracy"]
 
 Each table of TABLES, a folder, is fitted three times with a seed: judged by log loss or RMSE; so
 with halving taken out, so that every trial goes on to its last rung; and judged by accuracy, where
@@ -125,6 +126,8 @@ def main() -> None:
     parser.add_argument("--budget", default="60s")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--only", default="")
+    every = (WHOLE, UNHALVED, BY_ACCURACY)
+    parser.add_argument("--arms", nargs="+", choices=every, default=list(every))
     given = parser.parse_args()
     wanted = set(filter(None, given.only.split(",")))
     text = given.json.read_text() if given.json.is_file() else ""
@@ -133,8 +136,9 @@ def main() -> None:
     for seed in given.seeds:
         for path in sorted(given.tables.glob("*.csv*")):
             name = name_of(path)
-            arms = (WHOLE, UNHALVED, BY_ACCURACY)[: 2 if name in REGRESSION else 3]
-            for arm in arms:
+            for arm in given.arms:
+                if arm == BY_ACCURACY and name in REGRESSION:
+                    continue
                 key = name, arm, seed, given.budget
                 if key in known or (wanted and name not in wanted):
                     continue
