@@ -214,7 +214,10 @@ ERRORS = [
         '[vary]\n"update.adam.lr" = { low = 0.1, high = 1.0, scale = "complement" }',
         "does not fit a range from 0.1 to 1",
     ),
-    ('[vary]\n"gradient.clip_norm.max_norm" = { low = 0.1, high = inf }', "that are finite"),
+    (
+        '[vary]\n"gradient.clip_norm.max_norm" = { low = 0.1, high = inf }',
+        "low < high within .* got 0.1 and inf",
+    ),
     ('[vary]\n"network.dropout.rate" = { off = 1.0 }', "share in"),
     ('[vary]\n"update.adam.lr" = { off = 0.5 }', "needs a neutral value"),
     ('[vary]\n"network.mlp.depth" = [1.5]', "depth"),

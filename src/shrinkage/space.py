@@ -390,10 +390,8 @@ def _range(path: str, over: dict[str, Any], number: Number, integer: bool, sourc
     if unknown := set(given) - {"low", "high", "scale", "off"}:
         raise BadInput(f"{at}: '{min(unknown)}' is not one of low, high, scale, off")
     low, high, scale, off = given["low"], given["high"], given["scale"], given["off"]
-    if not (_allowed(number, low) and _allowed(number, high) and low < high):
+    if not (_allowed(number, low) and _allowed(number, high) and low < high < math.inf):
         raise BadInput(f"{at}: expected low < high within {number.valid}, got {low} and {high}")
-    if not math.isfinite(high - low):
-        raise BadInput(f"{at}: expected ends that are finite, got {low} and {high}")
     outside = (scale == "log" and low <= 0) or (scale == "complement" and high >= 1)
     if scale not in ("linear", "log", "complement") or outside:
         raise BadInput(f"{at}: scale = {scale!r} does not fit a range from {low} to {high}")

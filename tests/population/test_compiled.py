@@ -201,7 +201,7 @@ def test_batch_norm_without_a_batch_is_refused() -> None:
     """A running variance of one row is not a number, and a curve would not show it."""
     one = Minibatch(batch_size=1, epochs=1)
     its = cohort(members(one, BatchNorm()))
-    assert its.compiled is None
+    assert its.compiled is not None
     with pytest.raises(ValueError, match="batch norm needs at least 2 rows"):
         advance(Training.begin(its), 1, fit_quality)
     assert cohort(members(one, LayerNorm())).compiled is not None

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from shrinkage import kernels
+from shrinkage.nets.batch_norm import check_rows
 from shrinkage.nets.layout import Layout
 from shrinkage.nets.norms import NORMS
 from shrinkage.population import fused
@@ -65,10 +66,6 @@ class Compiled:
             for place, known in KNOWN.items()
             for entry, _ in cohort.active(place)
         )
-        # Of a batch of one row batch norm has no variance; the readable step says so.
-        strange |= cohort.batch_size < 2 and any(
-            entry.name == "batch_norm" for entry, _ in cohort.active("network")
-        )
         dataset = cohort.dataset
         given = set(dataset.folds[0].train.inputs) <= {"numbers", "categories"}
         fits = dataset.dtype == torch.float32 and str(cohort.device) == "cpu" and given
@@ -109,6 +106,8 @@ class Compiled:
         from shrinkage.kernels.mlp import Buffers, Numbers, train
 
         count, cohort = len(positions), self.cohort
+        if any(entry.name == "batch_norm" for entry, _ in cohort.active("network")):
+            check_rows(cohort.batch_size)
         first, *second, average = fused.remembered(cohort, state)
         second = second or [state.weights.new_empty(len(state.weights), 0)]
         buffers = [state.weights, state.statistics, first, *second, average]

@@ -115,12 +115,12 @@ def out_of_fold(parts: list[np.ndarray], table: rows.Rows, goal: Goal) -> Scores
 
 def repeats_of(table: rows.Rows) -> list[list[int]]:
     """Folds by repeat: K that validate each row once, or one holdout."""
-    count, rows = len(table.folds), len(table.folds[0].train) + len(table.folds[0].validation)
+    count = len(table.folds)
     seen: set[int] = set()
     for k, fold in enumerate(table.folds):
         if not seen.isdisjoint(fold.validation.tolist()):
             break
         seen.update(fold.validation.tolist())
-        if len(seen) == rows:
+        if len(seen) == len(table.train):
             return [list(range(first, first + k + 1)) for first in range(0, count, k + 1)]
     return [[k] for k in range(count)]
