@@ -116,8 +116,10 @@ def test_how_many_rows_of_a_class_come_is_chance_too(own: Studied) -> None:
 
 def test_parts_of_one_class_have_no_say_in_the_auc(own: Studied) -> None:
     target, folds = own.rows.target(own.rows.train), own.rows.folds
-    one = replace(folds[0], validation=folds[0].validation[target[folds[0].validation] == 0])
-    rows = replace(own.rows, folds=(one, *folds[1:]))
+    first = folds[0].validation
+    one = replace(folds[0], validation=first[target[first] == 0])
+    others = np.concatenate([folds[1].validation, first[target[first] != 0]])
+    rows = replace(own.rows, folds=(one, replace(folds[1], validation=others), *folds[2:]))
     problem = replace(own.problem, metric="roc_auc")
     design = designed(rows, problem, [own.winner], own.folder, 0)
     assert [part.fold for part in design.parts] == [1, 2]
