@@ -274,13 +274,12 @@ def _balanced(score: float, output: np.ndarray, target: np.ndarray) -> _Values:
     counts = np.bincount(target, minlength=output.shape[1])
     hits = np.bincount(target, hit, minlength=output.shape[1])
     recall = hits / counts
-    weight = len(target) / (len(counts) * counts[target])
     ends = np.array([wilson(int(h), int(n)) for h, n in zip(hits, counts, strict=True)])
     below, above = np.sqrt(np.square(ends.T - recall).sum(1)) / len(counts)
     return _Values(
         Interval(score, float(score - below), float(score + above)),
         paired.values(scores.find("balanced_accuracy"), output, target),
-        float(np.sqrt(np.square(weight).mean())),
+        scores.step_of("balanced_accuracy", torch.from_numpy(target), len(counts)),
     )
 
 

@@ -79,7 +79,7 @@ def fits(study: Study, cohort: Cohort) -> bool:
         for number in cohort.alive
     ]
     seconds = (end - past) * sum(whole) + (1 - end) * min(whole)
-    return study.in_time(seconds, *[1.0] * measured)
+    return study.in_time(seconds, hope=1.0) if measured else study.in_time(seconds)
 
 
 def _in_time(study: Study, recipes: dict[str, Recipe], left: float) -> dict[str, Recipe]:

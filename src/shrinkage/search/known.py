@@ -32,8 +32,7 @@ class Known:
     untold: (recipe, share, score) of rungs that the search was not told of yet. unlike: sources of
     trials that it is not told of, as they start from other weights than those it proposes.
     scored: baselines that have their scores. elsewhere: what other clients have claimed.
-    halted: cohorts for which this session has no time. dry: how much was heard
-    when no new recipe was left.
+    halted: cohorts for which this session has no time. dry: `heard` when no new recipe was left.
     """
 
     store: Store
