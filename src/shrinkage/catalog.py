@@ -159,9 +159,9 @@ ENTRIES: tuple[Entry, ...] = (
     _noise("label_noise", LabelNoise, label_noise, "classes"),
     _noise("target_noise", TargetNoise, target_noise, "numbers to predict"),
     _noise("input_noise", InputNoise, input_noise, "numeric columns"),
-    _noise("cutout", Cutout, cutout),
+    Entry("cutout", Cutout, cutout, "augment", "cutout", needs=("draws", "cells")),
     _noise("mixup", Mixup, mixup),
-    _noise("cutmix", Cutmix, cutmix),
+    Entry("cutmix", Cutmix, cutmix, "augment", "cutmix", needs=("draws", "cells")),
     Entry(
         "adversarial",
         Adversarial,

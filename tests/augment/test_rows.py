@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 import torch
 from torch import Tensor
 
+from shrinkage.augment.cells import Cells, cell_uniforms
 from shrinkage.augment.cutmix import cutmix
 from shrinkage.augment.cutout import NOTHING, cutout
 from shrinkage.augment.label_noise import label_noise
@@ -184,3 +185,34 @@ def test_cutmix_exchanges_more_cells_for_more_alpha() -> None:
     for low, high in pairwise(taken):
         assert not (low & ~high).any()
         assert low.sum() < high.sum()
+
+
+CELLS = Cells(
+    4,
+    {"numbers": torch.tensor([[0, 1], [1, 0]]), "categories": torch.tensor([[2, 0, 3], [2, 3, 1]])},
+)
+"""Of two members: one reads number 0 as category 1, too, the other number 0 as category 2."""
+
+
+@pytest.mark.parametrize("apply", [cutout, cutmix])
+def test_all_that_is_read_of_a_cell_shares_its_fate_and_cells_do_not(apply: Callable) -> None:
+    before = _batch(2)
+    after = apply(before, _same_seed(2, 1), _vector([0.5, 0.5]), cells=CELLS)
+    numbers, codes = _numbers(before, after), _codes(before, after)
+    assert torch.equal(numbers[0, :, 0], codes[0, :, 1])
+    assert torch.equal(numbers[1, :, 0], codes[1, :, 2])
+    # one cell, whichever column and member reads it
+    assert torch.equal(numbers[0, :, 0], numbers[1, :, 1])
+    apart = [numbers[0, :, 0], numbers[0, :, 1], codes[0, :, 0], codes[0, :, 2]]
+    assert 0 < float(numbers.double().mean()) < 1
+    for one, other in combinations(apart, 2):
+        assert not torch.equal(one, other)
+
+
+def test_an_input_without_cells_has_one_an_entry() -> None:
+    inputs, draws = {**_batch(2, 40).inputs, "image": torch.zeros(2, 40, 3, 5)}, Draws((1, 2))
+    found = cell_uniforms(inputs, draws, "cutout", CELLS)
+    assert torch.equal(found["image"], draws.uniform("cutout.image", (40, 3, 5)))
+    whole = draws.uniform("cutout.cells", (40, 4))
+    assert torch.equal(found["numbers"][1], whole[1][:, [1, 0]])
+    assert torch.equal(found["categories"][0], whole[0][:, [2, 0, 3]])

@@ -270,6 +270,34 @@ def test_dates_become_their_parts() -> None:
     np.testing.assert_allclose(back, expected, atol=0.01)
 
 
+@pytest.mark.parametrize("scaling", ["robust", "ranked"])
+def test_columns_of_a_cell_are_those_that_change_with_it(scaling: Any) -> None:
+    """Another row's cell, or a missing one, in every row: what tells of it moves, nothing else."""
+    table, start = mixed(), pd.Timestamp("2024-01-01")
+    years = table.assign(time=start + 97 * (table["time"] - start))  # not of one month
+    schema, frame = infer(read(years), "y")
+    preparer = Preparer.fit(frame, schema, scaling, coded=("zeros",))
+    names = schema.numbers + schema.dates + schema.categories
+    assert set(names) == {"x", "gappy", "zeros", "c", "flag", "day", "time"}
+
+    def columns(of: pd.DataFrame) -> list[np.ndarray]:
+        arrays = preparer.transform(of)
+        return [arrays.numbers, arrays.ranks, arrays.categories]
+
+    before, cells = columns(frame), preparer.cells
+    for place, name in enumerate(names):
+        moved = [np.zeros(x.shape[1], bool) for x in before]
+        shifted = frame[name].to_numpy(copy=True)[np.roll(np.arange(len(frame)), 7)]
+        for other in (
+            pd.Series(shifted, frame.index, frame[name].dtype),
+            frame[name].mask(frame.index >= 0),
+        ):
+            after = columns(frame.assign(**{name: other}))
+            moved = [m | (a != b).any(0) for m, a, b in zip(moved, after, before, strict=True)]
+        for found, each in zip(moved, cells, strict=True):
+            np.testing.assert_array_equal(found, each == place, err_msg=name)
+
+
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_dates_of_all_years_become_numbers(scaling: str) -> None:
     """Nanoseconds reach from 1678 to 2262; files say 9999-12-31 for "never"."""

@@ -15,7 +15,11 @@ from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from conftest import mixed
 from shrinkage.data.source import Table, read
 from shrinkage.data.split import Fold
+from shrinkage.engine import arrays
 from shrinkage.errors import BadInput
+from shrinkage.nets.table import TableShape
+from shrinkage.population.cohort import Cohort, Member, network_of
+from shrinkage.recipe import Recipe
 from shrinkage.search import rows
 from shrinkage.search.baseline import repeats_of
 from shrinkage.search.settings import Settings
@@ -226,6 +230,11 @@ def test_marks_that_only_validation_rows_need_fit_the_shape(frame: pd.DataFrame)
     for fold in (*dataset.folds, *everyone.folds):
         assert fold.train.inputs["numbers"].shape[1] == shape.numbers
         assert fold.validation.inputs["numbers"].shape[1] == shape.numbers
+    # A mark is of its number's cell; a column of zeros in its place may be of any.
+    place = cut.schema.numbers.index("b")
+    for fold, mark in ((everyone.folds[0], place), (dataset.folds[0], 0)):
+        assert fold.cells["numbers"].tolist()[place] == place
+        assert fold.cells["numbers"].tolist()[shape.numbers - 1 :] == [mark]
     # Ranks stand behind the numbers and their marks, at the same places in every fold.
     assert shape.ranks == preparer.places > 0
     ranked, fitted = rows.prepare(cut, "ranked")
@@ -236,3 +245,29 @@ def test_marks_that_only_validation_rows_need_fit_the_shape(frame: pd.DataFrame)
         assert not numbers[:, own.numbers.shape[1] : shape.numbers].any()
         np.testing.assert_array_equal(numbers[:, shape.numbers :], own.ranks)
         assert own.ranks.any()
+
+
+def test_cells_come_back_with_the_arrays_and_are_each_folds_own(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    """One fold has a mark of a missing number that the other has not."""
+    whole = rows.cut(Table(frame, "t"), replace(CLASSES, cv="2"))
+    train = whole.train.assign(b=0.5 + np.arange(len(whole.train)))
+    train.loc[whole.folds[0].validation[0], "b"] = np.nan
+    cut = rows.Rows(whole.schema, train, whole.test, whole.folds, ())
+    dataset, preparers = rows.prepare(cut, "ranked")
+    arrays.write(dataset, tmp_path / "a.safetensors")
+    back = arrays.read(tmp_path / "a.safetensors", 2, 2, "classification")
+    place, mark = cut.schema.numbers.index("b"), preparers[0].places
+    for fold, again in zip(dataset.folds, back.folds, strict=True):
+        assert again.cells.keys() == {"numbers", "categories"} == fold.cells.keys()
+        for name, each in fold.cells.items():
+            assert torch.equal(again.cells[name], each)
+            assert len(each) == again.train.inputs[name].shape[1]
+    count, places = back.cells
+    assert count == len(cut.schema.numbers + cut.schema.dates + cut.schema.categories)
+    assert places["numbers"][:, mark].tolist() == [0, place]
+    recipe = Recipe()
+    members = tuple(Member(recipe, fold=k) for k in (1, 0, 1))
+    cohort = Cohort(members, back, lambda recipe: network_of(recipe, TableShape(1, (), 2)))
+    assert cohort.cells.places["numbers"][:, mark].tolist() == [place, 0, place]

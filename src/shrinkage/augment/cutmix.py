@@ -9,7 +9,9 @@ Features", section 3, for images.
 Differs from the paper: columns of a table have no neighbours, so cells are taken one by one
 instead of as a rectangle; the target is mixed by lam, the expected share of cells, not by the
 share in the row at hand; lam is folded to max(lam, 1 - lam), which makes alpha = 0 the identity
-(see mixup). Every cell holds a value that occurs, which mixup's averages need not.
+(see mixup). Every cell holds a value that occurs, which mixup's averages need not. What else a
+network reads of a number, its rank (`ranked`), its code (`data.codes`), the mark of a missing
+one, comes from the row that the number comes from.
 
 Helps: many columns that say the same; categories and whole numbers, which cannot be averaged.
 Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: log loss
@@ -17,8 +19,6 @@ Measured: 200 rows, 10 columns, two classes, a quarter of the training labels fl
 Does nothing: at batch size 1.
 Conflicts: where one column decides alone, a row may keep it and still be told to doubt: the
 targets are then wrong. With mixup and label_smoothing the targets are softened several times.
-A number is two cells where the scaling sets its rank beside it (`ranked`) or where it is read as a
-category, too (see `data.codes`): a row may get them from two rows.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from shrinkage.augment.cells import EACH, Cells, cell_uniforms
 from shrinkage.augment.pairs import blend, mixing_share, rows_at
 from shrinkage.batch import Batch, per_member
 from shrinkage.ingredient import Member, ingredient
@@ -42,18 +43,18 @@ class Cutmix:
     alpha: Annotated[float, Member("[0, inf)", 0.05, 1.0, "log", neutral=0.0)] = 0.0
 
 
-def cutmix(batch: Batch, draws: Draws, alpha: Tensor) -> Batch:
+def cutmix(batch: Batch, draws: Draws, alpha: Tensor, cells: Cells = EACH) -> Batch:
     """Fill every row with cells of a random row of the same batch; alpha: [M]."""
     lam = mixing_share(draws.uniform("cutmix.share", (1,))[:, 0], alpha)
     partner = draws.permutation("cutmix.partner", batch.target.shape[1])
 
-    def cut(x: Tensor, name: str) -> Tensor:
-        keep = draws.uniform(f"cutmix.{name}", tuple(x.shape[1:])) < per_member(lam, x)
-        return torch.where(keep, x, rows_at(x, partner))
-
+    inputs = dict(batch.inputs)
+    for name, u in cell_uniforms(inputs, draws, "cutmix", cells).items():
+        x = inputs[name]
+        inputs[name] = torch.where(u < per_member(lam, x), x, rows_at(x, partner))
     return replace(
         batch,
-        inputs={name: cut(x, name) for name, x in batch.inputs.items()},
+        inputs=inputs,
         target=blend(batch.target, rows_at(batch.target, partner), lam),
         weight=blend(batch.weight, rows_at(batch.weight, partner), lam),
     )

@@ -8,7 +8,8 @@ of Convolutional Neural Networks with Cutout", for the name.
 
 "Nothing" is 0 for a scaled number, the middle of its column, and code 0 for a category, which
 is the code of rare and unseen values: so that code gets trained. The code of missing cells is
-another one, and marks of missing numbers are cells like any other.
+another one. With a number goes what else a network reads of it: its rank (`ranked`), its code
+(`data.codes`), the mark of a missing one; with a date all its parts.
 
 Differs from the paper: single cells instead of a square, since columns have no neighbours. Kept
 cells are not scaled up, unlike dropout's: 0 is a value here, not an absence of input.
@@ -18,9 +19,7 @@ Measured: 300 whole rows of 12 columns, copies of 4 signals; at test 40 % of the
 error rate 0.133 without, 0.104 with it (difference -0.0292, 95 % -0.0346 to -0.0238, 20 draws).
 Does nothing: to a number that is 0 already.
 Conflicts: batch norm measures rows with hidden cells and then predicts on whole ones; where one
-column decides alone it hides the answer. dropout's noise adds to it. A number is two
-cells where the scaling sets its rank beside it (`ranked`) or where it is read as a category, too
-(see `data.codes`): one may be hidden while the other says it.
+column decides alone it hides the answer. dropout's noise adds to it.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from shrinkage.augment.cells import EACH, Cells, cell_uniforms
 from shrinkage.batch import Batch, per_member
 from shrinkage.ingredient import Member, ingredient
 from shrinkage.randomness import Draws
@@ -48,10 +48,10 @@ class Cutout:
     ] = 0.0
 
 
-def cutout(batch: Batch, draws: Draws, rate: Tensor) -> Batch:
+def cutout(batch: Batch, draws: Draws, rate: Tensor, cells: Cells = EACH) -> Batch:
     """Hide cells of every input [M, B, ...]; rate: [M]."""
     inputs = dict(batch.inputs)
-    for name, x in inputs.items():
-        kept = draws.uniform(f"cutout.{name}", tuple(x.shape[1:])) >= per_member(rate, x)
-        inputs[name] = torch.where(kept, x, NOTHING)
+    for name, u in cell_uniforms(inputs, draws, "cutout", cells).items():
+        x = inputs[name]
+        inputs[name] = torch.where(u >= per_member(rate, x), x, NOTHING)
     return replace(batch, inputs=inputs)

@@ -212,6 +212,22 @@ class Preparer:
         marked = self.schema.numbers + self.schema.dates
         return (*names, *(f"{marked[i]} (missing)" for i in self.marks.features_))
 
+    @property
+    def cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of which cell of a row each column of `numbers`, `ranks` and `categories` tells.
+
+        Cells are counted through number columns, dates, categories. A number is one with its
+        mark, its rank and its code; a date with all its parts.
+        """
+        schema = self.schema
+        place = {n: i for i, n in enumerate(schema.numbers + schema.dates + schema.categories)}
+        parts = [1] * len(schema.numbers) + [len(_PARTS) + (n in self.timed) for n in schema.dates]
+        numbers = np.repeat(np.arange(len(parts)), parts)
+        ranks = numbers if self.ranks is not None else numbers[:0]
+        marked = numbers[:0] if self.marks is None else self.marks.features_
+        codes = [place[name] for name in (*schema.categories, *self.coded)]
+        return np.concatenate([numbers, marked]), ranks, np.array(codes, np.int64)
+
     def save(self, path: Path) -> None:
         """Write one file (skops, no pickle)."""
         import skops.io

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from shrinkage.data.tabular import Arrays
+from shrinkage.data.tabular import Arrays, Preparer
 from shrinkage.files import replacing
 from shrinkage.population.dataset import Dataset, Fold, Sample
 
@@ -37,6 +37,14 @@ def read_as(prepared: Arrays, width: int, target: np.ndarray | None = None) -> S
     return sample_of(np.hstack([numbers, prepared.ranks]), prepared.categories, target)
 
 
+def cells_of(preparer: Preparer, width: int) -> dict[str, Tensor]:
+    """Of which cell of a row each column of `read_as` tells; columns of zeros tell of any."""
+    numbers, ranks, categories = preparer.cells
+    numbers = np.pad(numbers, (0, width - len(numbers)))
+    places = {"numbers": np.concatenate([numbers, ranks]), "categories": categories}
+    return {name: torch.from_numpy(each.astype(np.int64)) for name, each in places.items()}
+
+
 def write(dataset: Dataset, path: Path) -> None:
     """Save a data set, atomically."""
     tensors: dict[str, Tensor] = {}
@@ -45,6 +53,7 @@ def write(dataset: Dataset, path: Path) -> None:
             assert sample.target is not None
             for name, array in {**sample.inputs, "target": sample.target}.items():
                 tensors[f"{k}.{part}.{name}"] = array.contiguous()
+        tensors |= {f"{k}.cells.{name}": places for name, places in fold.cells.items()}
     with replacing(path, sync=False) as temporary:
         save_file(tensors, temporary)
 
@@ -65,13 +74,16 @@ def _read(
 ) -> Dataset:
     tensors = load_file(path, device=device)
 
-    def sample(fold: int, part: str) -> Sample:
+    def named(fold: int, part: str) -> dict[str, Tensor]:
         prefix = f"{fold}.{part}."
-        arrays = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-        return Sample({n: t for n, t in arrays.items() if n != "target"}, arrays["target"])
+        return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
-    return Dataset(
-        tuple(Fold(sample(k, "train"), sample(k, "validation")) for k in range(folds)),
-        outputs,
-        task,
+    def sample(fold: int, part: str) -> Sample:
+        arrays = named(fold, part)
+        target = arrays.pop("target")
+        return Sample(arrays, target)
+
+    every = (
+        Fold(sample(k, "train"), sample(k, "validation"), named(k, "cells")) for k in range(folds)
     )
+    return Dataset(tuple(every), outputs, task)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from shrinkage.augment.cells import Cells
 from shrinkage.catalog import CATALOG, ENTRIES, Entry, entry_of
 from shrinkage.ingredient import fields_of, neutral, structure, switchable
 from shrinkage.nets.layout import DECAYED
@@ -214,6 +215,13 @@ class Cohort:
     def decayed(self) -> Tensor:
         """[P], 1 for the weights that penalties and decay act on."""
         return self.network.weights.mask(DECAYED).to(self.device, self.dataset.dtype)
+
+    @cached_property
+    def cells(self) -> Cells:
+        """Of which cell of a row each input column of each member's fold tells."""
+        count, places = self.dataset.cells
+        at = {name: each.to(self.device)[self.folds] for name, each in places.items()}
+        return Cells(count, at)
 
     @cached_property
     def class_share(self) -> Tensor:

@@ -7,7 +7,7 @@ knows the mean and deviation of its training numbers, and training sees (y - cen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -40,8 +40,12 @@ class Units:
 
 @dataclass(frozen=True)
 class Fold:
+    """cells: by input, int64 [D]: of which cell of a row each of its columns tells; see
+    `augment.cells`. Inputs that are not there have one cell an entry."""
+
     train: Sample
     validation: Sample
+    cells: dict[str, Tensor] = field(default_factory=dict)
 
     @cached_property
     def units(self) -> Units:
@@ -76,6 +80,14 @@ class Dataset:
         ]
         shares = torch.stack(counts).to(self.dtype)
         return shares / shares.sum(1, keepdim=True)
+
+    @cached_property
+    def cells(self) -> tuple[int, dict[str, Tensor]]:
+        """How many cells a row has, C, and by input those of each fold's columns, [K, D]."""
+        named = self.folds[0].cells
+        places = {name: torch.stack([fold.cells[name] for fold in self.folds]) for name in named}
+        count = max((int(each.max()) + 1 for each in places.values() if each.numel()), default=0)
+        return count, places
 
     @cached_property
     def stacked(self) -> tuple[Sample, Tensor]:

@@ -6,6 +6,7 @@ by these names:
 | name | meaning | shape |
 |---|---|---|
 | draws | the step's randomness | |
+| cells | of which cell of a row each input column tells | |
 | step, total | this step, from 0, and all steps of the training; `slots.Step` | |
 | weights | before the step | [M, P] |
 | mask | 1 where penalties and decay act | [P] |
@@ -24,6 +25,7 @@ from typing import Any
 
 from torch import Tensor
 
+from shrinkage.augment.cells import Cells
 from shrinkage.batch import Batch, Inputs
 from shrinkage.catalog import Entry
 from shrinkage.nets.layout import Layout
@@ -43,6 +45,10 @@ class Moment:
     @cached_property
     def draws(self) -> Draws:
         return Draws(self.cohort.seeds, self.step, self.cohort.device)
+
+    @property
+    def cells(self) -> Cells:
+        return self.cohort.cells
 
     @property
     def total(self) -> int:

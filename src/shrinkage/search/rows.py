@@ -24,7 +24,7 @@ from shrinkage.data.schema import FEWEST_ROWS, Schema, conform, infer, infer_lik
 from shrinkage.data.source import Table, read
 from shrinkage.data.split import Fold, inside, test_split
 from shrinkage.data.tabular import Preparer, with_time
-from shrinkage.engine.arrays import read_as
+from shrinkage.engine.arrays import cells_of, read_as
 from shrinkage.errors import BadInput
 from shrinkage.files import replacing, write_text
 from shrinkage.model import Model
@@ -218,7 +218,7 @@ def prepare(
             read_as(prepared.take(at), rows.width, target[at])
             for at in (fold.train, fold.validation)
         )
-        found.append(dataset.Fold(*parts))
+        found.append(dataset.Fold(*parts, cells_of(preparer, rows.width)))
     return dataset.Dataset(tuple(found), rows.outputs, rows.schema.task), preparers
 
 

@@ -93,7 +93,10 @@ def small_table(
     seed: int = 0,
     dtype: torch.dtype = torch.float64,
 ) -> Dataset:
-    """Rows of four numbers and two categories; three uneven classes, or a number to predict."""
+    """Rows of four numbers and two categories; three uneven classes, or a number to predict.
+
+    The second category is said to tell of the first number's cell, as if it were read twice.
+    """
     rng = np.random.default_rng(seed)
 
     def sample(count: int) -> Sample:
@@ -104,7 +107,8 @@ def small_table(
         inputs = {"numbers": torch.from_numpy(numbers), "categories": torch.from_numpy(categories)}
         return Sample(inputs, torch.from_numpy(target))
 
-    parts = tuple(Fold(sample(rows), sample(25)) for _ in range(folds))
+    cells = {"numbers": torch.arange(NUMBERS), "categories": torch.tensor([NUMBERS, 0])}
+    parts = tuple(Fold(sample(rows), sample(25), cells) for _ in range(folds))
     return Dataset(parts, 3 if task == "classification" else 1, task, dtype)
 
 
