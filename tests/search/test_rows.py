@@ -271,3 +271,19 @@ def test_cells_come_back_with_the_arrays_and_are_each_folds_own(
     members = tuple(Member(recipe, fold=k) for k in (1, 0, 1))
     cohort = Cohort(members, back, lambda recipe: network_of(recipe, TableShape(1, (), 2)))
     assert cohort.cells.places["numbers"][:, mark].tolist() == [place, 0, place]
+
+
+@pytest.mark.parametrize("settings", [CLASSES, NUMBERS], ids=["classes", "numbers"])
+def test_a_model_takes_along_what_its_arrays_were_made_with(
+    settings: Settings, frame: pd.DataFrame
+) -> None:
+    cut = rows.cut(Table(frame, "t"), settings)
+    dataset, preparers = rows.prepare(cut, "ranked")
+    everyone, whole = rows.prepare_all(cut, "ranked")
+    for part, fold in enumerate(dataset.folds):
+        assert cut.preparer("ranked", part) is preparers[part], "fitted once"
+        assert cut.units(part) == fold.units
+    assert cut.preparer("ranked") is whole
+    assert cut.units() == everyone.folds[0].units
+    assert cut.width == len(whole.number_names)
+    assert cut.preparer("robust") is not whole

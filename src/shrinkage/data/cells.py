@@ -77,16 +77,8 @@ def is_text(series: pd.Series) -> bool:
 
 def text(series: pd.Series) -> pd.Series:
     """The column as text: blanks trimmed, missing cells NaN, index kept."""
-    if isinstance(series.dtype, pd.StringDtype):
-        cells = _arrow(series)
-    elif pd.api.types.is_datetime64_any_dtype(series):
-        stamps = [None if pd.isna(v) else v.isoformat() for v in series]
-        cells = pa.array(stamps, pa.large_string())
-    else:
-        codes, uniques = pd.factorize(series)
-        words = np.array([label_text(v) for v in uniques] + [None], dtype=object)
-        cells = _trim(pa.array(words[codes], pa.large_string()))
-    return pd.Series(cells.to_pandas().array, index=series.index, name=series.name, dtype="str")
+    words = _words(series).to_pandas().array
+    return pd.Series(words, index=series.index, name=series.name, dtype="str")
 
 
 def numbers(series: pd.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +92,9 @@ def numbers(series: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         return series.to_numpy(dtype=np.float64, na_value=np.nan), none
     if pd.api.types.is_datetime64_any_dtype(series):
         return np.full(len(series), np.nan), series.notna().to_numpy()
-    cells = _arrow(text(series))
+    cells = _words(series)
+    if (whole := _all_finite(cells)) is not None:
+        return whole, none
     good = pc.match_substring_regex(cells, _NUMBER)
     values = pc.cast(pc.if_else(good, cells, None), pa.float64())
     bad = pc.fill_null(pc.invert(good), False)
@@ -150,6 +144,31 @@ def too_large(values: np.ndarray) -> int | None:
     """Position of the first number that is infinite or beyond 1e30, None when there is none."""
     bad = np.abs(values) > LARGEST
     return int(bad.argmax()) if bad.any() else None
+
+
+def _all_finite(cells: pa.Array) -> np.ndarray | None:
+    """The cells as numbers, where each is missing or a finite one; None also where one has a plus.
+
+    What Arrow reads as a finite number is one of `_NUMBER`, and its own reading is faster than that
+    of a pattern.
+    """
+    try:
+        values = pc.cast(cells, pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    return _numpy(values) if pc.all(pc.is_finite(values), min_count=0).as_py() else None
+
+
+def _words(series: pd.Series) -> pa.Array:
+    """The column as text: blanks trimmed, missing cells null."""
+    if isinstance(series.dtype, pd.StringDtype):
+        return _arrow(series)
+    if pd.api.types.is_datetime64_any_dtype(series):
+        stamps = [None if pd.isna(v) else v.isoformat() for v in series]
+        return pa.array(stamps, pa.large_string())
+    codes, uniques = pd.factorize(series)
+    words = np.array([label_text(v) for v in uniques] + [None], dtype=object)
+    return _trim(pa.array(words[codes], pa.large_string()))
 
 
 def _arrow(series: pd.Series) -> pa.Array:

@@ -45,29 +45,28 @@ def column_kind(series: pd.Series, name: str, keep: bool = False) -> tuple[Kind,
     """The kind of a feature column, and a sentence about it where a person should know.
 
     name: the table's, for errors.   keep: never an identifier.
-    Raises BadInput for a mixed column and for infinite numbers.
+    Raises BadInput for a mixed column.
     """
     column = show(series.name)
-    present: Any = series.notna() if not cells.is_text(series) else cells.text(series).notna()
+    words: Any = cells.text(series) if cells.is_text(series) else series
+    present = words.notna()
     if not present.any():
         return "empty", f"Column {column} has no values: dropped."
-    if _is_constant(series, bool(present.all())):
+    if present.all() and (words.iloc[1:] == words.iloc[0]).all():
         return "constant", f"Column {column} is constant ({show(series.iloc[0])}): dropped."
-    kind, note = _plain_kind(series, name)
+    kind, note = _plain_kind(series, words, name)
     if kind in ("number", "category") and not keep:
         why = _identifier(series, present, kind)
         if why:
             return "identifier", f"Column {column} is an identifier ({why}): dropped."
-    if kind == "number":
-        check_finite(series, name)
     if kind == "category" and not note:
         note = _category_note(series)
     return kind, note
 
 
-def check_finite(series: pd.Series, name: str) -> None:
-    """Raise BadInput for the first cell that is infinite or beyond 1e30."""
-    position = cells.too_large(cells.numbers(series)[0])
+def check_finite(series: pd.Series, values: np.ndarray, name: str) -> None:
+    """Raise BadInput for the first cell that is infinite or beyond 1e30.   values: [n] numbers."""
+    position = cells.too_large(values)
     if position is not None:
         raise BadInput(
             f"{name}: column {show(series.name)}, {where(series, position)}: "
@@ -83,7 +82,8 @@ def numeric_share(series: pd.Series) -> tuple[float, int]:
     return (1 - bad.sum() / there if there else 0.0), int(bad.argmax())
 
 
-def _plain_kind(series: pd.Series, name: str) -> tuple[Kind, str]:
+def _plain_kind(series: pd.Series, words: pd.Series, name: str) -> tuple[Kind, str]:
+    """words: the cells without blanks around them where the column is text, else the column."""
     if pd.api.types.is_bool_dtype(series) or isinstance(series.dtype, pd.CategoricalDtype):
         return "category", ""
     if pd.api.types.is_datetime64_any_dtype(series):
@@ -91,7 +91,8 @@ def _plain_kind(series: pd.Series, name: str) -> tuple[Kind, str]:
     if cells.is_number(series):
         return "number", ""
     column = show(series.name)
-    words = cells.text(series)
+    if not cells.is_text(words):
+        words = cells.text(words)
     share, first = numeric_share(words)
     if share == 1:
         if cells.leading_zeros(words):
@@ -126,14 +127,6 @@ def _mixed(series: pd.Series, name: str, position: int, what: str, share: float)
         f"are.\nCorrect the cell, leave it empty if the value is not known, or, if the column "
         "holds codes, write every one of them with a letter in front."
     )
-
-
-def _is_constant(series: pd.Series, complete: bool) -> bool:
-    if not complete:
-        return False
-    if cells.is_text(series):
-        series = cells.text(series)
-    return bool((series.iloc[1:] == series.iloc[0]).all())
 
 
 def _identifier(series: pd.Series, present: pd.Series, kind: Kind) -> str:

@@ -248,8 +248,8 @@ def _as_kind(series: pd.Series, kind: str, name: str) -> pd.Series:
     if kind == "date":
         values, bad = cells.dates(series)
     else:
-        values, bad = cells.numbers(series)
-        values = pd.Series(values, series.index, name=series.name)
+        found, bad = cells.numbers(series)
+        values = pd.Series(found, series.index, name=series.name)
     if bad.any():
         first = int(bad.argmax())
         what = "a date (YYYY-MM-DD)" if kind == "date" else "a number"
@@ -259,7 +259,7 @@ def _as_kind(series: pd.Series, kind: str, name: str) -> pd.Series:
             "Correct the cell, or leave it empty if the value is not known."
         )
     if kind == "number":
-        check_finite(series, name)
+        check_finite(series, values.to_numpy(), name)
     return values
 
 

@@ -149,14 +149,13 @@ class Preparer:
         values = marks = ranks = ranked = None
         varies = np.zeros(raw.shape[1])
         if raw.shape[1]:
+            # fitted apart from the pipelines: medians are most of the work on large tables
             imputer = SimpleImputer(strategy="median", keep_empty_features=True)
-            values = Pipeline([("impute", imputer), ("scale", _scaler(scaling, len(raw)))])
             filled = imputer.fit_transform(raw)
-            values.fit(raw)
+            values = _after(imputer, _scaler(scaling, len(raw)).fit(filled))
             varies = (filled.max(axis=0) > filled.min(axis=0)).astype(np.float64)
             if scaling == "ranked":
-                ranks = Pipeline([("impute", imputer), ("scale", _scaler("quantile", len(raw)))])
-                ranks.fit(raw)
+                ranks = _after(imputer, _scaler("quantile", len(raw)).fit(filled))
                 ranked = np.array([float(len(np.unique(x)) > 2) for x in filled.T])
             marked = raw[:, _first_parts(schema, timed)]
             if np.isnan(marked).any():
@@ -282,6 +281,18 @@ class Preparer:
                 f"{path}: damaged, or not written by shrinkage ({type(error).__name__}).\n"
                 "Copy the model folder again, or fit again."
             ) from None
+
+
+def width(frame: pd.DataFrame, schema: Schema, timed: tuple[str, ...]) -> int:
+    """Dn, marks included, of a preparer that is fitted on this frame."""
+    raw = _numbers(frame, schema, timed)
+    gaps = np.isnan(raw[:, _first_parts(schema, timed)]).any(axis=0)
+    return raw.shape[1] + int(gaps.sum())
+
+
+def _after(imputer: SimpleImputer, scaler: Any) -> Pipeline:
+    """Both fitted already."""
+    return Pipeline([("impute", imputer), ("scale", scaler)])
 
 
 def _scaler(scaling: str, n_rows: int) -> Any:

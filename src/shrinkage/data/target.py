@@ -61,8 +61,8 @@ def prepare_target(
                 f"{show(words.iloc[bad])}), so it cannot be a regression.\n"
                 "Use --task classification, or correct the cell."
             )
-        check_finite(words, name)
         values = pd.Series(cells.numbers(words)[0], words.index, name=series.name)
+        check_finite(words, values.to_numpy(), name)
         if values.nunique() == 1:
             raise BadInput(
                 f"{name}: the target {column} is {show(values.iloc[0])} in every row: there is "
@@ -98,7 +98,7 @@ def _task(words: pd.Series, numeric: bool, task: str, notes: list[str]) -> Task:
         notes.append(f"Task: classification, because target {column} is not a number.")
         return "classification"
     values = np.unique(cells.numbers(words)[0])
-    if any(v != np.floor(v) for v in values):
+    if (values != np.floor(values)).any():
         notes.append(f"Task: regression, because target {column} has fractions.")
         return "regression"
     chosen = "classification" if len(values) <= FEW else "regression"
@@ -126,8 +126,8 @@ def _labels(words: pd.Series, numeric: bool, name: str) -> pd.Series:
         numeric = True
     if not numeric:
         return cells.text(words)
-    check_finite(words, name)
     values = cells.numbers(words)[0]
+    check_finite(words, values, name)
     fraction = values != np.floor(values)
     if fraction.any() and declared:  # a person says that they are classes
         return cells.text(words)

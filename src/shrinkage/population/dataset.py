@@ -38,6 +38,13 @@ class Units:
     highest: float
 
 
+def units_of(target: Tensor) -> Units:
+    """target: [n], of training rows."""
+    y = target.double()
+    spread = float(y.std(correction=0)) or 1.0
+    return Units(float(y.mean()), spread, float(y.min()), float(y.max()))
+
+
 @dataclass(frozen=True)
 class Fold:
     """cells: by input, int64 [D]: of which cell of a row each of its columns tells; see
@@ -50,9 +57,7 @@ class Fold:
     @cached_property
     def units(self) -> Units:
         assert self.train.target is not None
-        y = self.train.target.double()
-        spread = float(y.std(correction=0)) or 1.0
-        return Units(float(y.mean()), spread, float(y.min()), float(y.max()))
+        return units_of(self.train.target)
 
 
 @dataclass(frozen=True)

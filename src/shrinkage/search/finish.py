@@ -14,13 +14,11 @@ import torch
 from shrinkage import scores
 from shrinkage.calibration import Z95, Temperature, matched, tempered
 from shrinkage.cutoff import weighted
-from shrinkage.data.tabular import Preparer
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput, Interrupted
 from shrinkage.files import write_text
 from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
-from shrinkage.population.dataset import Dataset
 from shrinkage.recipe import load
 from shrinkage.search import baseline, copies, ensemble, memory, refit, said, shared
 from shrinkage.search.above import Above
@@ -35,7 +33,7 @@ from shrinkage.search.contest import (
     leading,
 )
 from shrinkage.search.effect import without_effect
-from shrinkage.search.rows import Rows, prepare, prepare_all
+from shrinkage.search.rows import Rows
 from shrinkage.search.settings import own
 from shrinkage.search.study import Study
 from shrinkage.store.artifact import versions
@@ -152,13 +150,7 @@ def _models(
 ) -> dict[str, Model]:
     """What predicts for each entrant; those of `shares` with their networks on all rows."""
     rows = study.rows
-    each = [*filter(None, entrants.values()), *(found[trial] for trial in shares)]
-    prepared = {s: prepare(rows, s) for s in {scaling_of(entrant.recipe) for entrant in each}}
-
-    def on_folds(entrant: Finalist) -> Model:
-        return _model(entrant, *prepared[scaling_of(entrant.recipe)], study.problem.shape)
-
-    whole = {trial: on_folds(found[trial]) for trial in shares}
+    whole = {trial: _model(found[trial], rows, study.problem.shape) for trial in shares}
     for trial, its in networks.items():
         if its is not None:
             whole[trial] = _with_all_rows(whole[trial], its, rows)
@@ -170,7 +162,11 @@ def _models(
             for trial, share in shares.items()
         )
         ours["winner"] = replace(first, others=tuple(others))
-    return {n: ours.get(n) or on_folds(entrant) for n, entrant in entrants.items() if entrant}
+    return {
+        name: ours.get(name) or _model(entrant, rows, study.problem.shape)
+        for name, entrant in entrants.items()
+        if entrant
+    }
 
 
 def write(study: Study, result: dict[str, Any]) -> None:
@@ -196,30 +192,29 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _model(
-    finalist: Finalist, dataset: Dataset, preparers: list[Preparer], shape: TableShape
-) -> Model:
-    each = len(finalist.weights) // len(preparers)
+def _model(finalist: Finalist, rows: Rows, shape: TableShape) -> Model:
+    """The finalist's networks on folds."""
+    parts, scaling = range(len(rows.folds)), scaling_of(finalist.recipe)
+    each = len(finalist.weights) // len(parts)
     return Model(
         finalist.recipe,
         shape,
         finalist.weights,
         finalist.statistics,
-        preparers,
-        [fold.units for fold in dataset.folds],
-        [part for part in range(len(preparers)) for _ in range(each)],
+        [rows.preparer(scaling, part) for part in parts],
+        [rows.units(part) for part in parts],
+        [part for part in parts for _ in range(each)],
     )
 
 
 def _with_all_rows(model: Model, found: refit.Networks, rows: Rows) -> Model:
     """The model with the networks that were trained on all rows."""
-    dataset, preparer = prepare_all(rows, scaling_of(model.recipe))
     return replace(
         model,
         weights=torch.cat([model.weights, found.weights]),
         statistics=torch.cat([model.statistics, found.statistics]),
-        preparers=[*model.preparers, preparer],
-        units=[*model.units, dataset.folds[0].units],
+        preparers=[*model.preparers, rows.preparer(scaling_of(model.recipe))],
+        units=[*model.units, rows.units()],
         parts=[*model.parts, *[len(model.preparers)] * len(found.weights)],
         says=refit.says(len(model.weights), len(found.weights)),
     )

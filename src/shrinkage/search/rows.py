@@ -15,8 +15,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
+import torch
 
-from shrinkage.data import codes
+from shrinkage.data import codes, tabular
 from shrinkage.data.cells import show
 from shrinkage.data.groups import Groups, checked, groups, known, unread
 from shrinkage.data.labels import encode_classes
@@ -79,13 +80,17 @@ class Rows:
             return encode_classes(y, self.schema.classes)
         return y.to_numpy(np.float64, copy=True)  # pandas gives read-only views
 
+    @property
+    def features(self) -> pd.DataFrame:
+        """The training rows without the target."""
+        return self.train.drop(columns=self.schema.target)
+
     @cached_property
     def width(self) -> int:
         """Number columns with all training rows: a fold may lack the marks of missing cells."""
         if self.origin is not None:
             return self.origin.shape.numbers
-        features = self.train.drop(columns=self.schema.target)
-        return len(Preparer.fit(features, self.schema, "standard", self.timed).number_names)
+        return tabular.width(self.features, self.schema, self.timed)
 
     @cached_property
     def timed(self) -> tuple[str, ...]:
@@ -102,7 +107,28 @@ class Rows:
     def outputs(self) -> int:
         return len(self.schema.classes) if self.schema.classes is not None else 1
 
-    def preparer(self, features: pd.DataFrame, scaling: Any) -> Preparer:
+    def preparer(self, scaling: Any, part: int | None = None) -> Preparer:
+        """What is fitted on the training rows of this fold, None: on all; once for a scaling."""
+        found = self._fitted.get((scaling, part))
+        if found is None:
+            features = self.features
+            its = features if part is None else features.iloc[self.folds[part].train]
+            found = self._fitted[scaling, part] = self.fitted(its, scaling)
+        return found
+
+    @cached_property
+    def _fitted(self) -> dict[tuple[str, int | None], Preparer]:
+        """What `preparer` has answered: on large tables the fit takes seconds."""
+        return {}
+
+    def units(self, part: int | None = None) -> dataset.Units:
+        """Of the target of the training rows of this fold, None: of all."""
+        target = self.target(self.train)
+        return dataset.units_of(
+            torch.from_numpy(target if part is None else target[self.folds[part].train])
+        )
+
+    def fitted(self, features: pd.DataFrame, scaling: Any) -> Preparer:
         """What is fitted on these training rows, or what the networks to start from know."""
         if self.origin is not None:
             return replace(self.origin.preparers[0], schema=self.schema)
@@ -206,27 +232,37 @@ def _load_unread(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame] | None:
 def prepare(
     rows: Rows, scaling: Any, folds: Sequence[Fold] | None = None
 ) -> tuple[dataset.Dataset, list[Preparer]]:
-    """Arrays of every fold, each prepared by what was fitted on its own training rows."""
-    target = rows.target(rows.train)
-    features = rows.train.drop(columns=rows.schema.target)
-    found, preparers = [], []
-    for fold in folds or rows.folds:
-        preparer = rows.preparer(features.iloc[fold.train], scaling)
-        prepared = preparer.transform(features)
-        preparers.append(preparer)
-        parts = (
-            read_as(prepared.take(at), rows.width, target[at])
-            for at in (fold.train, fold.validation)
-        )
-        found.append(dataset.Fold(*parts, cells_of(preparer, rows.width)))
-    return dataset.Dataset(tuple(found), rows.outputs, rows.schema.task), preparers
+    """Arrays of every fold, each prepared by what was fitted on its own training rows.
+
+    folds: None for the study's own.
+    """
+    if folds is None:
+        folds = rows.folds
+        preparers = [rows.preparer(scaling, part) for part in range(len(folds))]
+    else:
+        trained = (rows.features.iloc[fold.train] for fold in folds)
+        preparers = [rows.fitted(features, scaling) for features in trained]
+    return _arrays(rows, folds, preparers), preparers
 
 
 def prepare_all(rows: Rows, scaling: Any) -> tuple[dataset.Dataset, Preparer]:
     """All training rows as one fold that trains on all of them; its validation is one row."""
     everyone = np.arange(len(rows.train))
-    prepared, (preparer,) = prepare(rows, scaling, [Fold(everyone, everyone[:1])])
-    return prepared, preparer
+    preparer = rows.preparer(scaling)
+    return _arrays(rows, [Fold(everyone, everyone[:1])], [preparer]), preparer
+
+
+def _arrays(rows: Rows, folds: Sequence[Fold], preparers: Sequence[Preparer]) -> dataset.Dataset:
+    features, target = rows.features, rows.target(rows.train)
+    found = []
+    for fold, preparer in zip(folds, preparers, strict=True):
+        prepared = preparer.transform(features)
+        train, validation = (
+            read_as(prepared.take(at), rows.width, target[at])
+            for at in (fold.train, fold.validation)
+        )
+        found.append(dataset.Fold(train, validation, cells_of(preparer, rows.width)))
+    return dataset.Dataset(tuple(found), rows.outputs, rows.schema.task)
 
 
 def shape_of(preparers: Sequence[Preparer], outputs: int) -> TableShape:

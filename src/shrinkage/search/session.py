@@ -293,7 +293,7 @@ def _study(
         scaling = scaling_of(recipe)
         dataset, preparers = rows.prepare(cut, scaling)
         arrays.write(dataset, folder.work / f"{scaling}.safetensors")
-        _, whole = rows.prepare_all(cut, scaling)
+        whole = cut.preparer(scaling)
         shape = rows.shape_of([*preparers, whole], cut.outputs)
         if cut.origin is not None:
             shape = replace(cut.origin.shape, outputs=cut.outputs)
