@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -108,6 +109,15 @@ def test_they_fit(width: int) -> None:
     assert max(map(cell_len, lines)) <= width
     if width >= 80:
         assert "…" not in "".join(lines)
+
+
+@pytest.mark.parametrize("nothing", [float("nan"), float("-inf")])
+def test_a_score_that_is_no_number_is_not_drawn(nothing: float) -> None:
+    """A person's metric may have no value yet."""
+    before = replace(FIRST, best=nothing)
+    assert drawn(before, before) == drawn(replace(FIRST, best=None))
+    later = replace(FIRST, best=0.95, left_s=6000)
+    assert drawn(before, FIRST, later) == drawn(FIRST, later)
 
 
 def test_a_terminal_without_such_signs_gets_words() -> None:

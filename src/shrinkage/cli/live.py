@@ -6,6 +6,7 @@ best accuracy 0.9930  ▁▁▁▃▃▃▃▅▅▅▆▆▆▆▆▆▆▆▆�
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -63,8 +64,8 @@ def facts(progress: Progress, plain: bool) -> str:
 def best_line(
     progress: Progress, history: Sequence[tuple[float, float]], width: int, plain: bool
 ) -> str:
-    """The best score, and how it came about; "" before there is one."""
-    if progress.best is None:
+    """The best score, and how it came about; "" before there is a finite one."""
+    if progress.best is None or not math.isfinite(progress.best):
         return ""
     said = f"best {compared(progress.metric)} {number(progress.best)}"
     if plain:
@@ -88,10 +89,12 @@ class Lines:
         self.history: list[tuple[float, float]] = []
 
     def watch(self, progress: Progress) -> None:
-        """Take up a snapshot; a new best becomes a part of the history."""
+        """Take up a snapshot; a new best becomes a part of the history, where it is finite."""
         self.progress = progress
         best = progress.best
-        if best is not None and (not self.history or self.history[-1][1] != best):
+        if best is None or not math.isfinite(best):
+            return
+        if not self.history or self.history[-1][1] != best:
             self.history.append((_used(progress), best))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
