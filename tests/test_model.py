@@ -185,7 +185,11 @@ def test_a_model_reads_ranks_where_its_recipe_asks_for_them(
     numbers = dataset.folds[0].validation.inputs["numbers"]
     assert numbers.shape[1] == shape.numbers + shape.ranks
     frame = cut.train.iloc[cut.folds[0].validation]
-    torch.testing.assert_close(model._sample(model.preparers[0], frame).inputs["numbers"], numbers)
+    samples: dict = {}
+    first = model.outputs(frame, samples)
+    torch.testing.assert_close(samples[model.preparers[0]].inputs["numbers"], numbers)
+    np.testing.assert_array_equal(model.outputs(frame[:0], {}), first[:0])
+    np.testing.assert_array_equal(model.outputs(frame, samples), first)
     entries = network_of(model.recipe, shape).weights.entries
     read = {entry.shape[0] for entry in entries if len(entry.shape) == 2}
     assert shape.numbers + shape.ranks + 8 in read, "and eight numbers for the colour"

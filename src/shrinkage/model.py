@@ -89,21 +89,29 @@ class Model:
     def schema(self) -> Schema:
         return self.preparers[0].schema
 
-    def outputs(self, frame: pd.DataFrame) -> np.ndarray:
-        """Probabilities [n, C], or numbers [n], of a frame that conforms to the schema."""
-        found = self._own(frame)
+    def outputs(
+        self, frame: pd.DataFrame, samples: dict[Preparer, Sample] | None = None
+    ) -> np.ndarray:
+        """Probabilities [n, C], or numbers [n], of a frame that conforms to the schema.
+
+        samples: what this frame became under preparers of models that were asked before.
+        """
+        samples = {} if samples is None else samples
+        found = self._own(frame, samples)
         if self.others:
-            others = (other.share * other._own(frame) for other in self.others)
+            others = (other.share * other._own(frame, samples) for other in self.others)
             found = self.share * found + sum(others)
         return found if self.schema.classes is None else tempered(found, self.temperature)
 
-    def _own(self, frame: pd.DataFrame) -> np.ndarray:
+    def _own(self, frame: pd.DataFrame, known: dict[Preparer, Sample]) -> np.ndarray:
         """What the members of this recipe say."""
         if not len(frame):
             return np.zeros((0, self.shape.outputs) if self.schema.classes else 0)
         network = network_of(self.recipe, self.shape)
-        prepared = [self._sample(preparer, frame) for preparer in self.preparers]
-        samples = [prepared[part] for part in self.parts]
+        for preparer in self.preparers:
+            if preparer not in known:
+                known[preparer] = read_as(preparer.transform(frame), self.shape.numbers)
+        samples = [known[self.preparers[part]] for part in self.parts]
         units = [self.units[part] for part in self.parts]
         # In float64 a prediction does not depend on which rows stand beside it.
         found = forward(network, self.weights.double(), self.statistics.double(), samples)
@@ -112,9 +120,6 @@ class Model:
         each = torch.stack(predictions).numpy()
         found = each.mean(0) if self.says is None else np.tensordot(self.says, each, 1)
         return found if self.schema.classes is None else tempered(found, self.own_temperature)
-
-    def _sample(self, preparer: Preparer, frame: pd.DataFrame) -> Sample:
-        return read_as(preparer.transform(frame), self.shape.numbers)
 
     def predict_proba(self, data: Data) -> np.ndarray:
         """Class probabilities [n, C], columns in the order of `schema.classes`."""

@@ -41,7 +41,8 @@ def asked(**more: Any) -> Settings:
 def study(tmp_path: Path) -> Iterator[Study]:
     """A study that has not begun; trial 0 takes 0.3 s, so a network 0.05 s of two processes."""
     folder = Folder(tmp_path / "run")
-    with session.prepared(Table(mixed(), "t"), asked(), folder, Clock(0.0, 100.0)) as made:
+    clock = Clock(time.time(), 100.0)
+    with session.prepared(Table(mixed(), "t"), asked(), folder, clock) as made:
         made.trial_seconds = 0.3
         yield made
 
@@ -80,6 +81,24 @@ def test_what_leads_tells_better_how_much_time_is_kept(study: Study) -> None:
     assert first_look.keep(study) == pytest.approx(around + 135 * 0.005)
     study.known.seconds[9] = 60.0
     assert first_look.keep(study) == 0.0
+
+
+def test_the_only_network_on_all_rows_comes_before_the_look(study: Study) -> None:
+    """A look wants 15 s here; a network on all rows 1.4 times 3/2 of a third of a trial."""
+    study.known.add(7, "gp", {9: RECIPE_OF.without("dropout")})
+    study.known.leader, study.known.seconds[9] = 9, 5.0
+    study._kept_parts[9] = 1.0
+    assert study.refit_s == pytest.approx(2.5)
+
+    def with_left(seconds: float, cells: int = 0) -> float:
+        study.clock = Clock(time.time() - 100 + seconds, 100.0, ending_s=0.0, cells=cells)
+        return first_look.keep(study)
+
+    assert with_left(15 + 3.5 + 0.5) == pytest.approx(first_look.SHARE * 100)
+    assert with_left(15 + 3.5 - 0.5) == 0.0
+    assert with_left(15 + 3.5 + 0.5, cells=10_000_000) == 0.0, "preparing its rows takes 3.5 s"
+    study.settings = asked(refit=False)
+    assert with_left(15 + 0.5) == pytest.approx(first_look.SHARE * 100)
 
 
 @pytest.mark.parametrize(

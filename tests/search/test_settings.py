@@ -120,6 +120,16 @@ def test_the_deadline_leaves_time_to_write(budget_s: float) -> None:
     assert clock.search_deadline(1.0) <= late
 
 
+def test_a_large_table_takes_longer_to_score_and_to_prepare() -> None:
+    small, large = (budget.Clock(1000.0, 60.0, cells=cells) for cells in (0, 10_000_000))
+    assert small.deadline - large.deadline == pytest.approx(6.0)
+    assert large.preparing_s == pytest.approx(3.5)
+    later = small.search_deadline(0.0) - large.search_deadline(0.0)
+    assert later == pytest.approx(6.0 * (1 - 0.03) + 3.5)
+    huge = budget.Clock(1000.0, 60.0, cells=10**9)
+    assert huge.deadline == pytest.approx(1040.0), "a third of the budget at most"
+
+
 def test_the_clock_counts_all_sessions() -> None:
     clock = budget.Clock(time.time() - 5, 60, spent=20)
     assert clock.used == pytest.approx(25, abs=0.5)

@@ -26,7 +26,7 @@ from shrinkage.evidence.studied import studied
 from shrinkage.recipe import Recipe
 from shrinkage.search import cost
 from shrinkage.search.baseline import repeats_of
-from shrinkage.search.budget import Clock
+from shrinkage.search.budget import REFIT_SAFETY, Clock
 from shrinkage.search.study import Study
 
 log = logging.getLogger("shrinkage")
@@ -88,7 +88,8 @@ def forms(judged: Sequence[int]) -> list[Form]:
 def keep(study: Study) -> float:
     """Seconds to keep: what the best form takes if the recipe that leads by now is the winner.
 
-    At most `SHARE` or `ENOUGH_S`; 0 where the least look is far from fitting that.
+    At most `SHARE` or `ENOUGH_S`; 0 where the least look is far from fitting that, or where it
+    would take the time of the only network on all rows.
     """
     if not _wanted(study):
         return 0.0
@@ -100,7 +101,11 @@ def keep(study: Study) -> float:
     around, most = BEGIN_S + _ending(study), max(SHARE * study.settings.budget_s, ENOUGH_S)
     if around + one * _least(every[-1], count) > HOPE * most:
         return 0.0
-    return min(most, around + one * every[0].networks(count, ablate.SEEDS))
+    kept = min(most, around + one * every[0].networks(count, ablate.SEEDS))
+    if leader is None or not study.settings.refit:
+        return kept
+    alone = REFIT_SAFETY * study.refit_s + study.clock.preparing_s
+    return kept if study.clock.left - kept > alone else 0.0
 
 
 def look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock) -> None:

@@ -20,6 +20,10 @@ but at most the first part of the budget; for one network, at most the second pa
 REFIT_SAFETY = 1.4
 """A step may cost more than it did in its cohort: so many times the expected time is kept."""
 
+ENDING_S_A_CELL, PREPARING_S_A_CELL = 6e-7, 3.5e-7
+"""Seconds that scoring and writing take for each cell of a table, beside what any table takes, and
+those that preparing all training rows takes: measured with 9,600,000 cells (docs/log.md)."""
+
 COHORT_SHARE = 0.12
 """Part of the search time left that the first rung of one cohort may take."""
 
@@ -31,13 +35,15 @@ MEMBERS_A_COHORT = 16
 class Clock:
     """started: in seconds of time.time(). spent: by earlier sessions of the study.
 
-    ending_s: what scoring and writing take after training; None: a guess by the budget.
+    ending_s: what scoring and writing take after training; None: a guess by the budget and by
+    `cells`, how many cells the table has.
     """
 
     started: float
     budget_s: float
     spent: float = 0.0
     ending_s: float | None = None
+    cells: int = 0
 
     @property
     def used(self) -> float:
@@ -58,16 +64,23 @@ class Clock:
         whole = self.deadline - self.started
         one = REFIT_SAFETY * refit_s
         several = min(REFIT_SEEDS * one + 0.03 * whole, REFIT_SHARE * whole)
-        return self.deadline - max(several, min(one, REFIT_MOST * whole))
+        return self.deadline - self.preparing_s - max(several, min(one, REFIT_MOST * whole))
 
     def share_until(self, seconds: float) -> float:
         """The share of this session's budget that `seconds` are, in [0, 1]."""
         return min(1.0, max(0.0, seconds / max(self.budget_s, 1e-9)))
 
     @property
+    def preparing_s(self) -> float:
+        """Seconds until a network on all rows can begin."""
+        return PREPARING_S_A_CELL * self.cells
+
+    @property
     def deadline(self) -> float:
         """When training must halt."""
-        reserve = 1.5 + 0.03 * self.budget_s if self.ending_s is None else self.ending_s
+        reserve = self.ending_s
+        if reserve is None:
+            reserve = 1.5 + 0.03 * self.budget_s + ENDING_S_A_CELL * self.cells
         return self.started + self.budget_s - min(reserve, self.budget_s / 3)
 
 

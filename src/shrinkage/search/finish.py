@@ -14,11 +14,13 @@ import torch
 from shrinkage import scores
 from shrinkage.calibration import Z95, Temperature, matched, tempered
 from shrinkage.cutoff import weighted
+from shrinkage.data.tabular import Preparer
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput, Interrupted
 from shrinkage.files import write_text
 from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
+from shrinkage.population.dataset import Sample
 from shrinkage.recipe import load
 from shrinkage.search import baseline, copies, ensemble, memory, refit, said, shared
 from shrinkage.search.above import Above
@@ -61,7 +63,8 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
     parts = ensemble.blended(found, shares, [model.own_temperature for model in together])
     # The test rows are predicted here, once, and decide nothing.
     target = rows.target(rows.test)
-    outputs = {name: model.outputs(rows.test) for name, model in models.items()}
+    samples: dict[Preparer, Sample] = {}
+    outputs = {name: model.outputs(rows.test, samples) for name, model in models.items()}
     raw = outputs["winner"]
     models["winner"], heat, rule = calibrated(models["winner"], parts, rows, metric)
     judged = {"winner": _tempered(parts, heat)}

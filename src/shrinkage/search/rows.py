@@ -98,6 +98,11 @@ class Rows:
         return with_time(self.train, self.schema)
 
     @property
+    def cells(self) -> int:
+        """How many the table has, the target apart."""
+        return (len(self.train) + len(self.test)) * len(self.schema.used)
+
+    @property
     def priors(self) -> np.ndarray:
         """[C] shares of the classes among the training rows."""
         counts = np.bincount(self.target(self.train), minlength=self.outputs)

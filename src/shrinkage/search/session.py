@@ -196,7 +196,7 @@ def _go(
         try:
             folder.sweep()
             study = _study(folder, store, settings, cut, clock, watch)
-            study.aside = aside
+            study.aside, clock = aside, study.clock
             if store.shared:
                 log.info("study '%s' on %s, as %s", store.study().name, store.name, store.client)
             try:
@@ -255,8 +255,10 @@ def _search(study: Study, pool: Executor, clock: Clock, keep: Keep) -> None:
     kept = keep(study)
     study.clock = replace(clock, budget_s=clock.budget_s - kept)
     study.run(pool)
-    if (needed := keep(study)) < kept:
-        study.clock = replace(clock, budget_s=clock.budget_s - needed)
+    study.clock = clock
+    needed = min(kept, keep(study))
+    study.clock = replace(clock, budget_s=clock.budget_s - needed)
+    if needed < kept:
         study.known.revive()
         study.run(pool)
 
@@ -300,6 +302,7 @@ def _study(
         rows.save_shape(shape, folder.work)
     start = folder.layers if cut.origin is not None else None
     folds, metric = len(cut.folds), metric_for(settings.metric, task)
+    clock = replace(clock, cells=cut.cells)
     problem = Problem(
         folder.work, folds, shape, task, metric, settings.device, start, settings.precision
     )

@@ -93,12 +93,17 @@ class Study:
         """
         if not self.settings.refit:
             return self.clock.deadline
+        return self.clock.search_deadline(self.refit_s)
+
+    @property
+    def refit_s(self) -> float:
+        """About what one network of the recipe that leads takes on all rows."""
         most = max(len(self.rows.train) / len(fold.train) for fold in self.rows.folds)
         known = self.known
         seconds = self.trial_seconds
         if known.leader is not None:
             seconds = known.seconds[known.leader] * self._kept(known.leader)
-        return self.clock.search_deadline(seconds / self.problem.folds * most)
+        return seconds / self.problem.folds * most
 
     def _kept(self, trial: int) -> float:
         """The part of a finished trial's time that it takes to train to where its folds stopped."""
