@@ -320,7 +320,7 @@ def test_each_recipe_of_an_ensemble_is_tempered_before_it_joins(
     assert own == pytest.approx(heats)
     assert min(abs(h - 1) for h in heats) > 0.1, "or nothing is tested"
     frame = mixed().drop(columns="y")
-    raw = [replace(m, own_temperature=1.0)._own(frame) for m in (model, *model.others)]
+    raw = [replace(m, own_temperature=1.0)._own(frame, {}) for m in (model, *model.others)]
     each = [tempered(r, h) for r, h in zip(raw, heats, strict=True)]
     expected = tempered(0.7 * each[0] + 0.3 * each[1], model.temperature)
     np.testing.assert_allclose(model.predict_proba(frame), expected, atol=1e-12)
