@@ -287,7 +287,7 @@ def test_a_study_saves_what_predicts_together(
     frame = mixed()
     test = train_test_split(np.arange(120), test_size=0.2, random_state=0, stratify=frame["y"])[1]
     probability = model.predict_proba(frame.iloc[test])
-    alone = [m._own(frame.iloc[test]) for m in (model, *model.others)]
+    alone = [m._own(frame.iloc[test], {}) for m in (model, *model.others)]
     blended = tempered(np.tensordot([*parts.values()], alone, 1), model.temperature)
     np.testing.assert_allclose(probability, blended, atol=1e-12)
     assert np.ptp(np.stack(alone), 0).max() > 1e-3, "the recipes differ"
