@@ -1,6 +1,7 @@
 """Mean ranks of methods over the cells where all of them ran, as a Markdown table.
 
-    python ranks.py cells.jsonl --seconds 60 [--reference peers.csv] [--scores]
+    python ranks.py cells.jsonl --seconds 60 [--methods NAME ...] [--splits 0 1]
+                    [--reference peers.csv] [--scores]
 
 A cell is a set and a split. Rows that tie share the mean of their ranks. The interval is a
 bootstrap over sets, whose splits stay together. A method of the reference that lacks one of the
@@ -19,9 +20,22 @@ import pandas as pd
 SCORES = {"accuracy, R²": ("acc", "r2", -1), "log loss, RMSE": ("logloss", "rmse", 1)}
 
 
-def frame_of(path: Path, seconds: float, reference: Path | None) -> pd.DataFrame:
+def frame_of(
+    path: Path,
+    seconds: float,
+    reference: Path | None = None,
+    methods: list[str] | None = None,
+    splits: list[int] | None = None,
+) -> pd.DataFrame:
+    """The cells asked for, a row each, and the reference's of the same sets and splits."""
     lines = pd.DataFrame(map(json.loads, path.read_text().splitlines()))
     found = lines[lines["seconds"] == seconds]
+    if methods:
+        found = found[found["method"].isin(methods)]
+    if splits:
+        found = found[found["split"].isin(splits)]
+    if found.empty:
+        raise SystemExit(f"{path}: no cell of {seconds:g} s, these methods and splits")
     if reference is None:
         return found
     where = found[["set", "split"]].drop_duplicates()
@@ -60,12 +74,11 @@ def main() -> None:
     parser.add_argument("cells", type=Path)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--reference", type=Path)
-    parser.add_argument("--methods", nargs="*")
+    parser.add_argument("--methods", nargs="*", help="all of the file, unless told")
+    parser.add_argument("--splits", type=int, nargs="*", help="all of the file, unless told")
     parser.add_argument("--scores", action="store_true", help="the scores of each cell, too")
     given = parser.parse_args()
-    frame = frame_of(given.cells, given.seconds, given.reference)
-    if given.methods:
-        frame = frame[frame["method"].isin(given.methods)]
+    frame = frame_of(given.cells, given.seconds, given.reference, given.methods, given.splits)
     for title, (classes, numbers, sign) in SCORES.items():
         ranks = ranked(frame, classes, numbers, sign)
         low, high = interval(ranks)

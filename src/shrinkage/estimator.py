@@ -29,7 +29,7 @@ _TARGET = "target"
 
 
 class _Estimator(BaseEstimator):
-    """What both estimators do; their parameters are those of `shrinkage.fit`."""
+    """What both estimators do; their parameters are among those of `shrinkage.fit`."""
 
     _task = ""
 
