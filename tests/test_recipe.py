@@ -349,6 +349,17 @@ def test_a_recipe_loads_from_a_file_or_a_folder(tmp_path: Path) -> None:
         assert load(source) == recipe
 
 
+def test_what_lies_in_the_working_folder_is_no_preset(tmp_path: Path, monkeypatch) -> None:
+    plain, mine = load("plain"), Recipe(Dropout(rate=0.25))
+    (tmp_path / "plain" / "model").mkdir(parents=True)  # as `shrinkage fit --out plain` leaves
+    (tmp_path / "plain" / "model" / "recipe.toml").write_text(mine.to_toml())
+    (tmp_path / "default").write_text("no recipe")
+    monkeypatch.chdir(tmp_path)
+    assert load("plain") == plain != mine
+    assert load("default").get("dropout").rate == 0.2
+    assert load("./plain") == load(Path("plain")) == mine
+
+
 def test_a_recipe_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_bytes(b"\xff\xfe[update")

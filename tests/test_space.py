@@ -225,6 +225,15 @@ ERRORS = [
 ]
 
 
+def test_a_ready_space_is_itself_whatever_lies_in_the_working_folder(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tabular").write_text('[vary]\n"update.adam.lr" = {}\n')
+    assert load_space("tabular") == TABULAR
+    assert [each.path for each in load_space("./tabular").dimensions] == ["update.adam.lr"]
+
+
 @pytest.mark.parametrize(("text", "words"), ERRORS)
 def test_an_error_names_what_is_wrong(text: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"

@@ -18,7 +18,6 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from pydantic import ValidationError
 from shrinkage.catalog import CATALOG, DEFAULTS, Entry, entry_of, find, in_order
 from shrinkage.errors import BadInput
 from shrinkage.ingredient import PLACES, fields_of, is_neutral, structure, switchable
+from shrinkage.presets import named, read
 
 Values = dict[str, Any]
 """Hyperparameters by path, such as {"update.adam.lr": 1e-3}."""
@@ -206,29 +206,22 @@ def load(source: str | Path | Recipe) -> Recipe:
     """A recipe from a preset's name, a TOML file, or a folder that holds a recipe.toml."""
     if isinstance(source, Recipe):
         return source
+    ready = named()
+    if source in ready:
+        return Recipe.from_toml(ready[str(source)].read_text("utf-8"), str(source))
     path = Path(source)
     for candidate in (path / "model" / "recipe.toml", path / "recipe.toml", path):
         if candidate.is_file():
-            try:
-                return Recipe.from_toml(candidate.read_text("utf-8"), str(candidate))
-            except (OSError, UnicodeDecodeError) as error:
-                raise BadInput(f"cannot read {candidate}: {error}") from None
-    return Recipe.from_toml(_preset(str(source)), str(source))
+            return Recipe.from_toml(read(candidate), str(candidate))
+    raise BadInput(
+        f"no recipe '{source}': it is neither a file, nor a folder with a recipe.toml, nor one "
+        f"of the presets {', '.join(ready)}"
+    )
 
 
 def presets() -> list[str]:
     """Names of the recipes that come with the package."""
-    folder = resources.files("shrinkage") / "presets"
-    return sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml"))
-
-
-def _preset(name: str) -> str:
-    if name not in presets():
-        raise BadInput(
-            f"no recipe '{name}': it is neither a file, nor a folder with a recipe.toml, nor one "
-            f"of the presets {', '.join(presets())}"
-        )
-    return (resources.files("shrinkage") / "presets" / f"{name}.toml").read_text("utf-8")
+    return list(named())
 
 
 def _check_place(place: str, section: Any, name: str) -> None:

@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ from shrinkage.search.settings import (
     test_part,
     workers_for,
 )
-from shrinkage.space import load_space
+from shrinkage.space import load_space, text_of
 from shrinkage.store.tables import Trial
 
 _ABOVE = Above(optimism.of_study, keep, look, grouped.told)
@@ -163,7 +162,8 @@ def plan(
 ) -> Plan:
     """What `fit` would do with its budget: epochs, cohorts, seconds, memory. Writes nothing.
 
-    asked: `fit`'s keyword arguments, without out and watch. Raises BadInput as `fit` does.
+    asked: `fit`'s keyword arguments, without out, store, study and watch. Raises BadInput as `fit`
+    does.
     """
     started = started or time.time()
     return planned(*_asked(data, target, **asked), started, keep)
@@ -229,7 +229,7 @@ def _asked(
         test=test_part(str(test)),
         cv=str(cv),
         recipe=text,
-        space=_space_text(space),
+        space=text_of(space),
         seed=seed,
         workers=workers_for(workers, where),
         device=where,
@@ -367,11 +367,3 @@ def importance(folder: str | Path) -> Importance:
         return found
     finally:
         store.close()
-
-
-def _space_text(space: str | Path) -> str:
-    path = Path(space)
-    if path.is_file():
-        return path.read_text("utf-8")
-    folder = resources.files("shrinkage") / "presets" / "spaces"
-    return (folder / f"{space}.toml").read_text("utf-8")

@@ -22,13 +22,13 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from shrinkage.catalog import CATALOG, DEFAULTS, entry_of, find, of_role
 from shrinkage.errors import BadInput
 from shrinkage.ingredient import Number, Scale, fields_of, switchable
+from shrinkage.presets import named, read
 from shrinkage.randomness import Draws
 from shrinkage.recipe import Recipe, load
 
@@ -294,19 +294,17 @@ def _document(text: str, name: str) -> dict[str, Any]:
 
 def load_space(source: str | Path | Space) -> Space:
     """A space from a ready one's name, or a TOML file."""
-    if isinstance(source, Space):
-        return source
-    path = Path(source)
-    if path.is_file():
-        try:
-            return Space.from_toml(path.read_text("utf-8"), str(path))
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"cannot read {path}: {error}") from None
-    folder = resources.files("shrinkage") / "presets" / "spaces"
-    names = sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml"))
-    if str(source) not in names:
-        raise BadInput(f"no space '{source}': it is neither a file nor one of {', '.join(names)}")
-    return Space.from_toml((folder / f"{source}.toml").read_text("utf-8"), str(source))
+    return source if isinstance(source, Space) else Space.from_toml(text_of(source), str(source))
+
+
+def text_of(source: str | Path) -> str:
+    """The TOML of a ready space, or of a person's file."""
+    ready = named("spaces")
+    if source in ready:
+        return ready[str(source)].read_text("utf-8")
+    if Path(source).is_file():
+        return read(Path(source))
+    raise BadInput(f"no space '{source}': it is neither a file nor one of {', '.join(ready)}")
 
 
 def _section(document: dict[str, Any], key: str, name: str) -> Any:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from shrinkage.data import builtin
 from shrinkage.evidence import words
+from shrinkage.presets import named
 from shrinkage.report.facts import Facts
 from shrinkage.scores import OWN
 from shrinkage.search.settings import own
@@ -20,7 +20,7 @@ OPTIONS = {
     "test": 0.2,
     "cv": "auto",
     "seed": 0,
-    "device": "cpu",
+    "device": "auto",
     "trials": None,
     "start_from": "",
     "search": "auto",
@@ -63,11 +63,9 @@ _USUAL_SPACE = "tabular"
 
 def space_name(settings: Mapping[str, Any]) -> str | None:
     """The ready space that was searched; None for a person's own."""
-    folder = resources.files("shrinkage") / "presets" / "spaces"
-    for file in sorted(folder.iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".toml") and file.read_text("utf-8") == settings.get("space"):
-            return file.name.removesuffix(".toml")
-    return None
+    ready = named("spaces").items()
+    same = (name for name, file in ready if file.read_text("utf-8") == settings.get("space"))
+    return next(same, None)
 
 
 def all_of(facts: Facts) -> tuple[tuple[str, str], ...]:
