@@ -48,9 +48,10 @@ def test_two_rungs_are_one_training(work: tuple[task.Task, Path]) -> None:
     asked, folder = work
     whole = task.run(replace(asked, until=18, after=None))
     expected = {n: load_file(folder / "trials" / f"{n:05d}.safetensors") for n in range(3)}
-    task.run(asked)
+    half = task.run(asked)
     halves = task.run(replace(asked, until=18, before=folder / "half.safetensors", after=None))
     assert halves.scores == whole.scores
+    assert (half.part, halves.part, whole.part) == (0.75, 0.25, 1.0)
     for n, tensors in expected.items():
         found = load_file(folder / "trials" / f"{n:05d}.safetensors")
         assert found.keys() == tensors.keys()
@@ -67,8 +68,27 @@ def test_a_checkpoint_that_cannot_be_read_costs_time_and_no_trial(
     before.write_bytes(b"of another version")
     found = task.run(replace(asked, until=18, before=before, after=None))
     assert found.scores == whole.scores
+    assert found.part == 1, "as much as it took"
     assert "half.safetensors" in caplog.text
     assert "trained from the start" in caplog.text
+
+
+def test_a_rung_to_which_no_member_comes_is_passed_with_what_they_kept(
+    work: tuple[task.Task, Path],
+) -> None:
+    """They all stopped early, in the first epochs: at such a rate nothing improves for long."""
+    asked, folder = work
+    wild = {"update.adam.lr": 3.0, "stop.early_stopping.patience": 1.0}
+    asked = replace(asked, trials=tuple((n, recipe.set(wild)) for n, recipe in asked.trials))
+    first = task.run(asked)
+    assert not first.reasons
+    assert first.part < 0.75
+    last = replace(asked, until=18, before=folder / "half.safetensors", after=None)
+    for alive in (asked.alive, frozenset({1})):
+        found = task.run(replace(last, alive=alive))
+        assert found.scores == {n: first.scores[n] for n in alive}
+        assert (found.part, found.halted) == (0, False)
+    assert (folder / "trials" / "00002.safetensors").is_file()
 
 
 def test_a_trial_alone_is_the_trial_among_others(work: tuple[task.Task, Path]) -> None:

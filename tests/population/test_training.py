@@ -299,6 +299,7 @@ def test_a_cohort_whose_members_all_diverge_is_done() -> None:
     assert training.done
     assert training.alive == ()
     assert all(outcome.reason for outcome in training.left.values())
+    assert advance(training, TOTAL, fit_quality) is training, "there is nothing left to do"
 
 
 @dataclass(frozen=True)

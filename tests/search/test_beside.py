@@ -92,6 +92,27 @@ def test_the_only_process_is_taken_back_from_a_fit_that_does_not_end(tmp_path: P
         local.stop(pool)
 
 
+def test_a_fit_that_has_ended_leaves_the_only_process_to_networks(tmp_path: Path) -> None:
+    """They were killed at the time at which it would have been given up."""
+    asked = Settings("t", "y", budget_s=60.0, recipe=TINY, cv="2", workers=1)
+    folder, pool = Folder(tmp_path / "run"), local.executor(1)
+    with session.prepared(Table(mixed(60), "t"), asked, folder, Clock(time.time(), 60.0)) as study:
+        first = pool.submit(os.getpid).result(60)
+        fits = study.baselines
+        for found in (({}, {}, 1.0), None):
+            name = fits.claimed()
+            assert name is not None
+            fits.submit(Inline(), name, time.time(), time.time(), waits=True)
+            assert fits.overdue <= time.time()
+            fits.keep(name, found)
+            fits.take_back(pool, {pool.submit(os.getpid): "a cohort"})
+            assert pool.submit(os.getpid).result(60) == first
+        fits.overdue = time.time() - 1
+        fits.take_back(pool, {})
+        assert pool.submit(os.getpid).result(60) == first, "there is nothing to take it from"
+        local.stop(pool)
+
+
 def test_with_one_process_a_baseline_has_a_share_of_the_time() -> None:
     now = time.time()
     assert beside.until(False, now + 50, now + 40) == now + 50

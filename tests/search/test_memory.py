@@ -44,8 +44,8 @@ def test_what_says_that_memory_ran_out(error: Exception, says: bool) -> None:
 def test_halves_share_what_is_alive() -> None:
     recipe = load("default")
     whole = Cohort(3, "random", dict.fromkeys(range(10, 17), recipe), {10, 12, 13, 15, 16}, rung=1)
-    first, second = memory.halves(whole, 8)
-    assert (first.number, second.number) == (8, 9)
+    first, second = memory.halves(whole)
+    assert (first.number, second.number) == (3, 3)
     assert (first.alive, second.alive) == ({10, 12}, {13, 15, 16})
     assert set(first.trials) == first.alive
     assert set(second.trials) == second.alive

@@ -63,30 +63,42 @@ def test_costs_follow_what_trainings_took() -> None:
     plain, strange = Recipe(Mlp(width=64)), Recipe(Mlp(width=64), Mixup(alpha=0.2))
     costs = cost.Costs(SHAPE)
     before = costs.of(strange) / costs.of(plain)
-    costs.learn(strange, 0.5, 30.0)
+    costs.learn([strange], 0.5, 30.0)
     assert costs.of(strange) / costs.of(plain) == before, "there is nothing to compare it with"
-    costs.learn(plain, 1.0, 10.0)
+    costs.learn([plain], 1.0, 10.0)
     # Six times as dear where `before` was expected: with one of each it goes half of the way.
     assert costs.of(strange) / costs.of(plain) == pytest.approx((before * 6) ** 0.5)
     for _ in range(200):
-        costs.learn(strange, 1.0, 60.0)
-        costs.learn(plain, 1 / 9, 10 / 9)
+        costs.learn([strange], 1.0, 60.0)
+        costs.learn([plain], 1 / 9, 10 / 9)
     assert costs.of(strange) / costs.of(plain) == pytest.approx(6, rel=0.02)
-    costs.learn(plain, 1.0, 0.0)
+    costs.learn([plain], 1.0, 0.0)
     assert len(costs.logs[True]) == 201, "a rung of no time says nothing"
+    costs.learn([plain], 0.0, 5.0)
+    assert len(costs.logs[True]) == 201, "nor does one in which nothing was left to train"
 
 
 def test_seconds_follow_the_pace_of_the_last_trainings() -> None:
     small, large = Recipe(Minibatch(64, 10)), Recipe(Minibatch(64, 30))
     costs = cost.Costs(SHAPE)
     assert costs.seconds(small) is None
-    costs.learn(small, 0.5, 4.0)
+    costs.learn([small], 0.5, 4.0)
     assert (costs.seconds(small), costs.seconds(large)) == (pytest.approx(8), pytest.approx(24))
     for _ in range(6):  # four times as fast from here on, as once kernels are compiled
-        costs.learn(large, 1 / 3, 2.0)
+        costs.learn([large], 1 / 3, 2.0)
     assert costs.seconds(large) == pytest.approx(6, rel=0.03)
-    costs.learn(large, 1.0, 24.0)
+    costs.learn([large], 1.0, 24.0)
     assert costs.seconds(large) == pytest.approx(12, rel=0.03), "half of it is the last one's"
+
+
+def test_a_cohort_is_one_training_of_all_its_recipes() -> None:
+    small, large = Recipe(Minibatch(64, 10)), Recipe(Minibatch(64, 30))
+    costs = cost.Costs(SHAPE)
+    costs.learn([small], 1.0, 8.0)
+    costs.learn([small, large, large], 0.5, 3.5 * 8)  # 1 + 3 + 3 times a small one's, half of it
+    assert costs.seconds(small) == pytest.approx(8)
+    costs.learn([small, large, large], 1.0, 7 * 2.0)
+    assert costs.seconds(large) == pytest.approx(12), "one cohort, one step towards its pace"
 
 
 @pytest.mark.parametrize(

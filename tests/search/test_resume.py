@@ -189,11 +189,34 @@ def test_a_disk_that_fills_in_the_middle_blames_no_recipe(
     assert scores_of(run.resume(tmp_path / "run").result) == scores_of(run.opened(study).result)
 
 
-def test_a_result_is_json_without_nan(study: Path) -> None:
-    def refuse(name: str) -> None:
-        raise AssertionError(name)
+def test_no_plan_is_made_of_no_time(tiny: Path, tmp_path: Path, monkeypatch) -> None:
+    """It would be one epoch for good, whatever time a later session has."""
+    monkeypatch.setattr(run, "seconds", lambda _: 0.001)
+    with pytest.raises(BadInput, match=r"took all of 0.001 s; .*`shrinkage resume .* --budget 5m`"):
+        tiny_fit(mixed(60), "y", tmp_path / "run", tiny, trials=2)
+    monkeypatch.undo()
+    found = run.resume(tmp_path / "run", "5m").result
+    assert found["n_trials_finished"] == 2
+    assert "epochs = 9" in run.trials_of(tmp_path / "run")[0].recipe
 
+
+def refuse(name: str) -> None:
+    raise AssertionError(name)
+
+
+def test_a_result_is_json_without_nan(study: Path) -> None:
     json.loads((study / "result.json").read_text(), parse_constant=refuse)
+
+
+def test_one_test_row_tells_no_interval(tiny: Path, tmp_path: Path) -> None:
+    table = mixed(60)
+    table.iloc[:1].to_csv(tmp_path / "one.csv", index=False)
+    asked = {"test": tmp_path / "one.csv", "trials": 2, "metric": "log_loss"}
+    folder = tiny_fit(table, "y", tmp_path / "run", tiny, **asked)
+    found = json.loads((folder / "result.json").read_text(), parse_constant=refuse)
+    against = found["against_plain"]
+    assert (against["standard_error"], against["interval"]) == (None, [None, None])
+    assert (folder / "report.html").is_file()
 
 
 def with_refit(**asked: object) -> Settings:

@@ -77,12 +77,14 @@ class Result:
     """scores: mean over folds by trial, larger is better.
 
     reasons: why trials diverged: the first of their members that did, and how many.
-    step: where the cohort stands. halted: the deadline came first.
+    step: where the cohort stands. part: of its whole training, what was done here. halted: the
+    deadline came first.
     """
 
     scores: dict[int, float]
     reasons: dict[int, tuple[str, int]]
     step: int
+    part: float
     halted: bool
     seconds: float
 
@@ -121,6 +123,7 @@ def run(task: Task) -> Result:
     cohort = cohort_of(problem, task.trials, task.seed)
     numbers = [number for number, _ in task.trials]
     training = _resumed(cohort, task.before)
+    first = training.state.step
     dropped = {i for i in training.alive if numbers[i // folds] not in task.alive}
     training = training.drop(dropped) if dropped else training
 
@@ -145,6 +148,7 @@ def run(task: Task) -> Result:
         dict(zip(living, found, strict=True)),
         reasons,
         training.state.step if training.alive else cohort.total_steps,
+        (training.state.step - first) / cohort.total_steps,
         halted,
         time.perf_counter() - began,
     )

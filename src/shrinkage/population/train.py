@@ -143,6 +143,8 @@ def advance(
 
     A halted training stands at the step it reached and can be advanced again.
     """
+    if training.done:
+        return training
     keep_freed_memory()
     until = min(until, training.cohort.total_steps)
     cohort = _living(training)

@@ -54,7 +54,7 @@ def cohort(study: Study) -> Cohort | None:
         if fresh and most is None and not (fresh := _in_time(study, fresh, left)):
             dear += 1
             if dear == _DEAR:
-                return None
+                break
         if fresh and (begun := _begin(study, fresh)):
             return begun
         if most is None and time.time() > study.search_deadline:
@@ -68,12 +68,12 @@ def fits(study: Study, cohort: Cohort) -> bool:
 
         leg (sum of w_i) + (1 - rung) min w_i,   w_i: seconds of a whole training of those alive
 
-    What a recipe took so far tells w within a tenth; before it has trained there is a guess.
+    What a recipe took so far, from its start, tells w within a tenth; else there is a guess.
     """
     begun = study.checkpoint(cohort) is not None
     past, end = RUNGS[cohort.rung - 1] if begun else 0.0, RUNGS[cohort.rung]
     spent = study.known.seconds
-    measured = begun and all(spent[number] > 0 for number in cohort.alive)
+    measured = begun and all(spent.get(number, 0.0) > 0 for number in cohort.alive)
     whole = [
         spent[number] / past if measured else study.seconds_of(cohort.trials[number])
         for number in cohort.alive

@@ -70,10 +70,11 @@ class Baselines:
         """
         if time.time() < self.overdue or not isinstance(pool, Processes):
             return
-        for future in [each for each, what in running.items() if isinstance(what, str)]:
+        fitting = [each for each, what in running.items() if isinstance(what, str)]
+        for future in fitting:
             self.keep(running.pop(future), None)
-        self.overdue = math.inf
-        pool.restart()
+        if fitting:
+            pool.restart()
 
     def keep(self, name: str, found: tuple | None) -> None:
         """What came of one; None: time was up before its last fit."""
@@ -88,6 +89,7 @@ class Baselines:
 
     def give_up(self, name: str) -> None:
         """It is nobody's any more: done, or for another machine to try."""
+        self.overdue = math.inf
         self.store.claims.give_up(claim_of_baseline(name))
 
 

@@ -12,6 +12,7 @@ study has done (`Costs`).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -61,7 +62,7 @@ class Costs:
     mean_r, mean_c: of log(seconds / whole) of the trainings done without it and with it; n: how
     many there are of the fewer. With none of either, d is 0: what R says.
 
-    level: of log(seconds / cost), half of it the last training's, as the machine's pace changes:
+    level: of log(seconds / cost), half of it the last cohort's, as the machine's pace changes:
     others work on it, or its kernels were just compiled. None before the first.
     """
 
@@ -69,11 +70,16 @@ class Costs:
     logs: dict[bool, list[float]] = field(default_factory=lambda: {True: [], False: []})
     level: float | None = None
 
-    def learn(self, recipe: Recipe, part: float, seconds: float) -> None:
-        """A part of a recipe's training took so many seconds."""
+    def learn(self, recipes: Sequence[Recipe], part: float, seconds: float) -> None:
+        """A part of the training of some recipes together took so many seconds in all.
+
+        Each has its share by what it was believed to cost. Recipes of one cohort are all trained
+        with the compiled trainer, or all without.
+        """
         if part > 0 and seconds > 0:
-            self.logs[known(recipe)].append(math.log(seconds / part / whole(recipe, self.shape)))
-            found = math.log(seconds / part / self.of(recipe))
+            ratio = seconds / part / sum(whole(recipe, self.shape) for recipe in recipes)
+            self.logs[known(recipes[0])] += [math.log(ratio)] * len(recipes)
+            found = math.log(seconds / part / sum(map(self.of, recipes)))
             self.level = found if self.level is None else (self.level + found) / 2
 
     def seconds(self, recipe: Recipe) -> float | None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """phase: what goes on. best: the best score of a finished trial, in the metric's unit.
+    """phase: what goes on. best: the best score of a finished trial, in the metric's unit, a log
+    loss as calibration would leave it.
 
     tried: trials that began. alive: members in training now. rungs: members in the contest by the
     rung that they come to next, the first one first; empty where there is no contest. left_s:

@@ -192,6 +192,8 @@ def _finite(value: Any) -> Any:
     """JSON knows no NaN: a score that is not defined, such as the AUC of one class, is null."""
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 

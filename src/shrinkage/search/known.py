@@ -26,7 +26,8 @@ Told = tuple[Recipe, float, float | None]
 @dataclass
 class Known:
     """costs: of recipes, by what this client's trainings took.
-    cohorts: by number, as they stand. seen: all scores of each rung. seconds: of each trial.
+    cohorts: by number, as they stand. seen: all scores of each rung. seconds: of each trial that
+    this client trained last.
 
     best, leader: the best score at a last rung, and whose it is.
     untold: (recipe, share, score) of rungs that the search was not told of yet. unlike: sources of
@@ -75,6 +76,7 @@ class Known:
     def revive(self) -> None:
         """There is time again for the cohorts for which there was none."""
         self.halted.clear()
+        self.dry = None
         self.look()
 
     def news(self, *, at_once: bool = False) -> None:
@@ -128,25 +130,22 @@ class Known:
             self.cohorts[part.number] = part
             self._place |= dict.fromkeys(part.trials, part.number)
 
-    def hear(
-        self, trial: int, rung: int, told: Told, *, last: bool, seconds: float | None = None
-    ) -> None:
+    def hear(self, trial: int, rung: int, told: Told, *, last: bool) -> bool:
         """A rung, once, whoever trained it. last: whether the trial ended with it.
 
-        seconds: what it took, where that was on this machine.
+        Returns whether it was new.
         """
         if (trial, rung) in self._rungs:
-            return
+            return False
         self._rungs.add((trial, rung))
         if self.cohorts[self._place[trial]].source not in self.unlike:
             self.untold.append(told)
-        if seconds is not None:
-            self.costs.learn(told[0], RUNGS[rung] - (RUNGS[rung - 1] if rung else 0.0), seconds)
         score = told[2]
         if score is not None:
             self.seen[rung].append(score)
         if last and score is not None and (self.best is None or score > self.best):
             self.best, self.leader = score, trial
+        return True
 
     def _take_up(self, trials: Iterable[Trial]) -> None:
         """Cohorts stand where their last finished rung is; what trains here stays as it is."""
@@ -157,9 +156,14 @@ class Known:
             mine = trial.client == self.store.client
             for rung, _, share, score, seconds in trial.rungs:
                 last = finished and rung == trial.rungs[-1][0]
-                own = seconds if mine else None
-                self.hear(trial.number, rung, (recipe, share, score), last=last, seconds=own)
-            self.seconds[trial.number] = trial.seconds
+                new = self.hear(trial.number, rung, (recipe, share, score), last=last)
+                # Of later rungs nobody wrote down where they began.
+                if new and mine and rung == 0 and score is not None:
+                    self.costs.learn([recipe], RUNGS[0], seconds)
+            if mine:
+                self.seconds[trial.number] = trial.seconds
+            else:
+                self.seconds.pop(trial.number, None)
             if cohort.busy or cohort.number in self.halted:
                 continue
             cohort.alive.discard(trial.number)

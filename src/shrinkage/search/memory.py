@@ -48,8 +48,8 @@ def room(device: str, each: int) -> int | None:
     return max(1, int(_SHARE * free) // each)
 
 
-def halves(cohort: Cohort, number: int) -> tuple[Cohort, Cohort]:
-    """Two cohorts, `number` and the next, that share what is alive of this one.
+def halves(cohort: Cohort) -> tuple[Cohort, Cohort]:
+    """Two cohorts that share what is alive of this one, under its number until they have theirs.
 
     They train again from the start to the rung where it stood: members are themselves in any
     company, so the scores are those that it would have had.
@@ -57,8 +57,8 @@ def halves(cohort: Cohort, number: int) -> tuple[Cohort, Cohort]:
     alive = sorted(cohort.alive)
     middle = len(alive) // 2
     first, second = (
-        Cohort(number + i, cohort.source, {n: cohort.trials[n] for n in part}, set(part))
-        for i, part in enumerate((alive[:middle], alive[middle:]))
+        Cohort(cohort.number, cohort.source, {n: cohort.trials[n] for n in part}, set(part))
+        for part in (alive[:middle], alive[middle:])
     )
     first.rung = second.rung = cohort.rung
     return first, second

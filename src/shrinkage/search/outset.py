@@ -7,6 +7,7 @@ themselves: how long a training takes is each machine's own.
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -40,14 +41,16 @@ def agreed(study: Study, pool: Executor) -> dict[str, Any]:
     claims = study.store.claims
     while (plan := _written(study)) is None:
         if claims.take("plan"):
-            if _written(study) is None:
-                _decide(study, pool)
-            claims.give_up("plan")
+            try:
+                if _written(study) is None:
+                    _decide(study, pool)
+            finally:
+                claims.give_up("plan")
             continue
         study.show("waiting for another machine to begin")
         if study.clock.left <= 0:
-            way_out = f"give it more time: `shrinkage resume {study.folder.root} --budget 5m`"
-            raise BadInput(f"no machine has begun the study within this one's time; {way_out}")
+            reason = "no machine has begun the study within this one's time"
+            raise BadInput(f"{reason}; {_more_time(study)}")
         time.sleep(_TICK_S)
     if plan.get("client", study.store.client) == study.store.client:
         return plan
@@ -74,8 +77,14 @@ def _decide(study: Study, pool: Executor) -> None:
 
 
 def _measured(study: Study, pool: Executor) -> dict[str, Any]:
-    """The plan, by what this machine can do in the time that is left."""
+    """The plan, by what this machine can do in the time that is left; without any, no plan.
+
+    A plan is for good: one made of no time would hold for whoever goes on with more.
+    """
     found, steps = _timed(study, pool, study.problem)
+    if study.clock.left <= 0:
+        reason = f"reading this table and making it ready took all of {study.clock.budget_s:g} s"
+        raise BadInput(f"{reason}; {_more_time(study)}")
     seconds, epochs = found.step_s * steps, study.recipes[0].epochs
     share = affordable_epochs(epochs, seconds, study.clock.left) / epochs
     if share < 1:
@@ -90,6 +99,11 @@ def _measured(study: Study, pool: Executor) -> dict[str, Any]:
         "greater_is_better": scores.find(study.problem.metric).greater_is_better,
         "client": study.store.client,
     }
+
+
+def _more_time(study: Study) -> str:
+    command = shlex.join(["shrinkage", "resume", str(study.folder.root), "--budget", "5m"])
+    return f"give it more time: `{command}`"
 
 
 def _timed(study: Study, pool: Executor, problem: Problem) -> tuple[Timing, int]:

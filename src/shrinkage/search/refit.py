@@ -49,7 +49,7 @@ def train(study: Study, pool: Executor) -> None:
     if settings.ensemble:
         shares, _ = ensemble.of_trials(found, lead, study.rows, problem.metric, settings.seed)
     folder.refits.mkdir(exist_ok=True)
-    slots = max(1, settings.workers - study.busy)
+    slots = max(1, settings.workers)
     tried = {number: _tried(folder, number) for number in shares}
     waiting = [
         (found[number], first, count)
@@ -60,7 +60,8 @@ def train(study: Study, pool: Executor) -> None:
     running: dict[Future, refit.Refit] = {}
     while study.clock.left > -study.grace:
         interrupts.check()
-        while len(running) < slots and waiting:
+        study.harvest()  # a baseline that has ended leaves its process
+        while len(running) < max(1, settings.workers - study.busy) and waiting:
             if (work := _work(study, *waiting.pop(0))) is not None:
                 running[pool.submit(refit.run, work)] = work
         if not running:
@@ -88,8 +89,9 @@ def _work(study: Study, winner: Finalist, first: int, count: int) -> refit.Refit
     folder, problem, all_rows = study.folder, study.problem, len(study.rows.train)
     smallest = min(len(fold.train) for fold in study.rows.folds)
     # What validating each epoch took is not subtracted: the guess stays on the safe side.
-    seconds = winner.trial.seconds / problem.folds * all_rows / smallest
-    seconds *= part_of(winner.share, winner.recipe)
+    mine = winner.trial.client == study.store.client
+    seconds = winner.trial.seconds if mine else study.seconds_of(winner.recipe)
+    seconds *= part_of(winner.share, winner.recipe) / problem.folds * all_rows / smallest
     left, seconds = study.clock.left, max(seconds, 1e-9)
     # One is tried where it just fits: else a search that ended a little late would leave none.
     count = min(count, max(int(left / (REFIT_SAFETY * seconds)), int(left > seconds)))

@@ -29,7 +29,7 @@ class Settings:
     """Plain values, so that a study can be resumed from its database.
 
     source: what to read, as a person named it. test: a share, or a file's path.
-    recipe, base, space: TOML texts of trial 0 and of the space around it.
+    recipe, space: TOML texts of trial 0 and of the space around it.
     workers: processes; 0 runs everything in this one. trials: at most so many; None: no limit.
     metric: a name, or a function (target, output) -> number, which no database brings back.
     keep_all: use columns that look like identifiers too, and accept few rows.

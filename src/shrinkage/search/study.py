@@ -99,10 +99,10 @@ class Study:
     def refit_s(self) -> float:
         """About what one network of the recipe that leads takes on all rows."""
         most = max(len(self.rows.train) / len(fold.train) for fold in self.rows.folds)
-        known = self.known
-        seconds = self.trial_seconds
-        if known.leader is not None:
-            seconds = known.seconds[known.leader] * self._kept(known.leader)
+        leader, seconds = self.known.leader, self.trial_seconds
+        if leader is not None:
+            guess = self.seconds_of(self.known.recipe(leader))  # where another machine trained it
+            seconds = self.known.seconds.get(leader, guess) * self._kept(leader)
         return seconds / self.problem.folds * most
 
     def _kept(self, trial: int) -> float:
@@ -316,7 +316,7 @@ class Study:
 
     def _fail(self, cohort: Cohort, reason: str) -> None:
         reasons: dict[int, tuple[str, int]] = dict.fromkeys(cohort.alive, (reason, 0))
-        self._commit(cohort, task.Result({}, reasons, 0, False, 0.0))
+        self._commit(cohort, task.Result({}, reasons, 0, 0.0, False, 0.0))
 
     def _halve(self, cohort: Cohort, error: BaseException) -> None:
         """Go on with two cohorts in place of one that memory does not hold."""
@@ -328,7 +328,7 @@ class Study:
                 raise memory.too_little(self.folder.root)
             self._fail(cohort, "no memory for it")
             return
-        parts = memory.halves(cohort, 0)
+        parts = memory.halves(cohort)
         self.most = max(1, count // 2)
         numbers = self.store.split(cohort.number, [part.alive for part in parts])
         cohort.busy = False
@@ -337,6 +337,7 @@ class Study:
             return
         for part, number in zip(parts, numbers, strict=True):
             part.number = number
+        self.folder.checkpoint(cohort.number, cohort.rung - 1).unlink(missing_ok=True)
         self.store.note(f"Memory did not hold {count} recipes at once: smaller cohorts went on.")
         self.known.replace(cohort, parts)
 
@@ -363,10 +364,12 @@ class Study:
             log.info("cohort %d was taken over by another machine", cohort.number)
             self.known.news(at_once=True)
             return
+        if scored := [cohort.trials[number] for number in found.scores]:
+            self.costs.learn(scored, found.part, found.seconds)
         for number, score in written.scores.items():
             self.known.seconds[number] += written.seconds
             told = cohort.trials[number], RUNGS[rung], score
-            self.known.hear(number, rung, told, last=last, seconds=written.seconds)
+            self.known.hear(number, rung, told, last=last)
         self.tell()
         log.info(
             "cohort %d rung %d: %d trials, %d go on, %.1f s",

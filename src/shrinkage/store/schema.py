@@ -110,7 +110,11 @@ class TrialRow(Base):
 
 
 class RungRow(Base):
-    """A rung that a trial finished. score: the metric, averaged over folds, larger is better."""
+    """A rung that a trial finished.
+
+    score: what the metric compares by (`scores.Metric.compares`), averaged over folds, larger is
+    better.
+    """
 
     __tablename__ = "rung"
     study: Mapped[int] = mapped_column(primary_key=True)
