@@ -304,7 +304,7 @@ def test_conform_counts_unseen_categories_and_missing_targets() -> None:
 
 def test_categories_agree_across_types() -> None:
     schema = trained()
-    for value in ["2", 2, 2.0]:
+    for value in ["2", 2, 2.0, "2.0", "+2"]:
         frame, notes = conform(schema, read(pd.DataFrame([{**ROW, "c": value}])))
         assert frame["c"].tolist() == ["2"]
         assert not notes
@@ -313,7 +313,7 @@ def test_categories_agree_across_types() -> None:
 YES = [True, False]
 
 
-@pytest.mark.parametrize("given", [YES, [1, 0], [1.0, 0.0], ["1", "0"], ["true", "FALSE"]])
+@pytest.mark.parametrize("given", [YES, [1, 0], [1.0, 0.0], ["1.0", "0"], ["true", "FALSE"]])
 @pytest.mark.parametrize("known", [YES, ["true", "false"], ["TRUE", "FALSE"]])
 def test_yes_and_no_agree_across_spellings(known: list, given: list) -> None:
     """A frame of bools, a CSV of another program: True, true and 1 are one answer."""
@@ -321,6 +321,14 @@ def test_yes_and_no_agree_across_spellings(known: list, given: list) -> None:
     frame, notes = conform(schema, read(pd.DataFrame({"a": pd.Series(given), "b": "1.5"})))
     assert frame["a"].tolist() == [str(word) for word in known]
     assert not notes
+
+
+def test_numbers_among_words_are_those_of_training_whatever_their_decimals() -> None:
+    schema = infer(table_of(cells("1.0", "2.0", "x")), "y")[0]
+    rows = pd.DataFrame({"a": ["1", "2.00", "x", "3", "2_0", "nan"], "b": "1.5"})
+    found = conform(schema, read(rows))[0]["a"]
+    assert found[:5].tolist() == ["1.0", "2.0", "x", "3", "2_0"]
+    assert found.isna().tolist() == [False] * 5 + [True]
 
 
 def test_words_that_are_not_yes_and_no_stay_apart() -> None:

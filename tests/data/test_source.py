@@ -123,6 +123,19 @@ def test_columnar_files_keep_values_and_types(suffix: str, tmp_path: Path) -> No
     pd.testing.assert_frame_equal(read(path).frame, frame, check_index_type=False)
 
 
+def test_row_numbers_of_a_shuffled_frame_are_no_column(tmp_path: Path) -> None:
+    """pandas writes them as one. An index with a name is a person's column."""
+    frame = pd.DataFrame({"a": np.arange(20.0), "y": np.arange(20) > 9}).sample(
+        frac=1, random_state=0
+    )
+    frame.to_parquet(tmp_path / "t.parquet")
+    found = read(tmp_path / "t.parquet").frame
+    assert list(found.columns) == ["a", "y"]
+    assert found["a"].tolist() == frame["a"].tolist()
+    frame.rename_axis("when").to_parquet(tmp_path / "t.parquet")
+    assert set(read(tmp_path / "t.parquet").frame.columns) == {"a", "y", "when"}
+
+
 def test_an_npz_file_a_pair_and_two_arguments_agree(tmp_path: Path) -> None:
     x, y = np.arange(12.0).reshape(4, 3), np.array(["u", "v", "u", "v"])
     np.savez(tmp_path / "t.npz", X=x, y=y)

@@ -1,7 +1,7 @@
 """Arrays: scikit-learn's numbers, nothing from outside the training rows, nothing lost on disk."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +217,31 @@ def test_categories_are_coded_by_frequency() -> None:
     np.testing.assert_array_equal(preparer.transform(new).categories[:, 0], [2, 3, 4, 0, 0, 1, 0])
     shuffled = frame.sample(frac=1, random_state=0)
     assert Preparer.fit(shuffled, schema).vocabulary == preparer.vocabulary
+
+
+GAPS = [
+    (["v"] * 5 + ["u"] * 4 + ["r"] + [None], [0, 1]),
+    (["v"] * 5 + ["u"] * 4 + [None], [2, 1]),
+    (["v"] * 5 + ["u"] * 4 + ["r"], [0, 2]),
+    (["v"] * 5 + ["u"] * 4, [2, 2]),
+    (["r", "s", "t"], [0, 0]),
+]
+
+
+@pytest.mark.parametrize(("trained", "codes"), GAPS, ids=str)
+def test_no_code_is_given_that_was_not_trained(
+    trained: list, codes: list[int], tmp_path: Path
+) -> None:
+    schema, frame = categories_only(trained)
+    preparer = Preparer.fit(frame, schema)
+    new = categories_only(["never seen", None])[1]
+    assert preparer.transform(new).categories[:, 0].tolist() == codes
+    assert {*codes} <= {*preparer.transform(frame).categories[:, 0].tolist()}
+    preparer.save(tmp_path / "p")
+    assert Preparer.load(tmp_path / "p").transform(new).categories[:, 0].tolist() == codes
+    # What an earlier version wrote says nothing of them.
+    earlier = replace(preparer, others=())
+    assert earlier.transform(new).categories[:, 0].tolist() == [0, 1]
 
 
 def test_categories_are_at_most_256_codes() -> None:

@@ -100,6 +100,15 @@ def test_a_trial_alone_is_the_trial_among_others(work: tuple[task.Task, Path]) -
     torch.testing.assert_close(alone["weights"], together["weights"], rtol=1e-4, atol=1e-5)
 
 
+def test_who_diverges_leaves_and_the_part_is_counted(work: tuple[task.Task, Path]) -> None:
+    asked, _ = work
+    (_, recipe), *others = asked.trials
+    wild = 0, recipe.set({"update.adam.lr": 1e30})
+    found = task.run(replace(asked, trials=(wild, *others)))
+    assert set(found.reasons) == {0}
+    assert (set(found.scores), found.part) == ({1, 2}, 0.75)
+
+
 def test_a_task_past_its_deadline_halts_and_keeps_what_there_is(work) -> None:
     asked, folder = work
     found = task.run(replace(asked, deadline=0.0))

@@ -208,6 +208,14 @@ def does_nothing(function: Callable[..., None], *arguments: Any) -> Callable[[],
     return lambda: None
 
 
+def steps_once_and_then_does_nothing(
+    function: Callable[..., None], *arguments: Any
+) -> Callable[[], object]:
+    """A capture that nobody recorded, as on a device that is not the present one."""
+    function(*arguments)
+    return lambda: None
+
+
 def knows_one_step_only(
     function: Callable[..., None], own: dict[str, Tensor], now: Tensor, given: dict[str, Tensor]
 ) -> Callable[[], object]:
@@ -220,7 +228,14 @@ def forgets_a_buffer(
     return partial(function, own | {"adam.mean": own["adam.mean"].clone()}, now, given)
 
 
-FAILURES = [fails, fails_later, does_nothing, knows_one_step_only, forgets_a_buffer]
+FAILURES = [
+    fails,
+    fails_later,
+    does_nothing,
+    steps_once_and_then_does_nothing,
+    knows_one_step_only,
+    forgets_a_buffer,
+]
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda f: f.__name__)

@@ -1,5 +1,6 @@
 """Parquet, Feather and NPZ files. Nothing is unpickled, whatever a file asks for."""
 
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,9 +12,12 @@ import pyarrow as pa
 
 from shrinkage.errors import BadInput
 
+_ROW_NUMBERS = re.compile(r"__index_level_\d+__$")
+"""The name that a pandas index without one gets in a file."""
+
 
 def read_parquet(path: Path, name: str) -> pd.DataFrame:
-    """A Parquet file as a frame; a stored pandas index becomes ordinary columns."""
+    """A Parquet file as a frame; a named pandas index becomes a column."""
     import pyarrow.parquet as pq
 
     # ParquetFile, not read_table: the latter reads folder names as columns (hive partitions)
@@ -41,7 +45,10 @@ def _frame(read_table: Any, name: str, kind: str) -> pd.DataFrame:
         ) from None
     # assembled by position, since names may be doubled: the caller checks and says so
     frame = pd.DataFrame(dict(enumerate(columns)), index=pd.RangeIndex(table.num_rows))
-    return frame.set_axis(table.column_names, axis=1)
+    frame = frame.set_axis(table.column_names, axis=1)
+    # What pandas numbered rows by before they were shuffled or selected says nothing of them, and
+    # of a table that was sorted by its target it says everything.
+    return frame.loc[:, [not _ROW_NUMBERS.match(name) for name in table.column_names]]
 
 
 def read_npz(path: Path, name: str) -> tuple[np.ndarray, np.ndarray | None]:

@@ -6,6 +6,7 @@ columns stand in `columns`, those for the target in `target`.
 """
 
 import difflib
+import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -221,7 +222,7 @@ def conform(
                 notes.append(
                     f"Column {show(column.name)}: {count(len(unseen), 'cell')} with categories "
                     f"not seen in training ({list_labels(list(unseen.unique()), 3)}), treated as "
-                    "rare."
+                    "rare ones, or where there were none as the most frequent."
                 )
     result = pd.DataFrame(clean, index=frame.index)
     if y is not None:
@@ -264,12 +265,35 @@ def _as_kind(series: pd.Series, kind: str, name: str) -> pd.Series:
 
 
 def _as_spelled(words: pd.Series, known: Collection[str]) -> pd.Series:
-    """Yes and no as training spelled them: true and 1 for True, where such was all it saw."""
+    """Numbers, and yes and no, as training spelled them.
+
+    1.0 for 1, which a file writes where a column of it has gaps; true and 1 for True, where such
+    was all that training saw.
+    """
     spelled = {word.lower(): word for word in known}
-    if not spelled or not spelled.keys() <= {"true", "false"} or len(spelled) < len(known):
+    binary = bool(spelled) and spelled.keys() <= {"true", "false"} and len(spelled) == len(known)
+    if binary:
+        amounts = {float(word == "true"): spelled[word] for word in spelled}
+    else:
+        amounts = {amount: word for word in known if (amount := _amount(word)) is not None}
+    if not amounts:
         return words
-    spelled |= {digit: spelled[w] for digit, w in (("1", "true"), ("0", "false")) if w in spelled}
-    return words.where(~words.str.lower().isin(spelled), words.str.lower().map(spelled))
+    meant = {}
+    for word in {*words.dropna().unique()}.difference(known):
+        if binary and word.lower() in spelled:
+            meant[word] = spelled[word.lower()]
+        elif (amount := _amount(word)) is not None and amount in amounts:
+            meant[word] = amounts[amount]
+    return words.replace(meant) if meant else words
+
+
+def _amount(word: str) -> float | None:
+    """What a text says as a number, if it is one."""
+    try:
+        found = float(word)
+    except ValueError:
+        return None
+    return found if math.isfinite(found) and "_" not in word else None
 
 
 def _conform_target(schema: Schema, series: pd.Series, name: str) -> pd.Series:

@@ -24,7 +24,9 @@ where the training rows hold any time of day.
 
 Categories are compared as text and coded per column: 0 is rare or unseen (fewer than 3 training
 rows, or beyond the 254 most frequent), 1 is missing, 2 and up are the others, most frequent
-first. So there are at most 256 codes.
+first. So there are at most 256 codes. A network is given no code that it was not trained on: where
+no training row was rare, or none was missing, such a cell gets the code of the most frequent text,
+as a missing number gets the median.
 
 Number columns that `codes` finds are coded, too: compared in float32, as a network reads them, a
 missing cell as the most frequent value, as its number is the median. The least frequent value is
@@ -110,6 +112,7 @@ class Preparer:
     values: imputer and scaler of the numbers, None where there are none.
     marks: finds missing cells, None where the training rows had none.
     vocabulary: per category column and column of `coded`, the texts of the codes 2, 3, ...
+    others: per category column, the codes of texts that are rare, and of missing ones.
     coded: number columns that are read as categories, too; their words stand behind the others.
     timed: date columns that have an hour.   varies: [Dn without marks], 0 for constants.
     ranks: imputer and quantiles, where the scaling has ranks.   ranked: [Dr], 0 where they are
@@ -126,6 +129,7 @@ class Preparer:
     ranks: Pipeline | None = None
     ranked: np.ndarray | None = None
     coded: tuple[str, ...] = ()
+    others: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def fit(
@@ -161,9 +165,10 @@ class Preparer:
             if np.isnan(marked).any():
                 marks = MissingIndicator(features="missing-only", error_on_new=False).fit(marked)
         words = [_vocabulary(frame[name]) for name in schema.categories]
+        others = tuple(_others(frame[n], w) for n, w in zip(schema.categories, words, strict=True))
         words += [_amounts(frame[name]) for name in coded]
-        vocabulary = tuple(words)
-        return cls(schema, scaling, values, marks, varies, vocabulary, timed, ranks, ranked, coded)
+        fitted = values, marks, varies, tuple(words), timed, ranks, ranked
+        return cls(schema, scaling, *fitted, coded, others)
 
     def transform(self, frame: pd.DataFrame) -> Arrays:
         """The arrays of a frame from `infer` or `conform`; each row depends on itself only."""
@@ -175,10 +180,13 @@ class Preparer:
                 parts.append(self.marks.transform(raw[:, _first_parts(self.schema, self.timed)]))
         width = len(self.number_names)
         numbers = np.hstack(parts) if parts else np.zeros((len(frame), width))
-        names = [*self.schema.categories, *self.coded]
-        reads = [_codes] * len(self.schema.categories) + [_codes_of_amounts] * len(self.coded)
-        each = zip(names, reads, self.vocabulary, strict=True)
-        codes = [read(frame[name], words) for name, read, words in each]
+        texts = self.schema.categories
+        # Files of earlier versions say nothing of the others.
+        others = self.others or [(RARE, ABSENT)] * len(texts)
+        each = zip(texts, self.vocabulary, others, strict=False)
+        codes = [_codes(frame[name], words, *its) for name, words, its in each]
+        amounts = zip(self.coded, self.vocabulary[len(texts) :], strict=True)
+        codes += [_codes_of_amounts(frame[name], words) for name, words in amounts]
         categories = np.stack(codes, axis=1) if codes else np.zeros((len(frame), 0))
         return Arrays(
             np.ascontiguousarray(numbers, dtype=np.float32),
@@ -244,6 +252,7 @@ class Preparer:
                 "ranks": self.ranks,
                 "ranked": self.ranked,
                 "coded": list(self.coded),
+                "others": [list(codes) for codes in self.others],
             },
             path,
         )
@@ -271,6 +280,7 @@ class Preparer:
                 ranks=data.get("ranks"),
                 ranked=data.get("ranked"),
                 coded=tuple(data.get("coded", ())),
+                others=tuple((rare, absent) for rare, absent in data.get("others", ())),
             )
         except BadInput:
             raise
@@ -355,10 +365,17 @@ def _vocabulary(series: Any) -> tuple[str, ...]:
     return tuple(str(word) for word, _ in ordered[: MOST - FIRST])
 
 
-def _codes(series: Any, words: tuple[str, ...]) -> np.ndarray:
+def _others(series: Any, words: tuple[str, ...]) -> tuple[int, int]:
+    """The codes of rare and of missing texts that these rows train."""
+    instead = FIRST if words else RARE
+    rare = RARE if series.nunique() > len(words) else instead
+    return rare, ABSENT if series.isna().any() else instead
+
+
+def _codes(series: Any, words: tuple[str, ...], rare: int, absent: int) -> np.ndarray:
     places = pd.Index(words, dtype="str").get_indexer(pd.Index(series, dtype="str"))
-    codes = np.where(places >= 0, places + FIRST, RARE)
-    return np.where(series.isna(), ABSENT, codes)
+    codes = np.where(places >= 0, places + FIRST, rare)
+    return np.where(series.isna(), absent, codes)
 
 
 def _amounts(series: pd.Series) -> tuple[str, ...]:

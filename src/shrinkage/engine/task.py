@@ -123,7 +123,7 @@ def run(task: Task) -> Result:
     cohort = cohort_of(problem, task.trials, task.seed)
     numbers = [number for number, _ in task.trials]
     training = _resumed(cohort, task.before)
-    first = training.state.step
+    before = training.state.step
     dropped = {i for i in training.alive if numbers[i // folds] not in task.alive}
     training = training.drop(dropped) if dropped else training
 
@@ -148,7 +148,7 @@ def run(task: Task) -> Result:
         dict(zip(living, found, strict=True)),
         reasons,
         training.state.step if training.alive else cohort.total_steps,
-        (training.state.step - first) / cohort.total_steps,
+        (training.state.step - before) / cohort.total_steps,
         halted,
         time.perf_counter() - began,
     )

@@ -23,6 +23,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from shrinkage.errors import BadInput
 from shrinkage.ingredient import Member, ingredient
 
 EPS = 1e-5
@@ -70,9 +71,9 @@ def batch_norm_running(
 
 
 def check_rows(rows: int) -> None:
-    """Raises ValueError where a batch has no variance."""
+    """Raises BadInput where a batch has no variance."""
     if rows < 2:
-        raise ValueError("batch norm needs at least 2 rows a batch; use layer_norm, or more rows")
+        raise BadInput("batch norm needs at least 2 rows a batch; use layer_norm, or more rows")
 
 
 def batch_norm_infer(

@@ -47,10 +47,13 @@ FAR = 1e-2
 
 def cuda_graph(function: Callable[..., None], *arguments: Any) -> Callable[[], object]:
     """A `Capture` on a GPU."""
-    graph = torch.cuda.CUDAGraph()
-    # The outer block takes up the present stream again where capturing fails.
-    with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
-        function(*arguments)
+    # It captures what is done on the present device, which need not be that of the arguments.
+    device = next(x.device for x in arguments[0].values())
+    with torch.cuda.device(device):
+        graph = torch.cuda.CUDAGraph()
+        # The outer block takes up the present stream again where capturing fails.
+        with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
+            function(*arguments)
     return graph.replay
 
 
@@ -122,7 +125,10 @@ class Captured:
             function = partial(_one_step, cohort, replace(state, step=-1))
             function(_copies(_buffers(state)), now, given)
             buffers = _buffers(state)
+            before = _copies(buffers)
             tape = Tape(buffers, now, given, self.capture(function, buffers, now, given))
+            # A capture that took the step, too, must not pass for a replay that does.
+            _write(buffers, before)
             new = tape.play(state, given)
             right = _buffers(expected)
             if strange := [name for name, x in buffers.items() if not _alike(x, right[name])]:
