@@ -202,12 +202,22 @@ def test_the_folder_of_a_fit_without_out_is_gone(tmp_path: Path, monkeypatch) ->
     assert list(tmp_path.iterdir()) == []
 
 
+def test_seeds_are_scikit_learns() -> None:
+    assert classifier(random_state=np.int64(7))._seed() == 7
+    drawn = [classifier(random_state=np.random.RandomState(3))._seed() for _ in range(2)]
+    assert drawn[0] == drawn[1] != classifier(random_state=np.random.RandomState(4))._seed()
+    np.random.seed(5)  # noqa: NPY002  what None means to scikit-learn
+    first = classifier(random_state=None)._seed()
+    assert classifier(random_state=None)._seed() != first
+
+
 ERRORS = [
     (classifier, {"budget": "soon"}, "budget"),
     (classifier, {"metric": "rmse"}, "rmse"),
     (regressor, {"metric": "accuracy"}, "accuracy"),
     (classifier, {"cv": "many"}, "cv"),
     (classifier, {"recipe": "defualt"}, "defualt"),
+    (classifier, {"test": "rows.csv"}, "expected a share"),
 ]
 
 

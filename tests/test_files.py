@@ -57,6 +57,14 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         write_text(path, "text")
 
 
+@pytest.mark.parametrize("path", [".", "/", "file/x.csv"])
+def test_a_path_that_is_no_file_is_named(path: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("a file, no folder")
+    with pytest.raises(BadInput, match="cannot write"):
+        write_text(Path(path), "text")
+
+
 def test_the_reason_names_the_file_and_the_way_out() -> None:
     message = str(unwritable(Path("model/x"), OSError(errno.ENOSPC, "")))
     assert "model/x" in message

@@ -8,6 +8,7 @@ X may be a frame with text, dates and missing cells; nothing needs encoding.
 
 from __future__ import annotations
 
+import numbers
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
@@ -24,6 +26,7 @@ from shrinkage.data.source import Table, pandas_frame
 from shrinkage.recipe import Recipe
 from shrinkage.run import Run, fit
 from shrinkage.scores import Function
+from shrinkage.search.settings import test_part
 
 _TARGET = "target"
 
@@ -51,7 +54,7 @@ class _Estimator(BaseEstimator):
         precision: str = "auto",
         single: bool = False,
         out: str | Path | None = None,
-        random_state: int | None = 0,
+        random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         self.budget = budget
         self.metric = metric
@@ -90,7 +93,7 @@ class _Estimator(BaseEstimator):
                 recipe=self.recipe,
                 space=self.space,
                 start_from=self.start_from,
-                seed=self.random_state or 0,
+                seed=self._seed(),
                 workers=self.workers,
                 device=self.device,
                 precision=self.precision,
@@ -105,6 +108,12 @@ class _Estimator(BaseEstimator):
         finally:
             if self.out is None:
                 shutil.rmtree(folder.parent, ignore_errors=True)
+
+    def _seed(self) -> int:
+        """As scikit-learn has it: a number is the seed, None draws one from NumPy's own state."""
+        if isinstance(self.random_state, numbers.Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31))
 
     def _adopt(self, run: Run) -> None:
         self.model_ = run.model
@@ -122,6 +131,7 @@ class _Estimator(BaseEstimator):
             self._by_cells = mixed
         if mixed or (self._by_cells and isinstance(X, pd.DataFrame)):
             validate_data(self, X, reset=reset, skip_check_array=True)
+            X = X if X.columns.is_unique else X.set_axis(range(X.shape[1]), axis=1)
             frame = plain_frame(X.reset_index(drop=True), "X")
             if len(frame) < fewest:
                 raise ValueError(f"expected at least {fewest} samples, got n_samples={len(frame)}")
@@ -155,7 +165,7 @@ class Classifier(ClassifierMixin, _Estimator):
     budget: time for everything, "90s" or "5m". metric: accuracy, balanced_accuracy, log_loss,
     roc_auc, f1, or a function. test: share set aside for `result_`, never trained on. cv, recipe,
     space, start_from, trials, search, portfolio, workers, device, precision, single: as in
-    `shrinkage.fit`. out: keep the study in this folder.
+    `shrinkage.fit`. out: keep the study in this folder, of one `fit`. random_state: the seed.
 
     classes_: labels. model_, recipe_, result_: the winner, its recipe, all scores.
     """
@@ -166,6 +176,10 @@ class Classifier(ClassifierMixin, _Estimator):
         """X: [n, d] array or frame; y: [n] labels. Returns self."""
         X, y = _paired(X, y)
         check_classification_targets(y)
+        if isinstance(test_part(str(self.test)), str):
+            raise ValueError(
+                f"test={str(self.test)!r}: expected a share; rows of a file are scored by score()"
+            )
         self.classes_, codes = np.unique(np.asarray(y), return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("Classifier can't train when only one class is present in y.")

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     sync: wait until the disk has it, which a power cut could otherwise lose; a kill could not.
 
     On any error the temporary file is removed and `path` is as it was.
-    Raises BadInput for a full disk or a folder that cannot be written.
+    Raises BadInput for a full disk, a folder that cannot be written, or a path without a name.
     """
+    if not path.name:
+        raise Unwritable(f"cannot write {path}: it is a folder; name a file in it")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -35,7 +37,8 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
             raise
         raise unwritable(path, cause) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # of no folder there is nothing to remove
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -42,6 +42,7 @@ from shrinkage.search.settings import (
 )
 from shrinkage.space import load_space, text_of
 from shrinkage.store.tables import Trial
+from shrinkage.wording import quoted
 
 _ABOVE = Above(optimism.of_study, keep, look, grouped.told)
 
@@ -334,16 +335,18 @@ def opened(folder: str | Path) -> Run:
     except FileNotFoundError:
         hint = "it is not a study's folder"
         if Folder(Path(folder)).begun:
-            hint = f"its run did not end; go on with `shrinkage resume {folder}`"
+            hint = f"its run did not end; go on with `shrinkage resume {quoted(folder)}`"
         if listing.held(Folder(Path(folder)).log):
-            hint = f"its run goes on; follow it with `shrinkage watch {folder}`"
+            hint = f"its run goes on; follow it with `shrinkage watch {quoted(folder)}`"
         raise BadInput(f"{folder} holds no result.json: {hint}") from None
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error}") from None
     except ValueError:
         result = None
     if not finish.whole(result):
-        raise BadInput(f"{path} is damaged: write it again with `shrinkage resume {folder}`")
+        raise BadInput(
+            f"{path} is damaged: write it again with `shrinkage resume {quoted(folder)}`"
+        )
     return Run(Path(folder), result)
 
 

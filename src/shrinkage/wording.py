@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import math
+import shlex
 from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
 
 
-def number(value: float | None) -> str:
-    """Four digits that matter, without an exponent for everyday sizes."""
+def number(value: float | None, beside: float = 0.0) -> str:
+    """Four decimals, and three digits that matter at least; no exponent for everyday sizes.
+
+    beside: a number that it stands beside; the larger of both tells the decimals.
+    """
     if value is None:
         return "-"
-    if value and abs(value) < 1e-3:
-        return f"{value:.2g}"
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
+    size = max(abs(value), abs(beside))
+    if 1e-4 <= size < 0.01:
+        return f"{value:.{2 - math.floor(math.log10(size))}f}"
+    if size < 100:
+        return f"{value:.4f}" if size >= 0.01 or not value else f"{value:.3g}"
+    return f"{value:,.1f}" if size < 1e9 else f"{value:.4g}"
 
 
-def signed(value: float) -> str:
+def signed(value: float, beside: float = 0.0) -> str:
     """A difference: its sign is always there."""
-    return ("+" if value >= 0 else "") + number(value + 0.0)  # of -0.0 it makes 0.0
+    return ("+" if value >= 0 else "") + number(value + 0.0, beside)  # of -0.0 it makes 0.0
 
 
-def ends(low: float, high: float, say: Callable[[float], str] = number) -> str:
+def ends(low: float, high: float, say: Callable[[float, float], str] = number) -> str:
     """The ends of a 95 % interval."""
-    return f"{say(low)} to {say(high)}"
+    return f"{say(low, high)} to {say(high, low)}"
+
+
+def quoted(folder: str | Path) -> str:
+    """A folder as a command takes it."""
+    return shlex.quote(str(folder))
 
 
 def clock(seconds: float) -> str:

@@ -73,7 +73,51 @@ def test_the_jackknife_of_an_rmse_is_the_delta_method() -> None:
     found = score(scores.find("rmse"), rmse, values(scores.find("rmse"), good, target), target)
     assert found is not None
     reach = (found.high - found.low) / 2
-    assert reach / (2.045 * error) == pytest.approx(1, abs=0.25)  # 30 groups tell it to 13 %
+    assert reach / (1.966 * error) == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["rmse", "r2"])
+def test_a_row_left_out_is_left_out(name: str) -> None:
+    """The closed form is the metric on the other rows."""
+    random = np.random.default_rng(1)
+    target, noise = random.normal(size=(2, 25))
+    found = values(scores.find(name), target + noise, target)
+    whole = measured(name, target + noise, target)
+    for i in range(25):
+        rest = np.arange(25) != i
+        without = measured(name, (target + noise)[rest], target[rest])
+        assert found[i] == pytest.approx(25 * whole - 24 * without)
+
+
+@pytest.mark.parametrize("name", ["rmse", "r2"])
+def test_an_interval_is_that_of_the_rows_in_any_order(name: str) -> None:
+    metric, (target, good, _) = scores.find(name), regressions()
+    value = measured(name, good, target)
+    sorted_ = np.argsort(target)
+    one, other = (
+        score(metric, value, values(metric, good[rows], target[rows]), target[rows])
+        for rows in (np.arange(N), sorted_)
+    )
+    assert one is not None
+    assert other is not None
+    assert (one.low, one.high) == pytest.approx((other.low, other.high))
+
+
+def test_a_share_is_not_below_zero_and_an_r2_may_be() -> None:
+    target = np.repeat([0, 1], [30, 10])
+    output = np.eye(2)[np.r_[np.ones(20, int), np.zeros(19, int), 1]]  # one hit
+    metric = scores.find("f1")
+    value = measured("f1", output, target)
+    own = values(metric, output, target)
+    assert value - 1.96 * own.std(ddof=1) / 40**0.5 < 0 < value
+    found = score(metric, value, own, target)
+    assert found is not None
+    assert found.low == 0
+    target, _, bad = regressions()
+    r2 = scores.find("r2")
+    found = score(r2, measured("r2", bad + 2, target), values(r2, bad + 2, target), target)
+    assert found is not None
+    assert found.high < 0
 
 
 def test_an_accuracy_has_wilsons_interval_and_stays_below_one() -> None:
@@ -104,7 +148,7 @@ def test_intervals_of_differences_hold_the_truth(rows: int) -> None:
         metric = scores.find("rmse")
         value = measured("rmse", good, target) - measured("rmse", bad, target)
         pair = (values(metric, output, target) for output in (good, bad))
-        found = difference(value, *pair, rows)
+        found = difference(metric, value, *pair)
         assert found is not None
         held += found.low <= -0.5 <= found.high
     assert 365 <= held <= 393  # 95 % of 400, and about three standard errors
@@ -113,7 +157,7 @@ def test_intervals_of_differences_hold_the_truth(rows: int) -> None:
 def test_two_that_decide_alike_may_differ_on_other_rows() -> None:
     target, output = np.arange(36) % 3, np.eye(3)[np.arange(36) % 3]
     own = values(scores.find("accuracy"), output, target)
-    found = difference(0.0, own, own, 36, 1.0)
+    found = difference(scores.find("accuracy"), 0.0, own, own, 1.0)
     assert found is not None
     assert found.high == -found.low == pytest.approx(1.96 / 38, rel=1e-3)
 
@@ -121,7 +165,7 @@ def test_two_that_decide_alike_may_differ_on_other_rows() -> None:
 def test_who_says_the_same_does_not_differ() -> None:
     target, good, _ = regressions()
     own = values(scores.find("mae"), good, target)
-    assert difference(0.0, own, own, N) == Interval(0.0, 0.0, 0.0)
+    assert difference(scores.find("mae"), 0.0, own, own) == Interval(0.0, 0.0, 0.0)
 
 
 def test_what_is_not_defined_has_no_interval() -> None:
@@ -130,7 +174,9 @@ def test_what_is_not_defined_has_no_interval() -> None:
     assert score(scores.find("roc_auc"), float("nan"), own, one_class) is None
     for metric in ("rmse", "r2"):
         own = values(scores.find(metric), np.ones(1), np.zeros(1))
-        assert difference(0.0, own, own, 1) is None
+        assert difference(scores.find(metric), 0.0, own, own) is None
+    constant = values(scores.find("r2"), np.arange(9.0), np.ones(9))
+    assert score(scores.find("r2"), float("nan"), constant, np.ones(9)) is None
 
 
 def test_the_error_of_an_auc_is_its_spread_over_samples() -> None:

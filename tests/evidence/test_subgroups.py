@@ -14,7 +14,6 @@ from shrinkage.evidence.subgroups import (
     Effect,
     Group,
     Said,
-    _left_out,
     compared,
     verdicts,
 )
@@ -115,20 +114,6 @@ def test_the_paired_t_of_absolute_errors() -> None:
     assert group.change is not None
     welch = distributions.ttest_ind(delta, elsewhere, equal_var=False)
     assert group.change.p_value == pytest.approx(welch.pvalue)
-
-
-@pytest.mark.parametrize("name", ["rmse", "r2"])
-def test_a_row_left_out_is_left_out(name: str) -> None:
-    """The closed form is the metric on the other rows."""
-    random = np.random.default_rng(1)
-    target, noise = random.normal(size=(2, 25))
-    found = _left_out(name, target + noise, target)
-    sign = -1 if name == "rmse" else 1
-    whole = sign * measured(name, target + noise, target)
-    for i in range(25):
-        rest = np.arange(25) != i
-        without = sign * measured(name, (target + noise)[rest], target[rest])
-        assert found[i] == pytest.approx(25 * whole - 24 * without)
 
 
 @each_metric

@@ -299,6 +299,15 @@ def test_a_report_that_fails_costs_one_line(
     assert try_to(tmp_path / "nowhere") is None
 
 
+def test_an_interrupt_costs_the_report_alone(tmp_path: Path, monkeypatch, caplog) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shrinkage.report.write.write", interrupted)
+    assert try_to(tmp_path / "my run") is None
+    assert f"shrinkage report '{tmp_path / 'my run'}'" in caplog.text
+
+
 def test_the_command_writes_it_again(
     study: Path, tmp_path: Path, command: Callable[..., Done]
 ) -> None:

@@ -260,6 +260,19 @@ def test_a_true_gain_is_taken_over_three_repeats() -> None:
     assert gain.mean > 3 * gain.error
 
 
+def test_rows_that_are_validated_again_are_no_more_rows() -> None:
+    """What is said of a row is the same each time here."""
+    outputs, target = probabilities(8, 600, 1.5, 5)
+    errors = []
+    for repeats in (1, 3):
+        found, rows = study_of(outputs, target, 5, repeats)
+        _, gain = of_trials(found, 2, rows, "log_loss", 0)
+        assert gain is not None
+        assert gain.rows == 600
+        errors.append(gain.error)
+    assert errors[0] == pytest.approx(errors[1], rel=0.1)
+
+
 def test_copies_of_the_lead_gain_nothing() -> None:
     outputs, target = numbers(1, 100, 1.0, 6)
     for found, rows in (

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from shrinkage.cli import options
+from shrinkage.wording import quoted
 
 
 def show(
@@ -75,9 +76,9 @@ def show(
     if result is None:
         goes_on = held(Folder(Path(folder)).log)
         terminal.console.print(
-            f"\nThis run goes on; follow it with: shrinkage watch {folder}"
+            f"\nThis run goes on; follow it with: shrinkage watch {quoted(folder)}"
             if goes_on
-            else f"\nThis run did not end; go on with: shrinkage resume {folder}",
+            else f"\nThis run did not end; go on with: shrinkage resume {quoted(folder)}",
             markup=False,
             soft_wrap=True,
         )

@@ -25,7 +25,7 @@ from shrinkage.report.words import (
     pretty,
     unit,
 )
-from shrinkage.wording import count, listed, number
+from shrinkage.wording import count, listed, number, quoted
 
 if TYPE_CHECKING:
     from shrinkage.evidence.importance import Importance
@@ -103,9 +103,8 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
             else f"Its networks started from {start}, with a new last layer."
         )
     if result.get("interrupted"):
-        lines.insert(
-            0, f"Interrupted: the best so far is saved; go on with: shrinkage resume {folder}"
-        )
+        way_out = f"go on with: shrinkage resume {quoted(folder)}"
+        lines.insert(0, f"Interrupted: the best so far is saved; {way_out}")
     if result.get("optimism"):
         who = "best recipe" if together else "winner"
         metric = pretty(result["metric"])
@@ -128,7 +127,7 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
             f"Study '{shared['study']}' of {count(shared['clients'], 'machine')}: "
             f"{count(shared['n_trials_own'], 'trial')} trained by this one."
         )
-    lines.append(f"Saved in {folder}; predict with: shrinkage predict {folder} DATA")
+    lines.append(f"Saved in {folder}; predict with: shrinkage predict {quoted(folder)} DATA")
     return lines
 
 

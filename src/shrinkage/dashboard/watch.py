@@ -25,6 +25,7 @@ from shrinkage.report import facts, sections
 from shrinkage.report.html import Body, body
 from shrinkage.report.write import PAGE
 from shrinkage.search.folder import Folder
+from shrinkage.wording import quoted
 
 log = logging.getLogger("shrinkage")
 
@@ -185,14 +186,14 @@ def how_it_ended(folder: Folder) -> str:
     """A sentence, with what to do next. Waits a moment for the report of a run that just ended."""
     root = shlex.quote(str(folder.root))
     if status(folder)[0] != FINISHED:
-        return f"The run stopped before its end; go on with: shrinkage resume {root}"
+        return f"The run stopped before its end; go on with: shrinkage resume {quoted(root)}"
     until = time.monotonic() + _REPORT_S
     page = folder.root / PAGE
     while not (written := _newer(page, folder.result)) and time.monotonic() < until:
         time.sleep(_TICK_S)
     if written:
         return f"The run has ended. Its report: {page}"
-    return f"The run has ended; write its report with: shrinkage report {root}"
+    return f"The run has ended; write its report with: shrinkage report {quoted(root)}"
 
 
 def _newer(path: Path, other: Path) -> bool:

@@ -24,6 +24,7 @@ from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch
 from shrinkage.search.settings import workers_for
 from shrinkage.store.artifact import versions
+from shrinkage.wording import quoted
 
 NAME = "ablation.json"
 
@@ -70,7 +71,8 @@ def ablated(
         found = ablate(*given, further if asked.data_worth else None)
     except KeyboardInterrupt:
         raise Interrupted(
-            f"interrupted; what was trained is kept: `shrinkage ablate {root}` goes on from there"
+            "interrupted; what was trained is kept: "
+            f"`shrinkage ablate {quoted(root)}` goes on from there"
         ) from None
     finally:
         local.stop(pool)

@@ -24,6 +24,7 @@ from shrinkage.search import rows as study_rows
 from shrinkage.search import said, shared
 from shrinkage.search.folder import Folder
 from shrinkage.search.rows import Rows
+from shrinkage.wording import quoted
 
 FILE = "subgroups.json"
 
@@ -175,7 +176,7 @@ def of_folder(
         raise BadInput(
             f"{root} does not hold what both networks said of the test rows: the plain network was "
             "not\ntrained to the end, or an earlier version wrote it; go on with "
-            f"`shrinkage resume {root} --budget 1m`"
+            f"`shrinkage resume {quoted(root)} --budget 1m`"
         )
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shrinkage.wording import count, ends
+from shrinkage.wording import count
 
 if TYPE_CHECKING:
     from shrinkage.evidence.importance import Importance
@@ -63,7 +63,7 @@ def rows(found: Importance, most: int | None = None) -> list[tuple[str, ...]]:
         (
             share.path,
             percent(share.value),
-            ends(share.low, share.high, percent),
+            f"{percent(share.low)} to {percent(share.high)}",
             percent(share.counts),
         )
         for share in found.shares[:most]

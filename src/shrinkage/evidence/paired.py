@@ -1,8 +1,8 @@
 """A score on test rows, and the paired difference between two, each with a 95 % interval.
 
-    v_j   values whose mean is the metric, a row's own or the pseudo-value of a group of rows
-    score      mean v                 +- q sd(v) / sqrt(J)
-    difference mean (v' - v)          +- q sd(v' - v) / sqrt(J)
+    v_i   values whose mean is the metric, a row's own or its pseudo-value
+    score      mean v                 +- q sd(v) / sqrt(n)
+    difference mean (v' - v)          +- q sd(v' - v) / sqrt(n)
 
 Accuracy, F1, log loss, MAE and quantile losses are means over rows: v is what `scores.row_losses`
 says, q = 1.96, and the interval is that of result.json. Balanced accuracy is a mean of the K
@@ -11,8 +11,8 @@ r being the mean recall. Of an AUC a row's value
 is A + n/n_1 (V - A) for a positive, A + n/n_0 (V - A) for a negative, V being the share of the
 other kind's rows that it is on the right side of (DeLong et al. 1988, "Comparing the Areas Under
 Two or More Correlated Receiver Operating Characteristic Curves"; with more classes their mean).
-Of RMSE and R2, v_j = J m(all) - (J - 1) m(without group j), the jackknife's pseudo-values of J
-groups, and q is Student's with J - 1 degrees of freedom (Miller 1974, "The jackknife - a review").
+Of RMSE and R2, v_i = n m(all) - (n - 1) m(without row i), the jackknife's pseudo-values, and q is
+Student's with n - 1 degrees of freedom (Miller 1974, "The jackknife - a review").
 Of decisions half a row more is counted in each of the four cells of a difference (Agresti & Min;
 `calibration.matched`). Accuracy gets Wilson's interval, which stays within [0, 1]. So does every
 share without a single error, whose values do not vary: that of as many rows as the rarest class has
@@ -30,10 +30,8 @@ from scipy import stats
 from shrinkage import scores
 from shrinkage.calibration import Z95, matched, wilson
 
-GROUPS = 30
-"""Of test rows, two or more each; of a jackknife."""
-
 _MEANS = frozenset({"accuracy", "f1", "log_loss", "mae"})
+_BY_CLASS = frozenset({"balanced_accuracy", "roc_auc"})
 
 
 @dataclass(frozen=True)
@@ -51,33 +49,27 @@ class Interval:
 
 
 def values(metric: scores.Metric, output: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """v. output: [n, C] or [n].   target: [n].   Returns [n], or [J] pseudo-values."""
-    o, y = torch.from_numpy(output), torch.from_numpy(target)
-    if metric.name in _MEANS or scores.quantile_of(metric) is not None:
+    """v [n] of any metric but a person's own function. output: [n, C] or [n].   target: [n]."""
+    if _of_rows(metric):
+        o, y = torch.from_numpy(output), torch.from_numpy(target)
         losses = scores.row_losses(metric, o, y).numpy()
         return 1 - losses if metric.greater_is_better else losses
     if metric.name == "balanced_accuracy":
         return _recalls(output, target)
     if metric.name == "roc_auc":
         return _areas(output, target)
-    groups = max(1, min(GROUPS, len(y) // 2))
-    if len(y) < 2:
-        return np.full(len(y), np.nan)
-    place = torch.arange(len(y)) % groups
-    whole = _score(metric, o, y)
-    without = [_score(metric, o[place != j], y[place != j]) for j in range(groups)]
-    return groups * whole - (groups - 1) * np.array(without)
+    return _without_each(metric.name, output, target)
 
 
 def difference(
-    value: float, one: np.ndarray, other: np.ndarray, rows: int, step: float = 0.0
+    metric: scores.Metric, value: float, one: np.ndarray, other: np.ndarray, step: float = 0.0
 ) -> Interval | None:
     """`value` is one's score less the other's. one, other: `values` on the same test rows.
 
     step: size of a changed decision, `scores.step_of`.
     None where it is not defined: too few rows, or an AUC of one class.
     """
-    found = _around(value, one - other, rows)
+    found = _around(metric, value, one - other)
     if found is None or not step:
         return found
     centre, error = matched(one - other, step**2)
@@ -88,12 +80,11 @@ def score(
     metric: scores.Metric, value: float, own: np.ndarray, target: np.ndarray
 ) -> Interval | None:
     """A score's interval. own: `values` on the test rows. target: [n], theirs."""
-    rows = len(target)
     if metric.name == "accuracy":
-        return Interval(value, *wilson(round(value * rows), rows))
+        return Interval(value, *wilson(round(value * len(target)), len(target)))
     if ends := flawless(metric, value, target):
         return Interval(value, *ends)
-    found = _around(value, own, rows)
+    found = _around(metric, value, own)
     if found is None:
         return None
     ends = np.clip((found.low, found.high), *limits(metric))
@@ -111,21 +102,45 @@ def flawless(metric: scores.Metric, value: float, target: np.ndarray) -> tuple[f
 
 
 def limits(metric: scores.Metric) -> tuple[float, float]:
-    """No metric of ours is above 1 where more is the goal, or below 0 where less is.
+    """Shares are within 0 and 1, R2 is at most 1, and no loss of ours is below 0.
 
     What a person's own function may give is not known.
     """
     if metric.name.startswith(scores.OWN):
         return (-np.inf, np.inf)
-    return (-np.inf, 1.0) if metric.greater_is_better else (0.0, np.inf)
+    if metric.greater_is_better:
+        return (0.0 if metric.task == "classification" else -np.inf, 1.0)
+    return (0.0, np.inf)
 
 
-def _around(value: float, v: np.ndarray, rows: int) -> Interval | None:
+def _of_rows(metric: scores.Metric) -> bool:
+    """Whether it is a mean over rows."""
+    return metric.name in _MEANS or scores.quantile_of(metric) is not None
+
+
+def _around(metric: scores.Metric, value: float, v: np.ndarray) -> Interval | None:
     if len(v) < 2 or not np.isfinite(v).all() or not np.isfinite(value):
         return None
-    q = Z95 if len(v) == rows else float(stats.t.ppf(0.975, len(v) - 1))
+    normal = _of_rows(metric) or metric.name in _BY_CLASS
+    q = Z95 if normal else float(stats.t.ppf(0.975, len(v) - 1))
     reach = q * float(v.std(ddof=1)) / np.sqrt(len(v))
     return Interval(float(value), float(value - reach), float(value + reach))
+
+
+def _without_each(name: str, prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """[n] pseudo-values of an RMSE or an R2, in closed form."""
+    n, squares = len(target), np.square(prediction - target)
+    if n < 2 or (name == "r2" and np.ptp(target) == 0):
+        return np.full(n, np.nan)
+    total = squares.sum()
+    if name == "rmse":
+        whole, without = np.sqrt(total / n), np.sqrt(np.maximum(total - squares, 0) / (n - 1))
+    else:
+        away = np.square(target - target.mean())
+        # Without row i the mean of the others is another one, too.
+        left = np.maximum(away.sum() - away * n / (n - 1), np.finfo(float).tiny)
+        whole, without = 1 - total / away.sum(), 1 - (total - squares) / left
+    return n * whole - (n - 1) * without
 
 
 def _recalls(probability: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -159,7 +174,3 @@ def _area(score: np.ndarray, event: np.ndarray) -> np.ndarray | None:
     right = np.where(event, below / n0, 1 - below / n1)
     area = right[event].mean()
     return area + n / np.where(event, n1, n0) * (right - area)
-
-
-def _score(metric: scores.Metric, output: torch.Tensor, target: torch.Tensor) -> float:
-    return float(metric.function(output[None], target)[0])

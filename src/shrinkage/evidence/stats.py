@@ -44,7 +44,7 @@ from scipy import stats
 Verdict = Literal["helps", "hurts", "equivalent", "no evidence"]
 
 LEVEL = 0.05
-"""Share of false verdicts that is allowed, in all of an ablation's verdicts together."""
+"""Share of false verdicts that is allowed, in all verdicts of one table together."""
 
 MOST_SEEDS = 1000
 """Nobody trains more: where these do not suffice, seeds are not what is lacking."""

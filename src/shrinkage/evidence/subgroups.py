@@ -19,8 +19,7 @@ accuracy and F1 these have the size that a changed decision has there.
 
     values v    accuracy, log loss, MAE, quantile loss    the row's own
                 F1, balanced accuracy                     linearized, F1 as in `scores.row_losses`
-                ROC AUC                                   DeLong's, see `evidence.paired`
-                RMSE, R2                                  jackknife pseudo-values, a row left out
+                ROC AUC, RMSE, R2                         as in `evidence.paired`
 
 A model's own score on a group is skewed where rows are few, so its interval is made where it is
 less so, and that of a gap from the intervals of both scores, which are independent:
@@ -223,8 +222,6 @@ def _values(metric: scores.Metric, output: np.ndarray, target: np.ndarray) -> _V
         case "roc_auc":
             v = paired.values(metric, output, target)
             return _Values(_area(score, _error(v), target, output.shape[1]), v)
-        case "rmse" | "r2":
-            v = _left_out(metric.name, output, target)
         case _:
             v = sign * paired.values(metric, output, target)
     # 1 - R2 is a loss, too.
@@ -252,20 +249,6 @@ def _area(score: float, error: float, target: np.ndarray, classes: int) -> Inter
     reach = float(distributions.t.ppf(0.975, degrees)) * error / (score * (1 - score))
     odds = score / (1 - score) * np.exp((-reach, reach))
     return Interval(score, *(float(each / (1 + each)) for each in odds))
-
-
-def _left_out(name: str, prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """[n] pseudo-values n m - (n - 1) m(without row i) of -RMSE or R2, in closed form."""
-    n, squares = len(target), np.square(prediction - target)
-    total = squares.sum()
-    if name == "rmse":
-        whole, without = -np.sqrt(total / n), -np.sqrt(np.maximum(total - squares, 0) / (n - 1))
-    else:
-        away = np.square(target - target.mean())
-        # Without row i the mean of the others is another one, too.
-        left = np.maximum(away.sum() - away * n / (n - 1), np.finfo(float).tiny)
-        whole, without = 1 - total / away.sum(), 1 - (total - squares) / left
-    return n * whole - (n - 1) * without
 
 
 def _balanced(score: float, output: np.ndarray, target: np.ndarray) -> _Values:

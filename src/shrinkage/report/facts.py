@@ -222,12 +222,12 @@ def contenders(
         size = scores.step_of(known, torch.from_numpy(target), classes)
 
     def less(one: str, other: str) -> Interval | None:
-        if one == other or one not in said_ or other not in said_:
+        if known is None or one == other or one not in said_ or other not in said_:
             return None
         both = ran[one]["test"][metric], ran[other]["test"][metric]
         if None in both:
             return None
-        return difference(both[0] - both[1], said_[one], said_[other], len(target), size)
+        return difference(known, both[0] - both[1], said_[one], said_[other], size)
 
     for name, label in labels.items():
         if name not in ran:

@@ -7,9 +7,11 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from shrinkage import interrupts
 from shrinkage.evidence import grouped
 from shrinkage.files import write_text
 from shrinkage.report import facts, html, markdown, sections
+from shrinkage.wording import quoted
 
 log = logging.getLogger("shrinkage")
 
@@ -31,9 +33,16 @@ def write(folder: Path, by: Sequence[str] = (), store: str | None = None) -> Pat
 
 
 def try_to(folder: Path, store: str | None = None) -> Path | None:
-    """`write`; what goes wrong costs the report and one line, not the study that it is about."""
+    """`write`; what goes wrong costs the report and one line, not the study that it is about.
+
+    Nor does Ctrl-C: all else is written by then.
+    """
     try:
         return write(folder, store=store)
+    except KeyboardInterrupt:
+        interrupts.heard()
+        log.warning("interrupted; the report: shrinkage report %s", quoted(folder))
+        return None
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         log.warning("no report, the results are in %s: %s", folder / "result.json", reason)

@@ -114,8 +114,9 @@ def of_trials(
     every = np.concatenate(targets)
     y = torch.from_numpy(every)
     pair = [torch.from_numpy(np.concatenate(x)) for x in ([part[0] for part in parts], judged)]
+    places = np.concatenate([fold.validation for fold in rows.folds])
     gain, reason = (
-        difference(*(scores.row_losses(goal, outputs, y).numpy() for outputs in pair))
+        difference(*(_by_row(scores.row_losses(goal, each, y).numpy(), places) for each in pair))
         for goal in (metric, scores.blending(metric))
     )
     if not reason.mean > 0:
@@ -124,6 +125,15 @@ def of_trials(
     chosen = shares(whole, every, metric, seed)
     order = [0, *(1 + np.argsort(-chosen[1:], kind="stable"))]
     return {numbers[at]: float(chosen[at]) for at in order if chosen[at] > 0}, gain
+
+
+def _by_row(losses: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The mean loss of each row [n]: where folds are drawn again, each validates more than once.
+
+    Its losses are alike, and as rows of their own they would count for more than is known.
+    """
+    counts = np.bincount(places)
+    return np.bincount(places, losses)[counts > 0] / counts[counts > 0]
 
 
 def _judges(rows: Rows, validated: np.ndarray, seed: int) -> list[list[np.ndarray]]:

@@ -39,6 +39,7 @@ from shrinkage.search.rows import Rows
 from shrinkage.search.settings import own
 from shrinkage.search.study import Study
 from shrinkage.store.artifact import versions
+from shrinkage.wording import quoted
 
 SINGLE = "single"
 """The best recipe alone, where the winner is an ensemble."""
@@ -124,12 +125,12 @@ def _tempered(parts: list[np.ndarray], heat: Temperature | None) -> list[np.ndar
 def _finalists(study: Study) -> dict[int, Finalist]:
     found = finalists(study.store, study.folder, study.rows)
     if not found and study.interrupted:
-        way_out = f"go on with `shrinkage resume {study.folder.root}`"
+        way_out = f"go on with `shrinkage resume {quoted(study.folder.root)}`"
         raise Interrupted(f"interrupted before any network was trained; {way_out}")
     if not found:
         raise BadInput(
             f"no network came to its first prediction within {study.clock.budget_s:g} s; "
-            f"give it more time: `shrinkage resume {study.folder.root} --budget 5m`"
+            f"give it more time: `shrinkage resume {quoted(study.folder.root)} --budget 5m`"
         )
     return found
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from shrinkage.errors import BadInput
 from shrinkage.files import unwritable
+from shrinkage.wording import quoted
 
 _TEMPORARY = (".*.tmp*", ".tmp*")
 """Ours, and those that safetensors writes before it renames them."""
@@ -136,7 +137,7 @@ class Folder:
             ) from None
 
     def _taken(self) -> BadInput:
-        way_out = f"resume it with `shrinkage resume {self.root}`, or choose another --out"
+        way_out = f"resume it with `shrinkage resume {quoted(self.root)}`, or choose another --out"
         if not self.begun:
             way_out = "choose another --out"
         return BadInput(f"{self.root} exists and is not an empty folder; {way_out}")

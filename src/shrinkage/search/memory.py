@@ -12,6 +12,7 @@ import torch
 
 from shrinkage.errors import BadInput
 from shrinkage.search.cohort import Cohort
+from shrinkage.wording import quoted
 
 _SHARE = 0.8
 """Of the free memory; the rest is for what no estimate knows."""
@@ -68,5 +69,5 @@ def too_little(folder: Path) -> BadInput:
     return BadInput(
         "no memory for the first recipe's networks, or their process was killed: close other\n"
         "programs, or ask for fewer folds or a smaller recipe (--cv, --recipe);\n"
-        f"go on with `shrinkage resume {folder}`"
+        f"go on with `shrinkage resume {quoted(folder)}`"
     )

@@ -7,7 +7,6 @@ themselves: how long a training takes is each machine's own.
 from __future__ import annotations
 
 import logging
-import shlex
 import time
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -21,6 +20,7 @@ from shrinkage.errors import BadInput
 from shrinkage.search import memory
 from shrinkage.search.budget import affordable_epochs
 from shrinkage.search.contest import FRESH, PLAIN
+from shrinkage.wording import quoted
 
 if TYPE_CHECKING:
     from shrinkage.search.study import Study
@@ -102,8 +102,8 @@ def _measured(study: Study, pool: Executor) -> dict[str, Any]:
 
 
 def _more_time(study: Study) -> str:
-    command = shlex.join(["shrinkage", "resume", str(study.folder.root), "--budget", "5m"])
-    return f"give it more time: `{command}`"
+    root = quoted(study.folder.root)
+    return f"give it more time: `shrinkage resume {root} --budget 5m`"
 
 
 def _timed(study: Study, pool: Executor, problem: Problem) -> tuple[Timing, int]:

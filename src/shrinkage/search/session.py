@@ -30,6 +30,7 @@ from shrinkage.search.study import Study
 from shrinkage.space import Space, dimensions_of
 from shrinkage.store.artifact import versions
 from shrinkage.store.tables import Store
+from shrinkage.wording import quoted
 
 log = logging.getLogger("shrinkage")
 
@@ -176,7 +177,7 @@ def _resumable(folder: Folder) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        way_out = f"go on with `shrinkage resume {folder.root}`"
+        way_out = f"go on with `shrinkage resume {quoted(folder.root)}`"
         raise Interrupted(f"interrupted; what was finished is kept; {way_out}") from None
 
 
