@@ -34,6 +34,7 @@ class Known:
     trials that it is not told of, as they start from other weights than those it proposes.
     scored: baselines that have their scores. elsewhere: what other clients have claimed.
     halted: cohorts for which this session has no time. dry: `heard` when no new recipe was left.
+    fetched: trials of others whose files are here.
     """
 
     store: Store
@@ -49,6 +50,7 @@ class Known:
     elsewhere: set[str] = field(default_factory=set)
     halted: set[int] = field(default_factory=set)
     dry: tuple[int, int] | None = None
+    fetched: set[int] = field(default_factory=set)
     _place: dict[int, int] = field(default_factory=dict)
     _rungs: set[tuple[int, int]] = field(default_factory=set)
     _changes: int = -1

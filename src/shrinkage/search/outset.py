@@ -49,8 +49,10 @@ def agreed(study: Study, pool: Executor) -> dict[str, Any]:
             continue
         study.show("waiting for another machine to begin")
         if study.clock.left <= 0:
-            reason = "no machine has begun the study within this one's time"
-            raise BadInput(f"{reason}; {_more_time(study)}")
+            again = f"`shrinkage resume {quoted(study.folder.root)} --budget 5m`"
+            raise BadInput(
+                f"no machine has begun the study within this one's time; give it more: {again}"
+            )
         time.sleep(_TICK_S)
     if plan.get("client", study.store.client) == study.store.client:
         return plan
@@ -83,8 +85,10 @@ def _measured(study: Study, pool: Executor) -> dict[str, Any]:
     """
     found, steps = _timed(study, pool, study.problem)
     if study.clock.left <= 0:
-        reason = f"reading this table and making it ready took all of {study.clock.budget_s:g} s"
-        raise BadInput(f"{reason}; {_more_time(study)}")
+        raise BadInput(
+            f"reading this table and making it ready took all of {study.clock.budget_s:g} s: "
+            "give it more, with --budget"
+        )
     seconds, epochs = found.step_s * steps, study.recipes[0].epochs
     share = affordable_epochs(epochs, seconds, study.clock.left) / epochs
     if share < 1:
@@ -99,11 +103,6 @@ def _measured(study: Study, pool: Executor) -> dict[str, Any]:
         "greater_is_better": scores.find(study.problem.metric).greater_is_better,
         "client": study.store.client,
     }
-
-
-def _more_time(study: Study) -> str:
-    root = quoted(study.folder.root)
-    return f"give it more time: `shrinkage resume {root} --budget 5m`"
 
 
 def _timed(study: Study, pool: Executor, problem: Problem) -> tuple[Timing, int]:

@@ -209,7 +209,7 @@ def _go(
                 study.interrupted = True
                 log.warning("interrupted: keeping the best so far")
                 study.harvest()
-                shared.fetch(store, folder)
+                shared.fetch(store, folder, study.known.fetched)
             local.stop(aside, wait=True)
             pool = local.rested(pool, settings.workers)
             folder.sweep()  # a worker that was stopped while it wrote leaves a piece
@@ -237,7 +237,7 @@ def _train(study: Study, pool: Executor, clock: Clock, keep: Keep) -> None:
     while True:
         tried = study.known.trials
         _search(study, pool, clock, keep)
-        shared.fetch(study.store, study.folder)
+        shared.fetch(study.store, study.folder, study.known.fetched)
         refit.train(study, pool)
         counted = study.settings.trials is not None
         again = study.in_time(study.seconds_of(study.space.base))

@@ -182,18 +182,24 @@ def digest_of(rows: Rows) -> str:
     return digest.hexdigest()[:16]
 
 
-def fetch(store: Store, folder: Folder) -> None:
-    """The files of trials that others have finished: any of them may win, or join the winner."""
+def fetch(store: Store, folder: Folder, fetched: set[int]) -> None:
+    """The files of trials that others have finished: any of them may win, or join the winner.
+
+    fetched: those that this session has by now; a finished trial's file stays as it is.
+    """
     if not store.shared:
         return
     for trial in store.trials():
-        if trial.status != "finished" or trial.client == store.client:
+        done = trial.number in fetched or trial.client == store.client
+        if trial.status != "finished" or done:
             continue
         path = folder.trial(trial.number)
         content = store.file(trial.number)
         if content is not None and not _holds(path, content):
             with replacing(path, sync=False) as temporary:
                 temporary.write_bytes(content)
+        if content is not None:
+            fetched.add(trial.number)
 
 
 def _holds(path: Path, content: bytes) -> bool:
