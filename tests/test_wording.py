@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shrinkage.wording import ends, number, quoted, signed
+from shrinkage.wording import effect, ends, number, quoted, signed
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,8 @@ def test_the_ends_of_an_interval_have_the_same_decimals() -> None:
     assert ends(-0.016, -0.008, signed) == "-0.0160 to -0.0080"
     assert ends(0.0, 0.0056) == "0.00000 to 0.00560"
     assert ends(0.00041, 0.0247, signed) == "+0.0004 to +0.0247"
+    assert effect(0.001, (-0.009, 0.011)) == ("+0.0010", "-0.0090 to +0.0110")
+    assert effect(0.0002, (-0.0009, 0.00011)) == ("+0.000200", "-0.000900 to +0.000110")
 
 
 def test_a_folder_can_be_pasted() -> None:

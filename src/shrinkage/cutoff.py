@@ -158,6 +158,10 @@ class Decision:
     rows: int
 
 
+NOTHING = Decision(None, None, None, 0.0, 0.0, 0)
+"""Nothing to decide: the most probable class is chosen."""
+
+
 def fit_cutoff(
     probability: np.ndarray, target: np.ndarray, group: np.ndarray, metric: str
 ) -> Decision:

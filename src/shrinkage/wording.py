@@ -33,6 +33,12 @@ def ends(low: float, high: float, say: Callable[[float, float], str] = number) -
     return f"{say(low, high)} to {say(high, low)}"
 
 
+def effect(value: float, interval: Sequence[float]) -> tuple[str, str]:
+    """A difference and the ends of its interval, with the same decimals."""
+    low, high = interval
+    return signed(value, max(low, high, key=abs)), ends(low, high, signed)
+
+
 def quoted(folder: str | Path) -> str:
     """A folder as a command takes it."""
     return shlex.quote(str(folder))

@@ -24,7 +24,7 @@ from shrinkage.report.figure import framed
 from shrinkage.report.page import Chart, Page
 from shrinkage.report.write import try_to, write
 from shrinkage.run import report, resume
-from shrinkage.wording import number, signed
+from shrinkage.wording import effect, number
 
 STUDIES = ("study", "regression", "ablated", "nasty")
 each_study = pytest.mark.parametrize("name", STUDIES)
@@ -200,7 +200,9 @@ def test_an_ablation_is_shown(ablated: Path) -> None:
     band = next(s for s in effects.figure["layout"]["shapes"] if s["type"] == "rect")
     assert [band["x0"], band["x1"]] == ABLATION["placebo"]["interval"]
     for name in ("dropout", "ema", "label_smoothing", "decay"):
-        assert f"{signed(told[name]['effect'])}" in page
+        value, interval = effect(told[name]["effect"], told[name]["interval"])
+        assert value in page
+        assert interval in page
     assert "dropout (+0.0210, 95 % interval +0.0150 to +0.0270) helps" in page
     assert "decay (-0.0120, 95 % interval -0.0160 to -0.0080) hurts" in page
     assert "label_smoothing about 40" in page

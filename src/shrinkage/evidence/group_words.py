@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shrinkage import scores
-from shrinkage.wording import count, ends, listed, number, signed
+from shrinkage.wording import count, effect, ends, listed, number
 
 _LONGEST = 40
 
@@ -116,11 +116,11 @@ def _gaps(told: Told, column: str, groups: Sequence[Told]) -> list[tuple[bool, s
         if before * after < 0:
             moved_ = "turned"
         although = ", although every group gained" if wider and rose else ""
+        value, interval = effect(change["value"], change["interval"])
         line = (
             f"The gap of {column} = {called(group['name'])} to the others {moved_}{although}: "
             f"{_side(told, before)} under the plain network, {_side(told, after)} under the winner "
-            f"(change {signed(change['value'])}, "
-            f"95 % interval {ends(*change['interval'], say=signed)})."
+            f"(change {value}, 95 % interval {interval})."
         )
         lines.append((wider and after < 0, line))
     return lines

@@ -9,7 +9,7 @@ from typing import Any
 
 from shrinkage import scores, wording
 from shrinkage.evidence import worth_words
-from shrinkage.wording import count, ends, listed, signed
+from shrinkage.wording import count, effect, listed, signed
 
 USUAL_MINUTES = 5
 """The budget of `shrinkage ablate` unless it is told another."""
@@ -57,8 +57,7 @@ def _place(item: tuple[str, dict[str, Any]]) -> float:
 def _row(name: str, setting: str, told: dict[str, Any]) -> tuple[str, ...]:
     if told["effect"] is None:
         return name, setting, "diverges", "-", told["verdict"] or ""
-    low, high = told["interval"]
-    return name, setting, signed(told["effect"]), ends(low, high, signed), told["verdict"] or ""
+    return name, setting, *effect(told["effect"], told["interval"]), told["verdict"] or ""
 
 
 def conclusions(result: dict[str, Any], folder: str) -> list[str]:
@@ -142,11 +141,8 @@ def _noise(result: dict[str, Any]) -> str:
     told = result["placebo"]
     if told["effect"] is None:
         return "What noise alone looks like is not known: with other seeds the winner diverges."
-    low, high = told["interval"]
-    return (
-        f"What noise alone looks like: other seeds, {signed(told['effect'])} "
-        f"(95 % interval {ends(low, high, signed)})."
-    )
+    value, interval = effect(told["effect"], told["interval"])
+    return f"What noise alone looks like: other seeds, {value} (95 % interval {interval})."
 
 
 def _needed(wanted: dict[str, int | None], result: Mapping[str, Any], folder: str) -> str:
@@ -193,8 +189,7 @@ def markdown(result: dict[str, Any], folder: str) -> str:
             (
                 step["ingredient"],
                 signed(step["gain"]),
-                signed(step["over_plain"]),
-                ends(*step["interval"], say=signed),
+                *effect(step["over_plain"], step["interval"]),
             )
             for step in result["path"]
         ]

@@ -13,7 +13,7 @@ from shrinkage.report import bought, charts
 from shrinkage.report.facts import Contender, Facts
 from shrinkage.report.page import Block, Chart, Table
 from shrinkage.report.words import against_plain, copies_line, not_run, pretty, unit
-from shrinkage.wording import count, ends, listed, number, signed
+from shrinkage.wording import count, effect, ends, listed, number
 
 
 def title(facts: Facts) -> str:
@@ -101,7 +101,8 @@ def _rival(each: Contender) -> str:
     assert found is not None
     name = _RIVALS[each.name]
     if found.open:
-        return f"{name} ({signed(found.value)}, 95 % interval {ends(found.low, found.high)})"
+        value, interval = effect(found.value, (found.low, found.high))
+        return f"{name} ({value}, 95 % interval {interval})"
     side = "higher" if found.value > 0 else "lower"
     low, high = sorted((abs(found.low), abs(found.high)))
     return f"{number(abs(found.value))} {side} than {name} (95 % interval {ends(low, high)})"
@@ -179,8 +180,11 @@ def score_table(facts: Facts) -> Table:
                 number(each.validation),
                 number(test.value) if test else "–",
                 ends(test.low, test.high) if test and known else "–",
-                signed(each.gain.value) if each.gain else "–",
-                ends(each.gain.low, each.gain.high, signed) if each.gain else "–",
+                *(
+                    effect(each.gain.value, (each.gain.low, each.gain.high))
+                    if each.gain
+                    else ("–", "–")
+                ),
                 number(each.second),
                 f"{each.seconds:.1f}",
             )

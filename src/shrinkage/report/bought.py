@@ -19,7 +19,7 @@ from shrinkage.report import charts
 from shrinkage.report.facts import Facts
 from shrinkage.report.page import Block, Chart, Commands, Section, Table, Text
 from shrinkage.report.words import pretty
-from shrinkage.wording import count, ends, listed, number, signed
+from shrinkage.wording import count, effect, listed, number, signed
 
 
 def sentence(ablation: Mapping[str, Any], whose: str = "its") -> str:
@@ -48,8 +48,8 @@ def sentence(ablation: Mapping[str, Any], whose: str = "its") -> str:
 
 
 def _said(name: str, told: Mapping[str, Any]) -> str:
-    interval = ends(*told["interval"], say=signed)
-    return f"{name} ({signed(told['effect'])}, 95 % interval {interval})"
+    value, interval = effect(told["effect"], told["interval"])
+    return f"{name} ({value}, 95 % interval {interval})"
 
 
 def _without_verdicts(ablation: Mapping[str, Any], whose: str) -> str:
@@ -83,8 +83,11 @@ def effects(ablation: Mapping[str, Any]) -> Chart:
         (
             name,
             each.get("setting", ""),
-            signed(each["effect"]) if each["effect"] is not None else "–",
-            ends(*each["interval"], say=signed) if each["effect"] is not None else "–",
+            *(
+                effect(each["effect"], each["interval"])
+                if each["effect"] is not None
+                else ("–", "–")
+            ),
             each["verdict"] or "" if name != "placebo" else "",
         )[: len(heads(ablation))]
         for name, each in told
@@ -127,10 +130,11 @@ def section(facts: Facts) -> Section | None:
         blocks += [Text("An ablation looks at all:"), command]
     placebo, metric = found["placebo"], pretty(found["metric"])
     if placebo["effect"] is not None:
+        value, interval = effect(placebo["effect"], placebo["interval"])
         blocks.append(
             Text(
-                f"Other seeds alone changed {metric} by {signed(placebo['effect'])} (95 % interval "
-                f"{ends(*placebo['interval'], say=signed)}): that is what noise looks like here."
+                f"Other seeds alone changed {metric} by {value} (95 % interval {interval}): "
+                "that is what noise looks like here."
             )
         )
     alone = found.get("alone")
@@ -157,8 +161,7 @@ def _effects(caption: str, told: Mapping[str, Mapping[str, Any]], verdict: bool 
     known = [(name, each) for name, each in told.items() if each["effect"] is not None]
     known.sort(key=lambda item: -item[1]["effect"])
     rows = [
-        (name, signed(each["effect"]), ends(*each["interval"], say=signed), each["verdict"])
-        for name, each in known
+        (name, *effect(each["effect"], each["interval"]), each["verdict"]) for name, each in known
     ]
     columns = ("ingredient", "effect", "95 % interval", "verdict")
     last = 4 if verdict else 3
@@ -171,8 +174,7 @@ def _path(path: list[Mapping[str, Any]], metric: str) -> Table:
             f"+ {step['ingredient']}",
             number(step["score"]),
             signed(step["gain"]),
-            signed(step["over_plain"]),
-            ends(*step["interval"], say=signed),
+            *effect(step["over_plain"], step["interval"]),
         )
         for step in path
     )

@@ -11,7 +11,7 @@ from shrinkage.evidence.paired import Interval
 from shrinkage.report.facts import Contender, Errors, Point
 from shrinkage.report.figure import Figure, band, bars, framed, named, upright, with_legend
 from shrinkage.report.timeline import Span
-from shrinkage.wording import ends, number, signed
+from shrinkage.wording import effect, number, signed
 
 SHOWN = 1500
 """So many test rows at most are drawn."""
@@ -118,11 +118,8 @@ def forest(
 
 
 def _effect(name: str, told: Mapping[str, Any]) -> str:
-    low, high = told["interval"]
-    return (
-        f"{name}: {signed(told['effect'])} (95 % interval {ends(low, high, signed)})<br>"
-        f"{told['verdict'] or 'a first look'}"
-    )
+    value, interval = effect(told["effect"], told["interval"])
+    return f"{name}: {value} (95 % interval {interval})<br>{told['verdict'] or 'a first look'}"
 
 
 def search(

@@ -13,7 +13,7 @@ from shrinkage.report.facts import Facts
 from shrinkage.report.figure import Figure, bars, named, with_legend
 from shrinkage.report.page import Block, Chart, Notes, Section, Table, Text
 from shrinkage.report.words import pretty
-from shrinkage.wording import count, ends, number, signed
+from shrinkage.wording import count, effect, ends, number
 
 Told = Mapping[str, Any]
 
@@ -165,8 +165,7 @@ def _second(told: Told, part: Told) -> Table:
                 called(g["name"]),
                 number(found["plain"]["value"]),
                 number(found["winner"]["value"]),
-                signed(gain["value"]),
-                ends(*gain["interval"], say=signed),
+                *effect(gain["value"], gain["interval"]),
             )
         )
     caption = f"The same by {second} (a positive gain is the winner's; no verdicts)"
@@ -178,8 +177,9 @@ def _score(told: Told) -> tuple[str, str]:
 
 
 def _gap(told: Told) -> str:
-    return f"{signed(told['value'])} ({ends(*told['interval'], say=signed)})"
+    value, interval = effect(told["value"], told["interval"])
+    return f"{value} ({interval})"
 
 
 def _effect(told: Told) -> tuple[str, str, str]:
-    return signed(told["value"]), ends(*told["interval"], say=signed), told["verdict"]
+    return *effect(told["value"], told["interval"]), told["verdict"]

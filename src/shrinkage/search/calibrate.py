@@ -27,7 +27,7 @@ from shrinkage.calibration import (
     top_class,
     with_one_wrong,
 )
-from shrinkage.cutoff import Decision, fit_cutoff, try_priors
+from shrinkage.cutoff import NOTHING, Decision, fit_cutoff, try_priors
 from shrinkage.model import Model
 from shrinkage.search.contest import Finalist, temperature_of
 from shrinkage.search.rows import Rows
@@ -47,10 +47,10 @@ def calibrated(
     parts: predictions of each fold's networks on its validation rows. Numbers stay as they are.
     """
     if rows.schema.classes is None:
-        return model, None, _NOTHING
+        return model, None, NOTHING
     probability, target, group = unseen(parts, rows)
     if len(np.unique(group)) < 2:
-        return model, None, _NOTHING
+        return model, None, NOTHING
     heat = fit_temperature(probability, target, group)
     rule = _decided(tempered(probability, heat.value), target, group, rows, goal)
     fitted = replace(
@@ -86,11 +86,8 @@ def _of_all(few: float, one: float, rows: Rows, networks: float) -> float:
 def decision(parts: Sequence[np.ndarray], rows: Rows, goal: str | scores.Metric) -> Decision:
     """The rule that helps the metric, of probabilities as they are."""
     if rows.schema.classes is None:
-        return _NOTHING
+        return NOTHING
     return _decided(*unseen(parts, rows), rows, goal)
-
-
-_NOTHING = Decision(None, None, None, 0.0, 0.0, 0)
 
 
 def _decided(
@@ -102,12 +99,12 @@ def _decided(
 ) -> Decision:
     name, priors = scores.name_of(goal), rows.priors
     if name not in _TUNED or len(np.unique(group)) < 2:
-        return _NOTHING
+        return NOTHING
     if len(priors) == 2:
         return fit_cutoff(probability, target, group, name)
     if name == "balanced_accuracy" and priors.all():
         return try_priors(probability, target, priors.tolist(), name)
-    return _NOTHING
+    return NOTHING
 
 
 def unseen(parts: Sequence[np.ndarray], rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import resource
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -13,14 +14,12 @@ import torch
 
 from shrinkage import scores
 from shrinkage.calibration import Z95, Temperature, matched, tempered
-from shrinkage.cutoff import weighted
-from shrinkage.data.tabular import Preparer
+from shrinkage.cutoff import NOTHING, Decision, weighted
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput, Interrupted
 from shrinkage.files import write_text
 from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
-from shrinkage.population.dataset import Sample
 from shrinkage.recipe import load
 from shrinkage.search import baseline, copies, ensemble, memory, refit, said, shared
 from shrinkage.search.above import Above
@@ -45,6 +44,34 @@ SINGLE = "single"
 """The best recipe alone, where the winner is an ensemble."""
 
 
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """A row of the table of scores.
+
+    finalist: its trial; of an ensemble the one that leads. parts: what its networks say of the
+    validation rows of each fold, calibrated. raw: of the test rows, as its networks say it.
+    seconds: what training it took. heat, rule: what calibration and cutoff were chosen by.
+    """
+
+    finalist: Finalist
+    model: Model
+    parts: list[np.ndarray]
+    raw: np.ndarray
+    seconds: float
+    heat: Temperature | None = None
+    rule: Decision = NOTHING
+
+    @cached_property
+    def output(self) -> np.ndarray:
+        """What it says of the test rows."""
+        return tempered(self.raw, self.model.temperature)
+
+    @cached_property
+    def deciding(self) -> np.ndarray:
+        """The same, its largest value being the class that it chooses."""
+        return weighted(self.output, self.model.cutoff, self.model.priors)
+
+
 def conclude(study: Study, above: Above) -> dict[str, Any]:
     """Choose, score, write; returns what result.json holds.
 
@@ -57,51 +84,26 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
     shares, gain = {number: 1.0}, None
     if study.settings.ensemble:
         shares, gain = ensemble.of_trials(found, number, rows, metric, seed)
-    entrants = _entrants(found, number, alone=len(shares) == 1)
-    networks = {trial: refit.networks(study.folder, trial) for trial in shares}
-    models = _models(study, found, entrants, networks, shares)
-    together = models["winner"], *models["winner"].others
-    parts = ensemble.blended(found, shares, [model.own_temperature for model in together])
-    # The test rows are predicted here, once, and decide nothing.
-    target = rows.target(rows.test)
-    samples: dict[Preparer, Sample] = {}
-    outputs = {name: model.outputs(rows.test, samples) for name, model in models.items()}
-    raw = outputs["winner"]
-    models["winner"], heat, rule = calibrated(models["winner"], parts, rows, metric)
-    judged = {"winner": _tempered(parts, heat)}
-    if SINGLE in models:  # else the ensemble would be booked what calibration buys
-        models[SINGLE], own, _ = calibrated(models[SINGLE], found[number].parts, rows, metric)
-        judged[SINGLE] = _tempered(found[number].parts, own)
-    for name in judged:
-        outputs[name] = tempered(outputs[name], models[name].temperature)
-    deciding = {n: weighted(outputs[n], m.cutoff, m.priors) for n, m in models.items()}
-    more = {trial: its.seconds for trial, its in networks.items() if its}
-    taken = {t: found[t].trial.seconds + more.get(t, 0.0) for t in shares}
-    trained = {"winner": sum(taken.values()), SINGLE: taken[number]}
-    table: dict[str, Any] = {
-        name: entrant
-        and {
-            "validation": baseline.out_of_fold(judged.get(name, entrant.parts), rows, metric),
-            "test": baseline.scored(outputs[name], target, rows, metric, deciding[name]),
-            "seconds": round(trained.get(name, entrant.trial.seconds), 2),
-        }
-        for name, entrant in entrants.items()
-    }
+    contenders = _contenders(study, found, shares)
+    winner, alone = contenders["winner"], contenders.get(SINGLE, contenders["winner"])
+
+    table = _scores(contenders, rows, metric)
     done = study.store.baselines()
     table |= {name: done.get(name) for name in baseline.NAMES}
-
-    alone = models.get(SINGLE, models["winner"])
-    result = _result(study, found[number], len(alone.weights), table)
-    result["ensemble"] = None if len(shares) == 1 else _ensemble(models, shares, gain, rows)
-    own_score = table[SINGLE if SINGLE in models else "winner"]["validation"]
+    result = _result(study, found[number], len(alone.model.weights), table)
+    result["ensemble"] = _ensemble(contenders, shares, gain, rows) if len(shares) > 1 else None
+    own_score = table[SINGLE if len(shares) > 1 else "winner"]["validation"]
     validation = own_score[scores.name_of(metric)]
     result["optimism"] = above.optimism(found, rows, metric, seed, validation)
-    result |= report(models["winner"], heat, rule, raw, outputs["winner"], target)
-    shown = deciding if scores.find(metric).decides else outputs
+    target = rows.target(rows.test)
+    result |= report(winner.model, winner.heat, winner.rule, winner.raw, winner.output, target)
+
+    decides = scores.find(metric).decides
+    shown = {name: c.deciding if decides else c.output for name, c in contenders.items()}
     for name, output in shown.items():
         said.keep(study.folder.work, name, output)
     result["copies"] = copies.apart(study.folder.work, rows, metric, table)
-    if "plain" in outputs:
+    if "plain" in shown:
         result["against_plain"] = _against(shown["plain"], shown["winner"], target, metric)
     if by := study.settings.by:
         result["subgroups"] = above.subgroups(rows, by, study.settings.source, result, shown)
@@ -113,13 +115,52 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
         "source": study.settings.source,
         "start_from": study.settings.start_from or None,
     }
-    models["winner"].save(study.folder.model, provenance)
+    winner.model.save(study.folder.model, provenance)
     return result
 
 
-def _tempered(parts: list[np.ndarray], heat: Temperature | None) -> list[np.ndarray]:
-    """Validation predictions as calibration leaves them, as the test rows' are."""
-    return [tempered(part, heat.value) for part in parts] if heat else parts
+def _contenders(
+    study: Study, found: dict[int, Finalist], shares: dict[int, float]
+) -> dict[str, Contender]:
+    """All that were trained, by name. The test rows are predicted here, once; they decide nothing.
+
+    The winner is calibrated, and the single recipe beside an ensemble: else the ensemble would be
+    booked what calibration buys.
+    """
+    rows, metric, lead = study.rows, study.problem.metric, next(iter(shares))
+    entrants = _entrants(found, lead, alone=len(shares) == 1)
+    networks = {trial: refit.networks(study.folder, trial) for trial in shares}
+    more = {trial: its.seconds for trial, its in networks.items() if its}
+    taken = {trial: found[trial].trial.seconds + more.get(trial, 0.0) for trial in shares}
+    trained = {"winner": sum(taken.values()), SINGLE: taken[lead]}
+    models = _models(study, found, entrants, networks, shares)
+    heats = [model.own_temperature for model in (models["winner"], *models["winner"].others)]
+    together = ensemble.blended(found, shares, heats)
+    contenders, samples = {}, {}
+    for name, model in models.items():
+        finalist = entrants[name]
+        parts = together if name == "winner" else finalist.parts
+        raw = model.outputs(rows.test, samples)
+        heat, rule = None, NOTHING
+        if name in trained:
+            model, heat, rule = calibrated(model, parts, rows, metric)
+            parts = [tempered(part, heat.value) for part in parts] if heat else parts
+        seconds = trained.get(name, finalist.trial.seconds)
+        contenders[name] = Contender(finalist, model, parts, raw, seconds, heat, rule)
+    return contenders
+
+
+def _scores(contenders: dict[str, Contender], rows: Rows, metric: baseline.Goal) -> dict[str, Any]:
+    """The lines of the table of scores; None for a reference that was not trained."""
+    target = rows.target(rows.test)
+    table: dict[str, Any] = dict.fromkeys(("plain", "default"))
+    for name, each in contenders.items():
+        table[name] = {
+            "validation": baseline.out_of_fold(each.parts, rows, metric),
+            "test": baseline.scored(each.output, target, rows, metric, each.deciding),
+            "seconds": round(each.seconds, 2),
+        }
+    return table
 
 
 def _finalists(study: Study) -> dict[int, Finalist]:
@@ -135,11 +176,11 @@ def _finalists(study: Study) -> dict[int, Finalist]:
     return found
 
 
-def _entrants(
-    found: dict[int, Finalist], number: int, *, alone: bool
-) -> dict[str, Finalist | None]:
+def _entrants(found: dict[int, Finalist], number: int, *, alone: bool) -> dict[str, Finalist]:
     """Whose trial each row of the table of scores is; an ensemble's is the one that leads."""
-    entrants = {"plain": found.get(PLAIN), "default": found.get(DEFAULT), "winner": found[number]}
+    references = {"plain": PLAIN, "default": DEFAULT}
+    entrants = {name: found[trial] for name, trial in references.items() if trial in found}
+    entrants["winner"] = found[number]
     if fresh := [each for each in found.values() if each.trial.source == FRESH]:
         entrants[FRESH] = fresh[0]
     return entrants if alone else entrants | {SINGLE: found[number]}
@@ -148,7 +189,7 @@ def _entrants(
 def _models(
     study: Study,
     found: dict[int, Finalist],
-    entrants: dict[str, Finalist | None],
+    entrants: dict[str, Finalist],
     networks: dict[int, refit.Networks | None],
     shares: dict[int, float],
 ) -> dict[str, Model]:
@@ -169,7 +210,6 @@ def _models(
     return {
         name: ours.get(name) or _model(entrant, rows, study.problem.shape)
         for name, entrant in entrants.items()
-        if entrant
     }
 
 
@@ -227,19 +267,22 @@ def _with_all_rows(model: Model, found: refit.Networks, rows: Rows) -> Model:
 
 
 def _ensemble(
-    models: dict[str, Model], shares: dict[int, float], gain: Difference | None, rows: Rows
+    contenders: dict[str, Contender],
+    shares: dict[int, float],
+    gain: Difference | None,
+    rows: Rows,
 ) -> dict[str, Any]:
     """What predicts together, what it buys over the single best recipe, and what it costs."""
-    some, others = rows.test[: min(len(rows.test), 1000)], models["winner"].others
+    some, model = rows.test[: min(len(rows.test), 1000)], contenders["winner"].model
     seconds = {}
     for name in (SINGLE, "winner"):
         began = time.perf_counter()
-        models[name].outputs(some)
+        contenders[name].model.outputs(some)
         seconds[name] = round((time.perf_counter() - began) * 1000 / max(1, len(some)), 4)
     return {
         "shares": {str(trial): round(share, 4) for trial, share in shares.items()},
-        "temperatures": [models["winner"].own_temperature, *(m.own_temperature for m in others)],
-        "networks": models["winner"].networks,
+        "temperatures": [each.own_temperature for each in (model, *model.others)],
+        "networks": model.networks,
         "mean_loss_reduction": gain and gain.mean,
         "standard_error": gain and gain.error,
         "seconds_per_1000_rows": seconds,
