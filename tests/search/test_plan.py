@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from conftest import TINY, mixed
 from shrinkage import run
@@ -18,7 +19,7 @@ from shrinkage.nets.resnet import Resnet
 from shrinkage.nets.table import TableShape
 from shrinkage.recipe import Recipe, load
 from shrinkage.rows.minibatch import Minibatch
-from shrinkage.search import asking, cost, session
+from shrinkage.search import asking, cost, outset, session
 from shrinkage.search.budget import Clock, affordable
 from shrinkage.search.cohort import Cohort
 from shrinkage.search.cost import A, R, S, W, work
@@ -192,6 +193,28 @@ def test_the_plan_is_what_fit_does(tmp_path: Path) -> None:
     assert plan.members == 3 * plan.recipes
     assert plan.refits == 0, "a number of trials asks for no refit"
     assert plan.peak_mb > 100
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(2, 1), (0, 2)])
+def test_steps_are_timed_as_a_study_takes_them(
+    workers: int, threads: int, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its processes have one thread each; where it has none, it has all of this one's."""
+    seen, timed = [], outset.timed
+
+    def noted(*asked):
+        seen.append(torch.get_num_threads())
+        return timed(*asked)
+
+    monkeypatch.setattr(outset, "timed", noted)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        run.plan(mixed(60), "y", budget="60s", recipe=tiny, workers=workers)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [threads]
 
 
 def test_the_budget_is_divided_and_cuts_epochs() -> None:

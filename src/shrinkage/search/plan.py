@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from shrinkage.data.source import Table
 from shrinkage.engine import local
 from shrinkage.population.cohort import network_of
@@ -68,10 +70,16 @@ def planned(table: Table, settings: Settings, started: float, keep: Keep) -> Pla
 
     keep: seconds of the look at the end, see `search.above`.
     """
+    threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as place:
         folder, pool = Folder(Path(place) / "plan"), local.executor(0)
         with session.prepared(table, settings, folder, Clock(started, settings.budget_s)) as study:
-            return _of(study, pool, keep)
+            try:
+                # A study's processes have one each.
+                torch.set_num_threads(1 if settings.workers else threads)
+                return _of(study, pool, keep)
+            finally:
+                torch.set_num_threads(threads)
 
 
 def _of(study: Study, pool: Executor, keep: Keep) -> Plan:
