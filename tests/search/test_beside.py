@@ -16,7 +16,7 @@ from shrinkage import run
 from shrinkage.data.source import Table
 from shrinkage.engine import local
 from shrinkage.engine.local import Inline
-from shrinkage.search import baseline, beside, session
+from shrinkage.search import baseline, beside, refit, session
 from shrinkage.search.budget import Clock
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import Settings
@@ -74,6 +74,25 @@ def test_on_a_gpu_networks_do_not_wait_for_a_baseline(tmp_path: Path) -> None:
         future.set_result(baseline.run(name, *arguments[:-1]))
         study.wind_up()
         assert set(study.store.baselines()) == {name}
+
+
+def test_a_baseline_that_ends_leaves_its_process_to_the_training_on_all_rows(
+    tmp_path: Path,
+) -> None:
+    asked = Settings("t", "y", budget_s=60.0, recipe=TINY, space=SPACE, cv="2", workers=2)
+    folder, pool = Folder(tmp_path / "run"), Slow()
+    with session.prepared(Table(mixed(60), "t"), asked, folder, Clock(time.time(), 60.0)) as study:
+        study.plan(pool)
+        study.clock, study.trial_seconds = Clock(time.time(), 6.0), 0.1
+        study.run(pool)
+        ((future, (name, *arguments)),) = pool.held
+        future.set_result(baseline.run(name, *arguments[:-1]))
+        assert study.busy == 1, "nobody has looked yet"
+        study.clock = Clock(time.time(), 60.0)
+        refit.train(study, Inline())
+        assert not study.running
+        assert set(study.store.baselines()) == {name}
+        assert len(list(folder.refits.iterdir())) >= 2, "one piece a process, free or not"
 
 
 def test_the_only_process_is_taken_back_from_a_fit_that_does_not_end(tmp_path: Path) -> None:
