@@ -148,9 +148,10 @@ def epochs_line(found: dict[str, Any], metric: str) -> str | None:
     epochs = found.get("epochs")
     if not epochs or epochs["luck"] < 1e-12:
         return None
+    low, high = epochs["interval"]
     return (
         f"Each fold keeps the epoch that is best on its own validation rows: that flatters its "
-        f"{metric} by up to {number(epochs['luck'])} (95 % interval {ends(*epochs['interval'])}), "
+        f"{metric} by up to {number(epochs['luck'], high)} (95 % interval {ends(low, high)}), "
         "against the epoch that the other folds choose."
     )
 
