@@ -192,12 +192,29 @@ def test_a_disk_that_fills_in_the_middle_blames_no_recipe(
 def test_no_plan_is_made_of_no_time(tiny: Path, tmp_path: Path, monkeypatch) -> None:
     """It would be one epoch for good, whatever time a later session has."""
     monkeypatch.setattr(run, "seconds", lambda _: 0.001)
+    monkeypatch.setattr("shrinkage.search.study._GRACE_FOR_FIRST_S", 0.0)
     with pytest.raises(BadInput, match=r"took all of 0.001 s: .* --budget"):
         tiny_fit(mixed(60), "y", tmp_path / "run", tiny, trials=2)
     monkeypatch.undo()
     found = run.resume(tmp_path / "run", "5m").result
     assert found["n_trials_finished"] == 2
     assert "epochs = 9" in run.trials_of(tmp_path / "run")[0].recipe
+
+
+def test_a_study_that_had_little_time_says_what_a_new_one_would_have(
+    tiny: Path, tmp_path: Path
+) -> None:
+    long = tmp_path / "long.toml"
+    long.write_text(tiny.read_text().replace("epochs = 9", "epochs = 100000"))
+    folder = tiny_fit(mixed(60), "y", tmp_path / "run", long, trials=2, budget="10s")
+    notes = run.opened(folder).result["notes"]
+    assert not any("a new fit" in note for note in notes)
+    for _ in range(2):
+        notes = run.resume(folder, "1h").result["notes"]
+    (said,) = (note for note in notes if "a new fit" in note)
+    assert said.startswith("Trial 0 has ")
+    assert "of its 100,000 epochs" in said
+    assert "with 3600 s a new fit would have" in said
 
 
 def refuse(name: str) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("shrinkage")
 
 _TIMED_STEPS = 10
+_SHORT = 2
+"""Times the epochs that it has: where a study's recipe could have so many, that is worth a word."""
 _TICK_S = 0.25
 
 
@@ -55,6 +57,7 @@ def agreed(study: Study, pool: Executor) -> dict[str, Any]:
             )
         time.sleep(_TICK_S)
     if plan.get("client", study.store.client) == study.store.client:
+        _say_if_short(study, plan)
         return plan
     found, steps = _timed(study, pool, replace(study.problem, precision=plan["precision"]))
     seconds = found.step_s * steps * plan["epochs_share"]
@@ -79,12 +82,9 @@ def _decide(study: Study, pool: Executor) -> None:
 
 
 def _measured(study: Study, pool: Executor) -> dict[str, Any]:
-    """The plan, by what this machine can do in the time that is left; without any, no plan.
-
-    A plan is for good: one made of no time would hold for whoever goes on with more.
-    """
+    """The plan, by what this machine can do in the time that is left; without any, no plan."""
     found, steps = _timed(study, pool, study.problem)
-    if study.clock.left <= 0:
+    if study.clock.left <= -study.grace:
         raise BadInput(
             f"reading this table and making it ready took all of {study.clock.budget_s:g} s: "
             "give it more, with --budget"
@@ -103,6 +103,17 @@ def _measured(study: Study, pool: Executor) -> dict[str, Any]:
         "greater_is_better": scores.find(study.problem.metric).greater_is_better,
         "client": study.store.client,
     }
+
+
+def _say_if_short(study: Study, plan: dict[str, Any]) -> None:
+    """A plan is for good, also where an earlier session had little time for it."""
+    share, epochs = plan["epochs_share"], study.recipes[0].epochs
+    most = affordable_epochs(epochs, plan["trial_seconds"] / share, study.clock.left)
+    if (has := max(1, round(epochs * share))) * _SHORT <= most:
+        study.store.note(
+            f"Trial 0 has {has:,} of its {epochs:,} epochs, for which this study's first session "
+            f"had the time; with {study.clock.budget_s:g} s a new fit would have {most:,}."
+        )
 
 
 def _timed(study: Study, pool: Executor, problem: Problem) -> tuple[Timing, int]:
