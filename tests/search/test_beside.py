@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from shrinkage.search import baseline, beside, refit, session
 from shrinkage.search.budget import Clock
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import Settings
+from shrinkage.search.study import Study
 
 SPACE = '[vary]\n"network.mlp.width" = [2, 8, 30]\n'
 
@@ -37,10 +39,16 @@ class Slow(Inline):
         return self.held[-1][0]
 
 
+def study_in(folder: Path, **asked: Any) -> AbstractContextManager[Study]:
+    """A study of 60 rows and 60 seconds."""
+    settings = Settings("t", "y", budget_s=60.0, recipe=TINY, cv="2", **asked)
+    clock = Clock(time.time(), 60.0)
+    return session.prepared(Table(mixed(60), "t"), settings, Folder(folder / "run"), clock)
+
+
 def test_the_search_ends_in_time_though_a_baseline_does_not(tmp_path: Path) -> None:
-    asked = Settings("t", "y", budget_s=60.0, recipe=TINY, space=SPACE, cv="2", workers=2)
-    folder, pool = Folder(tmp_path / "run"), Slow()
-    with session.prepared(Table(mixed(60), "t"), asked, folder, Clock(time.time(), 60.0)) as study:
+    pool = Slow()
+    with study_in(tmp_path, space=SPACE, workers=2) as study:
         study.plan(pool)
         study.clock, study.trial_seconds = Clock(time.time(), 8.0), 0.1
         study.run(pool)
@@ -56,9 +64,8 @@ def test_the_search_ends_in_time_though_a_baseline_does_not(tmp_path: Path) -> N
 
 def test_on_a_gpu_networks_do_not_wait_for_a_baseline(tmp_path: Path) -> None:
     """It has a process of its own, which here never ends; networks have this process."""
-    asked = Settings("t", "y", budget_s=60.0, recipe=TINY, space=SPACE, cv="2")
-    folder, slow = Folder(tmp_path / "run"), Slow()
-    with session.prepared(Table(mixed(60), "t"), asked, folder, Clock(time.time(), 60.0)) as study:
+    slow = Slow()
+    with study_in(tmp_path, space=SPACE) as study:
         study.plan(Inline())
         study.aside, study.trial_seconds = slow, 0.1
         study.clock = Clock(time.time(), 8.0)
@@ -79,9 +86,8 @@ def test_on_a_gpu_networks_do_not_wait_for_a_baseline(tmp_path: Path) -> None:
 def test_a_baseline_that_ends_leaves_its_process_to_the_training_on_all_rows(
     tmp_path: Path,
 ) -> None:
-    asked = Settings("t", "y", budget_s=60.0, recipe=TINY, space=SPACE, cv="2", workers=2)
-    folder, pool = Folder(tmp_path / "run"), Slow()
-    with session.prepared(Table(mixed(60), "t"), asked, folder, Clock(time.time(), 60.0)) as study:
+    pool = Slow()
+    with study_in(tmp_path, space=SPACE, workers=2) as study:
         study.plan(pool)
         study.clock, study.trial_seconds = Clock(time.time(), 6.0), 0.1
         study.run(pool)
@@ -92,13 +98,12 @@ def test_a_baseline_that_ends_leaves_its_process_to_the_training_on_all_rows(
         refit.train(study, Inline())
         assert not study.running
         assert set(study.store.baselines()) == {name}
-        assert len(list(folder.refits.iterdir())) >= 2, "one piece a process, free or not"
+        assert len(list(study.folder.refits.iterdir())) >= 2, "one piece a process, free or not"
 
 
 def test_the_only_process_is_taken_back_from_a_fit_that_does_not_end(tmp_path: Path) -> None:
-    asked = Settings("t", "y", budget_s=60.0, recipe=TINY, cv="2", workers=1)
-    folder, pool = Folder(tmp_path / "run"), local.executor(1)
-    with session.prepared(Table(mixed(60), "t"), asked, folder, Clock(time.time(), 60.0)) as study:
+    pool = local.executor(1)
+    with study_in(tmp_path, workers=1) as study:
         first = pool.submit(os.getpid).result(60)
         running: dict[Future, Any] = {pool.submit(time.sleep, 600): study.baselines.claimed()}
         study.baselines.take_back(pool, running)
@@ -113,9 +118,8 @@ def test_the_only_process_is_taken_back_from_a_fit_that_does_not_end(tmp_path: P
 
 def test_a_fit_that_has_ended_leaves_the_only_process_to_networks(tmp_path: Path) -> None:
     """They were killed at the time at which it would have been given up."""
-    asked = Settings("t", "y", budget_s=60.0, recipe=TINY, cv="2", workers=1)
-    folder, pool = Folder(tmp_path / "run"), local.executor(1)
-    with session.prepared(Table(mixed(60), "t"), asked, folder, Clock(time.time(), 60.0)) as study:
+    pool = local.executor(1)
+    with study_in(tmp_path, workers=1) as study:
         first = pool.submit(os.getpid).result(60)
         fits = study.baselines
         for found in (({}, {}, 1.0), None):

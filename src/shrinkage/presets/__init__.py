@@ -14,8 +14,12 @@ from shrinkage.errors import BadInput
 
 
 def named(kind: str = "") -> dict[str, Traversable]:
-    """Files of a kind (none: recipes; spaces; portfolio) by name, in the order of names."""
-    folder = resources.files(__name__).joinpath(kind)
+    """Files of ours by name. kind: "" for recipes, or the folder of another kind."""
+    return inside(resources.files(__name__).joinpath(kind))
+
+
+def inside(folder: Traversable) -> dict[str, Traversable]:
+    """The TOML files of a folder by name, in the order of names."""
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
     return {file.name.removesuffix(".toml"): file for file in files}
 

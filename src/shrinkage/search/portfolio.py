@@ -21,6 +21,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import ClassVar
 
+from shrinkage.presets import inside
 from shrinkage.recipe import Recipe
 from shrinkage.search.aim import aimed
 from shrinkage.search.random import Search
@@ -43,7 +44,7 @@ def recipes(task: str, epochs: int, metric: str) -> tuple[Recipe, ...]:
     task: classification or regression. metric: the study's, by name; a quantile is trained for.
     The order is that of the files' names.
     """
-    files = sorted((f for f in FOLDER.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
+    files = inside(FOLDER).values()
     texts = [(file.read_text("utf-8"), f"{NAME}/{file.name}") for file in files]
     same = {"data.minibatch.epochs": epochs}
     found = (aimed(Recipe.from_toml(*text), task, metric).set(same) for text in texts)
