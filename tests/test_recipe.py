@@ -38,7 +38,8 @@ from shrinkage.optim.decay import Decay
 from shrinkage.optim.max_norm import MaxNorm
 from shrinkage.optim.schedule_free import ScheduleFree
 from shrinkage.optim.sgd import Sgd
-from shrinkage.recipe import Recipe, load, presets
+from shrinkage.presets import named
+from shrinkage.recipe import Recipe, load
 from shrinkage.rows.minibatch import Minibatch
 from shrinkage.schedules.cosine import Cosine
 from shrinkage.stopping.early_stopping import EarlyStopping
@@ -322,7 +323,7 @@ def test_a_loss_of_the_other_task_is_refused(loss: Any, task: str) -> None:
         Recipe(loss).for_task(task)
 
 
-@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize("name", named())
 def test_presets_load_and_come_back(name: str) -> None:
     recipe = load(name)
     assert Recipe.from_toml(recipe.to_toml()) == recipe
@@ -333,7 +334,7 @@ def test_presets_load_and_come_back(name: str) -> None:
 
 
 def test_the_two_presets_that_searches_begin_with_exist() -> None:
-    assert {"plain", "default"} <= set(presets())
+    assert {"plain", "default"} <= set(named())
     assert load("plain").get("optimizer") == Adam(lr=1e-3)
     off = ("dropout", "decay", "l1", "l2", "mixup", "ema", "early_stopping", "normalization")
     assert not any(load("plain").get(role) for role in off)

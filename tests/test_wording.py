@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from shrinkage.wording import effect, ends, number, quoted, signed
+from shrinkage.wording import command, effect, ends, number, signed
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,8 @@ def test_the_ends_of_an_interval_have_the_same_decimals() -> None:
     assert effect(0.0002, (-0.0009, 0.00011)) == ("+0.000200", "-0.000900 to +0.000110")
 
 
-def test_a_folder_can_be_pasted() -> None:
-    assert quoted("my run") == "'my run'"
-    assert quoted("run") == "run"
+def test_a_command_can_be_pasted() -> None:
+    assert command("resume", Path("my run"), "--budget", "5m") == (
+        "shrinkage resume 'my run' --budget 5m"
+    )
+    assert command("show", "run") == "shrinkage show run"

@@ -51,7 +51,6 @@ LARGEST = 1e100
 class BaselineResult:
     """What one peer predicts.
 
-    name: "linear" or "gradient_boosting".
     validation_rows: [v] positions of the validation rows, fold after fold; with repeated
         folds a row stands there more than once.
     validation_prediction: [v, C] probabilities or [v] numbers, each predicted by a model that
@@ -60,7 +59,6 @@ class BaselineResult:
     seconds: wall time of everything: all fits and predictions.
     """
 
-    name: str
     validation_rows: np.ndarray
     validation_prediction: np.ndarray
     test_prediction: np.ndarray | None
@@ -177,7 +175,6 @@ def fit_baseline(
     if frame_test is not None:
         test = predict(np.arange(len(table)), _table(frame_test, schema))
     return BaselineResult(
-        name=name,
         validation_rows=np.concatenate(rows) if rows else np.zeros(0, np.int64),
         validation_prediction=np.concatenate(validation) if rows else _nothing(width),
         test_prediction=test,

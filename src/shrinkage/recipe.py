@@ -219,11 +219,6 @@ def load(source: str | Path | Recipe) -> Recipe:
     )
 
 
-def presets() -> list[str]:
-    """Names of the recipes that come with the package."""
-    return list(named())
-
-
 def _check_place(place: str, section: Any, name: str) -> None:
     if place not in PLACES:
         near = difflib.get_close_matches(place, PLACES, n=1, cutoff=0.4)

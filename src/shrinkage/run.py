@@ -6,7 +6,6 @@ run.model.predict(frame);  run.recipe;  run.result["scores"]
 
 from __future__ import annotations
 
-import json
 import math
 import time
 import warnings
@@ -26,11 +25,12 @@ from shrinkage.model import Model
 from shrinkage.recipe import Recipe, load
 from shrinkage.report import write
 from shrinkage.scores import Function
-from shrinkage.search import finish, listing, proposers, session, shared
+from shrinkage.search import proposers, session, shared
 from shrinkage.search.above import Above
 from shrinkage.search.events import Watch, nobody
 from shrinkage.search.folder import Folder, chosen
 from shrinkage.search.plan import Plan, planned
+from shrinkage.search.result import read_result
 from shrinkage.search.settings import (
     Settings,
     device_for,
@@ -42,7 +42,6 @@ from shrinkage.search.settings import (
 )
 from shrinkage.space import load_space, text_of
 from shrinkage.store.tables import Trial
-from shrinkage.wording import quoted
 
 _ABOVE = Above(optimism.of_study, keep, look, grouped.told)
 
@@ -310,7 +309,7 @@ def report(folder: str | Path, by: str | Sequence[str] = (), *, store: str | Non
     for before; their numbers go to subgroups.json. store: as of `resume`.
     Raises BadInput, and writes nothing then.
     """
-    return write.write(opened(folder).folder, _columns(by), store)
+    return write.write(Path(folder), _columns(by), store)
 
 
 def subgroups(folder: str | Path, by: str | Sequence[str]) -> dict[str, Any]:
@@ -329,34 +328,13 @@ def _columns(by: str | Sequence[str]) -> tuple[str, ...]:
 
 def opened(folder: str | Path) -> Run:
     """A finished study, read from its folder. Raises BadInput where there is no result."""
-    path = Path(folder) / "result.json"
-    try:
-        result = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        hint = "it is not a study's folder"
-        if Folder(Path(folder)).begun:
-            hint = f"its run did not end; go on with `shrinkage resume {quoted(folder)}`"
-        if listing.held(Folder(Path(folder)).log):
-            hint = f"its run goes on; follow it with `shrinkage watch {quoted(folder)}`"
-        raise BadInput(f"{folder} holds no result.json: {hint}") from None
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error}") from None
-    except ValueError:
-        result = None
-    if not finish.whole(result):
-        raise BadInput(
-            f"{path} is damaged: write it again with `shrinkage resume {quoted(folder)}`"
-        )
-    return Run(Path(folder), result)
+    return Run(Path(folder), read_result(Folder(Path(folder))))
 
 
 def trials_of(folder: str | Path) -> list[Trial]:
     """Every trial of a study, finished or not, from its database."""
-    store = shared.opened(Folder(Path(folder)))
-    try:
+    with shared.opened(Folder(Path(folder))) as store:
         return store.trials()
-    finally:
-        store.close()
 
 
 def importance(folder: str | Path) -> Importance:
@@ -364,9 +342,6 @@ def importance(folder: str | Path) -> Importance:
 
     Raises BadInput where the folder holds no study.
     """
-    store = shared.opened(Folder(Path(folder)))
-    try:
+    with shared.opened(Folder(Path(folder))) as store:
         found, _, _ = of_study(store.study().settings, store.trials())
         return found
-    finally:
-        store.close()

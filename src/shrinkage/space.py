@@ -292,9 +292,9 @@ def _document(text: str, name: str) -> dict[str, Any]:
     return document
 
 
-def load_space(source: str | Path | Space) -> Space:
+def load_space(source: str | Path) -> Space:
     """A space from a ready one's name, or a TOML file."""
-    return source if isinstance(source, Space) else Space.from_toml(text_of(source), str(source))
+    return Space.from_toml(text_of(source), str(source))
 
 
 def text_of(source: str | Path) -> str:

@@ -39,9 +39,9 @@ def effect(value: float, interval: Sequence[float]) -> tuple[str, str]:
     return signed(value, max(low, high, key=abs)), ends(low, high, signed)
 
 
-def quoted(folder: str | Path) -> str:
-    """A folder as a command takes it."""
-    return shlex.quote(str(folder))
+def command(*words: str | Path) -> str:
+    """A command of ours, to be pasted into a shell: `shrinkage`, then these words."""
+    return shlex.join(["shrinkage", *map(str, words)])
 
 
 def clock(seconds: float) -> str:

@@ -62,7 +62,7 @@ def test_a_folder_whose_database_is_not_there_yet_is_not_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run takes its lock a moment after the log is there: nobody else may hold it then."""
-    monkeypatch.setattr("shrinkage.dashboard.state.held", lambda log: pytest.fail("it was locked"))
+    monkeypatch.setattr(Folder, "held", property(lambda _: pytest.fail("it was locked")))
     (tmp_path / "study.db").write_text("")
     for log in (None, "", "2026-01-02 10:00:05,0"):
         if log is not None:

@@ -12,7 +12,8 @@ from shrinkage.search.beside import Baselines
 from shrinkage.search.cost import Costs
 from shrinkage.search.known import Known
 from shrinkage.store.database import Database, at_file, at_url
-from shrinkage.store.tables import Finished, Store, founded
+from shrinkage.store.opening import make_study
+from shrinkage.store.tables import Finished, Store
 
 SHAPE = TableShape(3, (), 2)
 
@@ -34,7 +35,7 @@ def apart(url: str):
 
 
 def begun(places: list[Database]):
-    founded(places[0], "s", "0.1", {})
+    make_study(places[0], "s", "0.1", {})
     stores = [Store(place, "s", name) for place, name in zip(places[1:], "ab", strict=True)]
     for store in stores:
         store.enter({})

@@ -50,8 +50,9 @@ def test_a_stop_between_checkpoint_and_commit_costs_nothing(
     with killed_after(commit, monkeypatch):
         tiny_fit(str(study.parent / "table.csv"), "y", tmp_path / "run", tiny)
     before = rungs_of(tmp_path / "run")
-    for name in (".half.123.tmp", ".tmp93UmAK"):
-        (tmp_path / "run" / "work" / name).write_text("left by a killed worker")
+    work = tmp_path / "run" / "work"
+    for name in (".half.123.tmp", ".tmp93UmAK", "cohort-0099-rung-0.safetensors"):
+        (work / name).write_text("left by a killed worker")
     result = run.resume(tmp_path / "run").result
     after = rungs_of(tmp_path / "run")
     for number, (_, _, rungs) in before.items():
@@ -60,6 +61,7 @@ def test_a_stop_between_checkpoint_and_commit_costs_nothing(
     assert scores_of(result) == scores_of(whole)
     assert {k: result[k] for k in SAME} == {k: whole[k] for k in SAME}
     assert not list((tmp_path / "run").rglob(".*"))
+    assert not list(work.glob("cohort-*")), "nothing is left to go on with"
 
 
 def test_a_stop_before_the_study_began_leaves_room_for_another(

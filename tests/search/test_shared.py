@@ -134,6 +134,7 @@ def test_a_machine_that_was_too_slow_writes_nothing(
     folder = tiny_fit(table(study), "y", tmp_path / "a", tiny, store=url, study="s")
     assert "cohort 0 was taken over by another machine" in (folder / "run.log").read_text()
     assert rungs_of(folder)[0][2] == rungs_of(study)[0][2]
+    assert not list(Folder(folder).work.glob("cohort-*"))
     assert {status for _, status, _ in rungs_of(folder).values()} <= {"finished", "dropped"}
 
 

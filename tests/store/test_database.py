@@ -16,8 +16,9 @@ from shrinkage.errors import BadInput, Unwritable
 from shrinkage.store import database as database_module
 from shrinkage.store.database import Database, at_file, at_url, parsed, shown
 from shrinkage.store.migration import ONLY
+from shrinkage.store.opening import make_study
 from shrinkage.store.schema import FORMAT
-from shrinkage.store.tables import Store, founded
+from shrinkage.store.tables import Store
 
 from .test_tables import finished
 
@@ -114,7 +115,7 @@ def test_a_format_without_a_way_is_refused(number: int, words: str, old: Path) -
 
 def together(there: Callable[[], Database], work: Callable[[Store], object], count: int) -> list:
     """What each of so many clients gets that begin at the same moment."""
-    founded(there(), "s", "0.1", {})
+    make_study(there(), "s", "0.1", {})
     stores = [Store(there(), "s", f"c{i}") for i in range(count)]
     for store in stores:
         store.enter({})
@@ -176,7 +177,7 @@ def test_an_empty_server_gets_its_tables_once(url: str) -> None:
     def found(number: int) -> None:
         database = at_url(url)
         ready.wait()
-        founded(database, f"s{number % 2}", "0.1", {})
+        make_study(database, f"s{number % 2}", "0.1", {})
         database.close()
 
     with ThreadPoolExecutor(4) as pool:

@@ -19,8 +19,9 @@ from sqlalchemy import text
 
 from shrinkage.errors import BadInput
 from shrinkage.store.database import Database, at_file, at_url
+from shrinkage.store.opening import make_study
 from shrinkage.store.schema import Trial, TrialRow
-from shrinkage.store.tables import Finished, Store, founded
+from shrinkage.store.tables import Finished, Store
 
 Open = Callable[[str], Store]
 There = Callable[[], Database]
@@ -55,7 +56,7 @@ def there(place: str):
 @pytest.fixture
 def client(there: There) -> Open:
     """Opens the study as a client of this name; the study is founded, with two cohorts of two."""
-    founded(there(), "s", "0.1", {"target": "y"}, "rows")
+    make_study(there(), "s", "0.1", {"target": "y"}, "rows")
 
     def enter(name: str) -> Store:
         store = Store(there(), "s", name)
@@ -177,7 +178,7 @@ def test_baselines_plan_and_notes(store: Store) -> None:
 
 
 def test_references_are_cohorts_that_are_free(there: There) -> None:
-    founded(there(), "s", "0.1", {})
+    make_study(there(), "s", "0.1", {})
     one, other = (Store(there(), "s", name) for name in "ab")
     one.begin({}, [("default", "same", "r"), ("plain", "same", "r")])
     other.begin({"late": True}, [("default", "x", "y")])
@@ -289,10 +290,10 @@ def test_a_newer_format_is_refused(client: Open, there: There) -> None:
 
 def test_a_study_is_founded_once(client: Open, there: There) -> None:
     store = client("first")
-    founded(there(), "s", "0.2", {"target": "z"}, "others")
+    make_study(there(), "s", "0.2", {"target": "z"}, "others")
     row = store.study()
     assert (row.version, row.settings, row.rows) == ("0.1", {"target": "y"}, "rows")
-    founded(there(), "t", "0.2", {})
+    make_study(there(), "t", "0.2", {})
     assert replace(Store(there(), "t", "first").claims, owner="x").study != store.id
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from shrinkage.cli import options
-from shrinkage.wording import quoted
+from shrinkage.wording import command
 
 
 def show(
@@ -30,7 +30,6 @@ def show(
     from shrinkage.run import importance as measured
     from shrinkage.run import opened, trials_of
     from shrinkage.search.folder import Folder
-    from shrinkage.search.listing import held
 
     if importance:
         found = measured(folder)
@@ -38,8 +37,8 @@ def show(
             terminal.print_json(found.to_json())
         else:
             done = (Path(folder) / "result.json").is_file()
-            command = words.ablate_command(opened(folder).result, folder) if done else None
-            terminal.print_importance(found, command, top)
+            bought = words.ablate_command(opened(folder).result, folder) if done else None
+            terminal.print_importance(found, bought, top)
         return
     trials = trials_of(folder)
     done = (Path(folder) / "result.json").is_file()
@@ -49,9 +48,6 @@ def show(
         terminal.print_json({"result": result, "trials": listed})
         return
     metric = result["metric"] if result else None
-    larger_is_better = (result or {}).get("greater_is_better")
-    if metric and larger_is_better is None:  # a result of an earlier version
-        larger_is_better = scores.find(metric).greater_is_better
     title = scores.compared_name(metric) if metric else "score"
     table = terminal.plain_table()
     for name in ("trial", "from", "status", "epochs", f"{title} (validation)", "seconds"):
@@ -59,8 +55,8 @@ def show(
     ranked = sorted(trials, key=lambda t: (-t.share, -(t.score if t.score is not None else -1e99)))
     for trial in ranked[:top]:
         score = trial.score
-        if score is not None and metric:
-            score = score if larger_is_better else -score
+        if score is not None and result:
+            score = score if result["greater_is_better"] else -score
         table.add_row(
             str(trial.number),
             trial.source,
@@ -74,11 +70,11 @@ def show(
     if len(trials) > top:
         terminal.console.print(f"and {len(trials) - top} more; see --top", style="dim")
     if result is None:
-        goes_on = held(Folder(Path(folder)).log)
+        goes_on = Folder(Path(folder)).held
         terminal.console.print(
-            f"\nThis run goes on; follow it with: shrinkage watch {quoted(folder)}"
+            f"\nThis run goes on; follow it with: {command('watch', folder)}"
             if goes_on
-            else f"\nThis run did not end; go on with: shrinkage resume {quoted(folder)}",
+            else f"\nThis run did not end; go on with: {command('resume', folder)}",
             markup=False,
             soft_wrap=True,
         )

@@ -25,7 +25,7 @@ from shrinkage.report.words import (
     pretty,
     unit,
 )
-from shrinkage.wording import count, listed, number, quoted
+from shrinkage.wording import command, count, listed, number
 
 if TYPE_CHECKING:
     from shrinkage.evidence.importance import Importance
@@ -103,7 +103,7 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
             else f"Its networks started from {start}, with a new last layer."
         )
     if result.get("interrupted"):
-        way_out = f"go on with: shrinkage resume {quoted(folder)}"
+        way_out = f"go on with: {command('resume', folder)}"
         lines.insert(0, f"Interrupted: the best so far is saved; {way_out}")
     if result.get("optimism"):
         who = "best recipe" if together else "winner"
@@ -127,7 +127,7 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
             f"Study '{shared['study']}' of {count(shared['clients'], 'machine')}: "
             f"{count(shared['n_trials_own'], 'trial')} trained by this one."
         )
-    lines.append(f"Saved in {folder}; predict with: shrinkage predict {quoted(folder)} DATA")
+    lines.append(f"Saved in {folder}; predict with: {command('predict', folder, 'DATA')}")
     return lines
 
 
@@ -144,8 +144,8 @@ def print_result(result: dict[str, Any], folder: str) -> None:
     if (effects := ablation.of(Path(folder), result["recipe_hash"])) is not None:
         print_effects(effects, folder)
         console.print()
-    elif (command := words.ablate_command(result, folder)) is not None:
-        says = f"What each ingredient bought: {command}"
+    elif (ablate := words.ablate_command(result, folder)) is not None:
+        says = f"What each ingredient bought: {ablate}"
         console.print(says, markup=False, soft_wrap=True)
     if (page := Path(folder) / "report.html").is_file():
         console.print(f"The report: {page}", markup=False, soft_wrap=True)
@@ -209,10 +209,10 @@ def _width(cells: Sequence[str]) -> int:
     return max(len(line) for cell in cells for line in cell.splitlines() or [""])
 
 
-def print_importance(found: Importance, command: str | None, most: int) -> None:
-    """What `show --importance` says. command: that ablates the study, where there is one."""
+def print_importance(found: Importance, ablate: str | None, most: int) -> None:
+    """What `show --importance` says. ablate: a command, where one takes the winner apart."""
     if found.reason:
-        lines = [mattered.about(found), mattered.paired(command)]
+        lines = [mattered.about(found), mattered.paired(ablate)]
     else:
         table = plain_table()
         for name in mattered.HEADS:
@@ -221,7 +221,7 @@ def print_importance(found: Importance, command: str | None, most: int) -> None:
             table.add_row(*map(Text, row))
         console.print(table)
         console.print()
-        lines = [mattered.about(found), mattered.rest(found), mattered.caveat(command)]
+        lines = [mattered.about(found), mattered.rest(found), mattered.caveat(ablate)]
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
 

@@ -6,7 +6,6 @@ anybody to choose by, the rows that were set aside.
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ from shrinkage.report.page import Block, Commands, Notes, Page, Section, Table, 
 from shrinkage.report.words import compared, names, pretty
 from shrinkage.search.baseline import NAMES as BASELINES
 from shrinkage.search.settings import own
-from shrinkage.wording import clock, count, number
+from shrinkage.wording import clock, command, count, number
 
 BEST = "best so far"
 
@@ -99,7 +98,7 @@ def _answer(state: State) -> tuple[str, ...]:
 def _stopped(state: State) -> str:
     return (
         "This run did not come to its end: it was killed, or its machine went down. What was "
-        f"finished is kept; go on with: shrinkage resume {shlex.quote(str(state.folder.root))}"
+        f"finished is kept; go on with: {command('resume', state.folder.root)}"
     )
 
 
@@ -179,9 +178,9 @@ def _noticed(state: State) -> Section | None:
 
 
 def _commands(state: State) -> Section:
-    root = shlex.quote(str(state.folder.root))
+    root = state.folder.root
     items = (
-        ("Every trial, as a table", f"shrinkage show {root}"),
-        ("The model, once the run has ended", f"shrinkage predict {root} DATA"),
+        ("Every trial, as a table", command("show", root)),
+        ("The model, once the run has ended", command("predict", root, "DATA")),
     )
     return Section("again", "The same in a terminal", (Commands(items),))

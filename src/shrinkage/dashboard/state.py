@@ -21,7 +21,6 @@ from shrinkage.search.budget import Clock
 from shrinkage.search.contest import DEFAULT, PLAIN
 from shrinkage.search.folder import Folder
 from shrinkage.search.halving import RUNGS
-from shrinkage.search.listing import held
 from shrinkage.store.tables import Client, Store, Trial
 
 ABSENT, RUNNING, FINISHED, STOPPED = "absent", "running", "finished", "stopped"
@@ -36,7 +35,7 @@ def status(folder: Folder) -> tuple[str, Timeline]:
     found = timeline(_text(folder))
     if found.began is None or not folder.begun:
         return ABSENT, found
-    if held(folder.log):
+    if folder.held:
         return (RUNNING if found.last else ABSENT), found
     found = timeline(_text(folder))  # what was written until the lock was free
     if found.last is None:  # of a version that did not log it
@@ -121,11 +120,12 @@ class State:
     def rungs(self) -> list[Rung]:
         """As a contest stands: who came to each rung, and who is on the way to it."""
         running = [t for t in self.trials if t.status == "running"]
+        ended = [rung for t in self.trials for rung in t.rungs]
         return [
             Rung(
                 share,
-                sum(any(r[0] == rung and r[3] is not None for r in t.rungs) for t in self.trials),
-                self.session.folds * sum(len(t.rungs) == rung for t in running),
+                ended=sum(r.number == rung and r.score is not None for r in ended),
+                alive=self.session.folds * sum(len(t.rungs) == rung for t in running),
             )
             for rung, share in enumerate(RUNGS)
         ]

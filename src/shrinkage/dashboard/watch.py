@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import shlex
 import socket
 import time
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from shrinkage.report import facts, sections
 from shrinkage.report.html import Body, body
 from shrinkage.report.write import PAGE
 from shrinkage.search.folder import Folder
-from shrinkage.wording import quoted
+from shrinkage.wording import command
 
 log = logging.getLogger("shrinkage")
 
@@ -184,16 +183,15 @@ async def _follow(look: Look, feed: Feed, server: uvicorn.Server) -> None:
 
 def how_it_ended(folder: Folder) -> str:
     """A sentence, with what to do next. Waits a moment for the report of a run that just ended."""
-    root = shlex.quote(str(folder.root))
     if status(folder)[0] != FINISHED:
-        return f"The run stopped before its end; go on with: shrinkage resume {quoted(root)}"
+        return f"The run stopped before its end; go on with: {command('resume', folder.root)}"
     until = time.monotonic() + _REPORT_S
     page = folder.root / PAGE
     while not (written := _newer(page, folder.result)) and time.monotonic() < until:
         time.sleep(_TICK_S)
     if written:
         return f"The run has ended. Its report: {page}"
-    return f"The run has ended; write its report with: shrinkage report {quoted(root)}"
+    return f"The run has ended; write its report with: {command('report', folder.root)}"
 
 
 def _newer(path: Path, other: Path) -> bool:

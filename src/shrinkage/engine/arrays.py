@@ -5,6 +5,7 @@ One safetensors file a scaling; reading maps it, so processes share its pages.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -43,6 +44,17 @@ def cells_of(preparer: Preparer, width: int) -> dict[str, Tensor]:
     numbers = np.pad(numbers, (0, width - len(numbers)))
     places = {"numbers": np.concatenate([numbers, ranks]), "categories": categories}
     return {name: torch.from_numpy(each.astype(np.int64)) for name, each in places.items()}
+
+
+def path_of(folder: Path, scaling: str, part: str = "") -> Path:
+    """Where the data sets of a scaling lie. part: "" for the folds, else a name of others."""
+    return folder / f"{scaling}{part and '.'}{part}.safetensors"
+
+
+def write_once(path: Path, make: Callable[[], Dataset]) -> None:
+    """Save what `make` gives, where nothing lies there yet."""
+    if not path.exists():
+        write(make(), path)
 
 
 def write(dataset: Dataset, path: Path) -> None:

@@ -47,7 +47,7 @@ class Refit:
 
 def arrays_of(folder: Path, recipe: Recipe) -> Path:
     """Where the prepared arrays of all training rows lie: one fold that trains on all."""
-    return folder / f"{scaling_of(recipe)}.all.safetensors"
+    return arrays.path_of(folder, scaling_of(recipe), "all")
 
 
 def without_validation(recipe: Recipe) -> Recipe:

@@ -59,7 +59,7 @@ def path_of(folder: Path, recipe: Recipe, seed: int) -> Path:
 
 
 def judged_of(folder: Path, scaling: str) -> Path:
-    return folder / f"{scaling}.{JUDGED}.safetensors"
+    return arrays.path_of(folder, scaling, JUDGED)
 
 
 def run(work: Scoring) -> float | None:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from shrinkage import scores
+from shrinkage.catalog import entry_of
 from shrinkage.engine import arrays
 from shrinkage.engine.start import started
 from shrinkage.errors import BadInput
@@ -95,7 +96,7 @@ def cohort_of(problem: Problem, trials: tuple[tuple[int, Recipe], ...], seed: in
         torch.set_float32_matmul_precision("high" if problem.precision == "tf32" else "highest")
     recipe = trials[0][1]
     members = tuple(Member(recipe, seed, k) for _, recipe in trials for k in range(problem.folds))
-    path = problem.folder / f"{scaling_of(recipe)}.safetensors"
+    path = arrays.path_of(problem.folder, scaling_of(recipe))
     shape = problem.shape
     dataset = arrays.read(path, problem.folds, shape.outputs, problem.task, problem.device)
     return Cohort(members, dataset, build_of(problem), problem.device)
@@ -113,7 +114,8 @@ def build_of(problem: Problem) -> Build:
 
 
 def scaling_of(recipe: Recipe) -> str:
-    return type(recipe.get("scaling")).__name__.lower()
+    """How the recipe scales numbers: the name of that ingredient."""
+    return entry_of(recipe.get("scaling")).name
 
 
 def run(task: Task) -> Result:

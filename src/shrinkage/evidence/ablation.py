@@ -24,7 +24,7 @@ from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch
 from shrinkage.search.settings import workers_for
 from shrinkage.store.artifact import versions
-from shrinkage.wording import quoted
+from shrinkage.wording import command
 
 NAME = "ablation.json"
 
@@ -71,8 +71,7 @@ def ablated(
         found = ablate(*given, further if asked.data_worth else None)
     except KeyboardInterrupt:
         raise Interrupted(
-            "interrupted; what was trained is kept: "
-            f"`shrinkage ablate {quoted(root)}` goes on from there"
+            f"interrupted; what was trained is kept: `{command('ablate', root)}` goes on from there"
         ) from None
     finally:
         local.stop(pool)

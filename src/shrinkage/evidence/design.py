@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -65,11 +66,11 @@ class Design:
     def prepare(self, scaling: str) -> None:
         """Write the arrays of a scaling when they are first asked for."""
         folder = self.problem.folder
-        path = folder / f"{scaling}.safetensors"
-        if path.exists():
-            return
-        arrays.write(self._dataset(scaling, self.judged), scoring.judged_of(folder, scaling))
-        arrays.write(self._dataset(scaling, self.watched), path)
+        for path, beside in (
+            (scoring.judged_of(folder, scaling), self.judged),
+            (arrays.path_of(folder, scaling), self.watched),
+        ):
+            arrays.write_once(path, partial(self._dataset, scaling, beside))
 
     def _dataset(self, scaling: str, beside: Iterable[np.ndarray]) -> dataset.Dataset:
         folds = [Fold(train, other) for train, other in zip(self.trained, beside, strict=True)]

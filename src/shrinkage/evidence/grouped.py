@@ -24,7 +24,7 @@ from shrinkage.search import rows as study_rows
 from shrinkage.search import said, shared
 from shrinkage.search.folder import Folder
 from shrinkage.search.rows import Rows
-from shrinkage.wording import quoted
+from shrinkage.wording import command
 
 FILE = "subgroups.json"
 
@@ -166,17 +166,14 @@ def of_folder(
         for name in (PLAIN, WINNER)
         if (output := said.kept(folder.work, name, rows)) is not None
     }
-    store = shared.opened(folder, url)
-    try:
+    with shared.opened(folder, url) as store:
         source = str(store.settings()["source"])
-    finally:
-        store.close()
     found = told(table, columns, source, result, outputs)
     if found is None:
         raise BadInput(
             f"{root} does not hold what both networks said of the test rows: the plain network was "
             "not\ntrained to the end, or an earlier version wrote it; go on with "
-            f"`shrinkage resume {quoted(root)} --budget 1m`"
+            f"`{command('resume', root, '--budget', '1m')}`"
         )
     return found
 

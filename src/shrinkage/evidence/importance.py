@@ -244,7 +244,7 @@ def tried_of(space: Space, trials: Sequence[Trial]) -> list[Tried]:
             point = space.encode(Recipe.from_toml(trial.recipe))
         except BadInput:
             continue  # as the plain network
-        rungs = tuple((rung, score) for rung, _, _, score, _ in trial.rungs)
+        rungs = tuple((rung.number, rung.score) for rung in trial.rungs)
         found.append(Tried(trial.number, tuple(point), tuple(space.counting(point)), rungs))
     return found
 

@@ -63,13 +63,13 @@ class Isolation:
         return min(own, key=lambda i: abs(self.places[i] - place))
 
 
-def isolated(found: Surrogate, tried: Sequence[Tried], path: str, seed: int = 0) -> Isolation:
+def isolated(found: Surrogate, tried: Sequence[Tried], path: str) -> Isolation:
     """tried: the trials that the forest is of."""
     space = found.features.space
     i = [dimension.path for dimension in space.dimensions].index(path)
     dimension = space.dimensions[i]
     tried = [each for each in tried if each.rungs]
-    drawn = uniforms(space, _POINTS, seed)
+    drawn = uniforms(space, _POINTS, seed=0)
     candidates = np.concatenate([drawn, np.array([each.point for each in tried])])
     kept, best, mean = [], [], []
     for place in _places(dimension):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shrinkage import scores, wording
 from shrinkage.evidence import worth_words
-from shrinkage.wording import count, effect, listed, signed
+from shrinkage.wording import command, count, effect, listed, signed
 
 USUAL_MINUTES = 5
 """The budget of `shrinkage ablate` unless it is told another."""
@@ -111,12 +110,12 @@ def _command(result: Mapping[str, Any], folder: str, seeds: int | None = None) -
     worth = result.get("worth") is not None
     seconds = (seeds or SEEDS) * result.get("seconds_a_seed", 0.0) / (FIRST_SHARE if worth else 1.0)
     minutes = math.ceil(seconds / 60)
-    asked = f" --seeds {seeds}" if seeds is not None else ""
+    asked = [] if seeds is None else ["--seeds", str(seeds)]
     if (margin := result.get("margin_asked")) is not None:
-        asked += f" --margin {margin:g}"
-    asked += " --data-worth" if worth else ""
-    asked += f" --budget {minutes}m" if minutes > USUAL_MINUTES else ""
-    return f"shrinkage ablate {shlex.quote(folder)}{asked}"
+        asked += ["--margin", f"{margin:g}"]
+    asked += ["--data-worth"] if worth else []
+    asked += ["--budget", f"{minutes}m"] if minutes > USUAL_MINUTES else []
+    return command("ablate", folder, *asked)
 
 
 def _found(by: dict[str, list[str]], total: int, result: dict[str, Any]) -> str:

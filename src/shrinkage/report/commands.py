@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from shrinkage.presets import named
 from shrinkage.report.facts import Facts
 from shrinkage.scores import OWN
 from shrinkage.search.settings import own
+from shrinkage.wording import command
 
 OPTIONS = {
     "task": "auto",
@@ -37,7 +37,7 @@ def fit(settings: Mapping[str, Any]) -> str | None:
     source, metric = str(settings["source"]), str(settings["metric"])
     if not _is_file(source) or metric.startswith(OWN) or settings.get("keep_all"):
         return None
-    said = ["shrinkage", "fit", source, "--target", settings["target"]]
+    said = [source, "--target", settings["target"]]
     said += ["--budget", f"{settings['budget_s']:g}s"]
     for name, usual in OPTIONS.items():
         value = settings.get(name, usual)
@@ -55,7 +55,7 @@ def fit(settings: Mapping[str, Any]) -> str | None:
         said += ["--recipe", "recipe.toml"]
     if (space := space_name(settings)) != _USUAL_SPACE:
         said += ["--space", space or "space.toml"]
-    return shlex.join([*said, "--out", "again"])
+    return command("fit", *said, "--out", "again")
 
 
 _USUAL_SPACE = "tabular"
@@ -70,26 +70,25 @@ def space_name(settings: Mapping[str, Any]) -> str | None:
 
 def all_of(facts: Facts) -> tuple[tuple[str, str], ...]:
     """(what it gives, command) each."""
-    folder = shlex.quote(facts.folder)
+    folder = facts.folder
     found = []
     resumed = facts.timeline.sessions > 1
     if (again := fit(facts.settings)) is not None:
         what = "The study's first session" if resumed else "The study, from the start"
         found.append((what, again))
-    found.append(("The table of scores, and the best trials", f"shrinkage show {folder}"))
+    found.append(("The table of scores, and the best trials", command("show", folder)))
     if not own(facts.settings.get("recipe", "")):
-        command = f"shrinkage recipe default --diff {folder}"
-        found.append(("What the winner's recipe does differently", command))
+        differing = command("recipe", "default", "--diff", folder)
+        found.append(("What the winner's recipe does differently", differing))
     if (ablate := words.ablate_command(facts.result, facts.folder)) is not None:
         found.append(("What each ingredient bought", ablate))
     if facts.importance is not None:
-        found.append(("Which settings mattered", f"shrinkage show {folder} --importance"))
-    found.append(
-        ("Predictions for new rows", f"shrinkage predict {folder} new.csv -o predictions.csv")
-    )
+        found.append(("Which settings mattered", command("show", folder, "--importance")))
+    predicted = command("predict", folder, "new.csv", "-o", "predictions.csv")
+    found.append(("Predictions for new rows", predicted))
     if not facts.result["metric"].startswith(OWN):
-        found.append(("More time for the search", f"shrinkage resume {folder} --budget 5m"))
-    return *found, ("This report", f"shrinkage report {folder}")
+        found.append(("More time for the search", command("resume", folder, "--budget", "5m")))
+    return *found, ("This report", command("report", folder))
 
 
 def _is_file(source: str) -> bool:

@@ -6,7 +6,6 @@ test rows, curves of the study's database and its log.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +36,7 @@ from shrinkage.search import rows, said, shared
 from shrinkage.search.aim import aimed
 from shrinkage.search.contest import DEFAULT
 from shrinkage.search.folder import Folder
+from shrinkage.search.result import read_result
 from shrinkage.store.tables import Trial
 
 ISOLATED, LEAST = 3, 0.01
@@ -157,12 +157,9 @@ def read(root: Path, url: str | None = None) -> Facts:
     url: of its server, with the password, where that is to be found nowhere else.
     """
     folder = Folder(root)
-    result = json.loads(folder.result.read_text("utf-8"))
-    store = shared.opened(folder, url)
-    try:
+    result = read_result(folder)
+    with shared.opened(folder, url) as store:
         plan, trials, settings = store.study().plan, store.trials(), store.settings()
-    finally:
-        store.close()
     table = rows.load(folder.work)
     target = table.target(table.test)
     outputs = {
@@ -176,27 +173,29 @@ def read(root: Path, url: str | None = None) -> Facts:
     default = aimed(load("default"), result["task"], result["metric"])
     if DEFAULT in recipes:  # a person's own, or with its epochs cut
         default = Recipe.from_toml(recipes[DEFAULT])
+    mattered, isolations = _mattered(settings, trials)
     return Facts(
-        str(root),
-        result,
-        settings,
-        float((plan or {}).get("epochs_share", 1.0)),
-        (read_object(folder.model / "manifest.json") or {}).get("machine", {}),
-        table.schema,
-        contenders(result, outputs, target),
-        trials,
-        points(trials, log, bool(result["greater_is_better"])),
-        log,
-        default.diff(recipe),
-        _classes(table),
-        table.target(table.train),
-        errors_of(outputs.get("winner"), target, table.outputs),
-        alone(table.train, table.target(table.train), table.schema),
-        _inside(folder, result, recipe, table.outputs),
-        ablation.of(root, result["recipe_hash"]),
-        read_object(root / grouped.FILE) or result.get("subgroups"),
-        *_mattered(settings, trials),
-        _winning(recipe),
+        folder=str(folder.root),
+        result=result,
+        settings=settings,
+        epochs_share=float((plan or {}).get("epochs_share", 1.0)),
+        machine=(read_object(folder.model / "manifest.json") or {}).get("machine", {}),
+        schema=table.schema,
+        contenders=contenders(result, outputs, target),
+        trials=trials,
+        points=points(trials, log, bool(result["greater_is_better"])),
+        timeline=log,
+        changed=default.diff(recipe),
+        classes=_classes(table),
+        target=table.target(table.train),
+        errors=errors_of(outputs.get("winner"), target, table.outputs),
+        alone=alone(table.train, table.target(table.train), table.schema),
+        inside=_inside(folder, result, recipe, table.outputs),
+        ablation=ablation.of(folder.root, result["recipe_hash"]),
+        subgroups=read_object(folder.root / grouped.FILE) or result.get("subgroups"),
+        importance=mattered,
+        isolations=isolations,
+        winning=_winning(recipe),
     )
 
 
@@ -256,11 +255,11 @@ def points(trials: list[Trial], log: Timeline, greater_is_better: bool) -> list[
     """Every finished rung with a score, by when it ended; those the log does not hold are left."""
     found = []
     for trial in trials:
-        for rung, _, share, value, _ in trial.rungs:
-            second = log.ended(trial.cohort, rung)
-            if value is not None and second is not None:
-                own = value if greater_is_better else -value
-                found.append(Point(trial.number, share, second, own))
+        for rung in trial.rungs:
+            second = log.ended(trial.cohort, rung.number)
+            if rung.score is not None and second is not None:
+                own = rung.score if greater_is_better else -rung.score
+                found.append(Point(trial.number, rung.share, second, own))
     return sorted(found, key=lambda point: (point.second, point.trial))
 
 
@@ -292,7 +291,7 @@ def _inside(
     try:
         found = load_file(folder.trial(result["winner"]["trial"]))
         shape = rows.load_shape(folder.work)
-        path = folder.work / f"{scaling_of(recipe)}.safetensors"
+        path = arrays.path_of(folder.work, scaling_of(recipe))
         folds = arrays.read(path, result["rows"]["folds"], outputs, result["task"]).folds
     except (OSError, ValueError, BadInput):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,9 @@ from shrinkage import interrupts
 from shrinkage.evidence import grouped
 from shrinkage.files import write_text
 from shrinkage.report import facts, html, markdown, sections
-from shrinkage.wording import quoted
+from shrinkage.search.folder import Folder
+from shrinkage.search.result import read_result
+from shrinkage.wording import command
 
 log = logging.getLogger("shrinkage")
 
@@ -19,12 +20,12 @@ PAGE, TEXT = "report.html", "report.md"
 
 
 def write(folder: Path, by: Sequence[str] = (), store: str | None = None) -> Path:
-    """Write both; returns the page's path. Raises BadInput where there is no finished study.
+    """Write both; returns the page's path. Raises BadInput where there is no whole study.
 
     by: further columns whose groups are shown, now and whenever it is written again.
     store: URL of the study's server, where its password is to be found nowhere else.
     """
-    result = json.loads((folder / "result.json").read_text("utf-8"))
+    result = read_result(Folder(folder))
     grouped.written(folder, result, by, store)
     page = sections.page(facts.read(folder, store))
     write_text(folder / TEXT, markdown.markdown(page))
@@ -41,7 +42,7 @@ def try_to(folder: Path, store: str | None = None) -> Path | None:
         return write(folder, store=store)
     except KeyboardInterrupt:
         interrupts.heard()
-        log.warning("interrupted; the report: shrinkage report %s", quoted(folder))
+        log.warning("interrupted; the report: %s", command("report", folder))
         return None
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]

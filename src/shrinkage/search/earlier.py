@@ -62,14 +62,11 @@ def read(
             )
         for name, opened in everything:
             try:
-                store = opened()
-                try:
+                with opened() as store:
                     study = store.study()
                     which = store.name, study.name
                     if (study.name, study.rows) != own and which not in found:
                         found[which] = Study(name, _heard_by(store, space, task))
-                finally:
-                    store.close()
             except BadInput as error:
                 notes.append(f"--prior {name}: not used: {str(error).splitlines()[0]}")
     return list(found.values()), list(dict.fromkeys(notes))
@@ -112,7 +109,7 @@ def _heard_by(store: Store, space: Space, task: str) -> tuple[Heard, ...]:
     unlike = FROM_RANDOM_WEIGHTS if settings.get("start_from") else frozenset()
     for trial in store.trials():
         if trial.source not in unlike and _point(trial.recipe, around) is not None:
-            heard += [(trial.recipe, share, score) for _, _, share, score, _ in trial.rungs]
+            heard += [(trial.recipe, rung.share, rung.score) for rung in trial.rungs]
     if not any(score is not None for _, _, score in heard):
         raise BadInput("no trial of it finished a rung")
     return tuple(heard)

@@ -7,7 +7,7 @@ import resource
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ from shrinkage.search.rows import Rows
 from shrinkage.search.settings import own
 from shrinkage.search.study import Study
 from shrinkage.store.artifact import versions
-from shrinkage.wording import quoted
+from shrinkage.wording import command
 
 SINGLE = "single"
 """The best recipe alone, where the winner is an ensemble."""
@@ -48,12 +48,11 @@ SINGLE = "single"
 class Contender:
     """A row of the table of scores.
 
-    finalist: its trial; of an ensemble the one that leads. parts: what its networks say of the
-    validation rows of each fold, calibrated. raw: of the test rows, as its networks say it.
-    seconds: what training it took. heat, rule: what calibration and cutoff were chosen by.
+    parts: what its networks say of the validation rows of each fold, calibrated. raw: of the test
+    rows, as its networks say it. seconds: what training it took. heat, rule: what calibration and
+    cutoff were chosen by.
     """
 
-    finalist: Finalist
     model: Model
     parts: list[np.ndarray]
     raw: np.ndarray
@@ -146,7 +145,7 @@ def _contenders(
             model, heat, rule = calibrated(model, parts, rows, metric)
             parts = [tempered(part, heat.value) for part in parts] if heat else parts
         seconds = trained.get(name, finalist.trial.seconds)
-        contenders[name] = Contender(finalist, model, parts, raw, seconds, heat, rule)
+        contenders[name] = Contender(model, parts, raw, seconds, heat, rule)
     return contenders
 
 
@@ -166,12 +165,12 @@ def _scores(contenders: dict[str, Contender], rows: Rows, metric: baseline.Goal)
 def _finalists(study: Study) -> dict[int, Finalist]:
     found = finalists(study.store, study.folder, study.rows)
     if not found and study.interrupted:
-        way_out = f"go on with `shrinkage resume {quoted(study.folder.root)}`"
+        way_out = f"go on with `{command('resume', study.folder.root)}`"
         raise Interrupted(f"interrupted before any network was trained; {way_out}")
     if not found:
         raise BadInput(
             f"no network came to its first prediction within {study.clock.budget_s:g} s; "
-            f"give it more time: `shrinkage resume {quoted(study.folder.root)} --budget 5m`"
+            f"give it more time: `{command('resume', study.folder.root, '--budget', '5m')}`"
         )
     return found
 
@@ -219,14 +218,6 @@ def write(study: Study, result: dict[str, Any]) -> None:
     result["peak_memory_mb"] = _peak_memory()
     result |= _finite(result)
     write_text(study.folder.result, json.dumps(result, indent=2, allow_nan=False) + "\n")
-
-
-def whole(result: object) -> TypeGuard[dict[str, Any]]:
-    """Whether a result has what everyone who reads one needs."""
-    return isinstance(result, dict) and set(result) >= _NEEDED
-
-
-_NEEDED = {"task", "metric", "rows", "winner", "recipe", "scores", "notes"}
 
 
 def _finite(value: Any) -> Any:

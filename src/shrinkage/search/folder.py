@@ -13,14 +13,14 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from shrinkage.errors import BadInput
 from shrinkage.files import unwritable
-from shrinkage.wording import quoted
+from shrinkage.wording import command
 
 _TEMPORARY = (".*.tmp*", ".tmp*")
 """Ours, and those that safetensors writes before it renames them."""
@@ -69,6 +69,18 @@ class Folder:
         return self.root / "run.log"
 
     @property
+    def held(self) -> bool:
+        """Whether a run holds the study: it locks its log."""
+        try:
+            with self.log.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    @property
     def work(self) -> Path:
         return self.root / "work"
 
@@ -100,6 +112,12 @@ class Folder:
 
     def checkpoint(self, cohort: int, rung: int) -> Path:
         return self.work / f"cohort-{cohort:04d}-rung-{rung}.safetensors"
+
+    def forget(self, *, but: Collection[int]) -> None:
+        """Take away the checkpoints of all cohorts but these, which are still to go on."""
+        for path in self.work.glob("cohort-*-rung-*.safetensors"):
+            if int(path.stem.split("-")[1]) not in but:
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def founding(self) -> Iterator[None]:
@@ -137,7 +155,7 @@ class Folder:
             ) from None
 
     def _taken(self) -> BadInput:
-        way_out = f"resume it with `shrinkage resume {quoted(self.root)}`, or choose another --out"
+        way_out = f"resume it with `{command('resume', self.root)}`, or choose another --out"
         if not self.begun:
             way_out = "choose another --out"
         return BadInput(f"{self.root} exists and is not an empty folder; {way_out}")

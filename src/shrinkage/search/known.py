@@ -156,12 +156,13 @@ class Known:
             recipe = cohort.trials[trial.number]
             finished = trial.status == "finished"
             mine = trial.client == self.store.client
-            for rung, _, share, score, seconds in trial.rungs:
-                last = finished and rung == trial.rungs[-1][0]
-                new = self.hear(trial.number, rung, (recipe, share, score), last=last)
+            for rung in trial.rungs:
+                last = finished and rung is trial.rungs[-1]
+                told = recipe, rung.share, rung.score
+                new = self.hear(trial.number, rung.number, told, last=last)
                 # Of later rungs nobody wrote down where they began.
-                if new and mine and rung == 0 and score is not None:
-                    self.costs.learn([recipe], RUNGS[0], seconds)
+                if new and mine and rung.number == 0 and rung.score is not None:
+                    self.costs.learn([recipe], RUNGS[0], rung.seconds)
             if mine:
                 self.seconds[trial.number] = trial.seconds
             else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -116,12 +115,9 @@ def studies(root: Path) -> list[Summary]:
 
 def summary(folder: Folder) -> Summary:
     try:
-        store = opened(folder)
-        try:
+        with opened(folder) as store:
             row, trials, asked = store.me(), store.trials(), store.study().settings
-        finally:
-            store.close()
-        status = "finished" if row.finished else "running" if held(folder.log) else "stopped"
+        status = "finished" if row.finished else "running" if folder.held else "stopped"
         return Summary(
             folder.root,
             status,
@@ -146,15 +142,3 @@ def _score(result: Path, metric: str) -> float | None:
         return float(found["scores"]["winner"]["validation"][metric])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def held(log: Path) -> bool:
-    """Whether a run holds the study: it locks its log."""
-    try:
-        with log.open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False

@@ -12,7 +12,7 @@ import torch
 
 from shrinkage.errors import BadInput
 from shrinkage.search.cohort import Cohort
-from shrinkage.wording import quoted
+from shrinkage.wording import command
 
 _SHARE = 0.8
 """Of the free memory; the rest is for what no estimate knows."""
@@ -69,5 +69,5 @@ def too_little(folder: Path) -> BadInput:
     return BadInput(
         "no memory for the first recipe's networks, or their process was killed: close other\n"
         "programs, or ask for fewer folds or a smaller recipe (--cv, --recipe);\n"
-        f"go on with `shrinkage resume {quoted(folder)}`"
+        f"go on with `{command('resume', folder)}`"
     )

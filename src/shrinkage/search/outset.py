@@ -20,7 +20,7 @@ from shrinkage.errors import BadInput
 from shrinkage.search import memory
 from shrinkage.search.budget import affordable_epochs
 from shrinkage.search.contest import FRESH, PLAIN
-from shrinkage.wording import quoted
+from shrinkage.wording import command
 
 if TYPE_CHECKING:
     from shrinkage.search.study import Study
@@ -51,7 +51,7 @@ def agreed(study: Study, pool: Executor) -> dict[str, Any]:
             continue
         study.show("waiting for another machine to begin")
         if study.clock.left <= 0:
-            again = f"`shrinkage resume {quoted(study.folder.root)} --budget 5m`"
+            again = f"`{command('resume', study.folder.root, '--budget', '5m')}`"
             raise BadInput(
                 f"no machine has begun the study within this one's time; give it more: {again}"
             )
@@ -120,7 +120,7 @@ def _timed(study: Study, pool: Executor, problem: Problem) -> tuple[Timing, int]
     """A few steps of trial 0, and how many its whole training has."""
     study.show("timing a few steps")
     recipe = study.shortened(study.recipes[0], 1.0)
-    study.prepared(scaling_of(recipe))
+    study.prepare(scaling_of(recipe))
     asked = problem, recipe, study.settings.seed, _TIMED_STEPS, study.clock.deadline
     timing = pool.submit(timed, *asked)
     # What only the end needs is imported while the first worker starts: a second saved.

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from shrinkage import interrupts
 from shrinkage.engine import arrays, refit
+from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput, Unwritable
 from shrinkage.randomness import derive
 from shrinkage.search import ensemble, memory, rows
@@ -98,8 +99,8 @@ def _work(study: Study, winner: Finalist, first: int, count: int) -> refit.Refit
     if count < 1:
         return None
     path = refit.arrays_of(folder.work, winner.recipe)
-    if not path.exists():
-        arrays.write(rows.prepare_all(study.rows, refit.scaling_of(winner.recipe))[0], path)
+    scaling = scaling_of(winner.recipe)
+    arrays.write_once(path, lambda: rows.prepare_all(study.rows, scaling)[0])
     number, score = winner.trial.number, winner.trial.score
     bar = -math.inf if score is None else score
     message = "training %d networks of trial %d on all rows, about %.1f s each"

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -25,12 +25,13 @@ from shrinkage.search.above import Above, Keep, Look
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch, logged, nobody
 from shrinkage.search.folder import Folder
+from shrinkage.search.result import whole
 from shrinkage.search.settings import Settings, device_for, metric_for
 from shrinkage.search.study import Study
 from shrinkage.space import Space, dimensions_of
 from shrinkage.store.artifact import versions
 from shrinkage.store.tables import Store
-from shrinkage.wording import quoted
+from shrinkage.wording import command
 
 log = logging.getLogger("shrinkage")
 
@@ -61,11 +62,8 @@ def begin(
 def prepared(table: Table, settings: Settings, folder: Folder, clock: Clock) -> Iterator[Study]:
     """A study as it is before its first step. Raises BadInput."""
     store, settings, cut = _founded(table, settings, folder)
-    try:
-        with _logged(folder.log):
-            yield _study(folder, store, settings, cut, clock, nobody)
-    finally:
-        store.close()
+    with store, _logged(folder.log):
+        yield _study(folder, store, settings, cut, clock, nobody)
 
 
 def _founded(
@@ -121,11 +119,8 @@ def resume(
     Raises BadInput where the folder holds no study, and without its function.
     """
     folder = Folder(root)
-    known = shared.opened(folder, store)
-    try:
+    with shared.opened(folder, store) as known:
         return _resume(folder, known, budget_s, metric, started, watch, above)
-    finally:
-        known.close()
 
 
 def _resume(
@@ -140,7 +135,7 @@ def _resume(
     settings, row = shared.settings_of(store), store.me()
     left = budget_s if budget_s is not None else max(0.0, settings.budget_s - row.spent_s)
     if row.finished and budget_s is None:
-        if finish.whole(result := read_object(folder.result)):
+        if whole(result := read_object(folder.result)):
             return result
         left = 0.0  # there is none, or a damaged one: it is written again
     clock = Clock(started or time.time(), left, row.spent_s)
@@ -177,7 +172,7 @@ def _resumable(folder: Folder) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        way_out = f"go on with `shrinkage resume {quoted(folder.root)}`"
+        way_out = f"go on with `{command('resume', folder.root)}`"
         raise Interrupted(f"interrupted; what was finished is kept; {way_out}") from None
 
 
@@ -193,7 +188,7 @@ def _go(
     pool, aside = local.executor(settings.workers), local.aside(settings.device)
     watch = logged(watch)
     kernels.available()  # where they are not compiled yet, that begins now, beside the run
-    with closing(store), _resumable(folder), _logged(folder.log), store.claims.held():
+    with store, _resumable(folder), _logged(folder.log), store.claims.held():
         try:
             folder.sweep()
             study = _study(folder, store, settings, cut, clock, watch)
@@ -213,6 +208,8 @@ def _go(
             local.stop(aside, wait=True)
             pool = local.rested(pool, settings.workers)
             folder.sweep()  # a worker that was stopped while it wrote leaves a piece
+            # What a kill spared, and cohorts that another machine brought to their end.
+            folder.forget(but={each.cohort for each in store.trials() if each.status == "running"})
             watch(Progress("scoring", name_of(settings.metric), budget_s=clock.budget_s))
             result = finish.conclude(study, above)
             finish.write(study, result)
@@ -295,7 +292,7 @@ def _study(
         # Columns are counted once, while the arrays of trial 0 are made.
         scaling = scaling_of(recipe)
         dataset, preparers = rows.prepare(cut, scaling)
-        arrays.write(dataset, folder.work / f"{scaling}.safetensors")
+        arrays.write(dataset, arrays.path_of(folder.work, scaling))
         whole = cut.preparer(scaling)
         shape = rows.shape_of([*preparers, whole], cut.outputs)
         if cut.origin is not None:

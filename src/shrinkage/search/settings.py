@@ -83,10 +83,10 @@ def own(recipe: str) -> bool:
     return bool(recipe) and recipe != load("default").to_toml()
 
 
-def seconds(text: str | float, *, shortest: float = SHORTEST_S) -> float:
+def seconds(text: str | float) -> float:
     """'90', '90s', '5m', '1.5h' or '1h30m' in seconds.
 
-    Raises BadInput for anything else, and for less than `shortest`.
+    Raises BadInput for anything else, and for less than `SHORTEST_S`.
     """
     parts = re.findall(r"(\d+(?:\.\d*)?)\s*([a-z]*)", str(text).strip().lower())
     joined = "".join(number + unit for number, unit in parts)
@@ -95,8 +95,8 @@ def seconds(text: str | float, *, shortest: float = SHORTEST_S) -> float:
     if unknown := [unit for _, unit in parts if unit not in _UNITS]:
         raise BadInput(f"--budget {text}: '{unknown[0]}' is no unit; use s, m, h or d")
     total = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if not shortest <= total < float("inf"):
-        raise BadInput(f"--budget {text}: at least {shortest:g} s are needed")
+    if not SHORTEST_S <= total < float("inf"):
+        raise BadInput(f"--budget {text}: at least {SHORTEST_S:g} s are needed")
     return total
 
 

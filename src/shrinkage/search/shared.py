@@ -25,8 +25,9 @@ from shrinkage.search.rows import Rows
 from shrinkage.search.settings import Settings
 from shrinkage.store.artifact import versions
 from shrinkage.store.database import at_file, at_url, parsed, shown
+from shrinkage.store.opening import make_study
 from shrinkage.store.schema import StudyRow
-from shrinkage.store.tables import Store, founded
+from shrinkage.store.tables import Store
 
 _LONGEST = 100
 
@@ -86,7 +87,7 @@ def joined(where: Place, folder: Folder, settings: Settings, rows: Rows) -> Stor
     """
     database, asked, digest = at_url(where.url), settings.to_json(), digest_of(rows)
     try:
-        founded(database, where.study, versions()["shrinkage"], asked, digest)
+        make_study(database, where.study, versions()["shrinkage"], asked, digest)
         client = f"{socket.gethostname()}-{uuid4().hex[:8]}"
         store = Store(database, where.study, client)
         check_same(store.study(), asked, digest)

@@ -265,7 +265,7 @@ class Study:
         after = None if last else self.folder.checkpoint(job.number, job.rung)
         deadline = self.clock.deadline if job.reference else self.search_deadline
         for each in job.trials.values():
-            self.prepared(task.scaling_of(each))
+            self.prepare(task.scaling_of(each))
         work = task.Task(
             self.problem_of(job.source),
             tuple(job.trials.items()),
@@ -283,11 +283,10 @@ class Study:
         """What trials of this source start from."""
         return replace(self.problem, start=None) if source in FROM_RANDOM_WEIGHTS else self.problem
 
-    def prepared(self, scaling: str) -> None:
+    def prepare(self, scaling: str) -> None:
         """Write the arrays of a scaling when it is first asked for."""
-        path = self.folder.work / f"{scaling}.safetensors"
-        if not path.exists():
-            arrays.write(rows.prepare(self.rows, scaling)[0], path)
+        path = arrays.path_of(self.folder.work, scaling)
+        arrays.write_once(path, lambda: rows.prepare(self.rows, scaling)[0])
 
     # -- after a task --------------------------------------------------------------------
 

@@ -195,7 +195,7 @@ def fitted(
     likelihood.fit(sample, _ITERATIONS)
     model = model_of(x, y, axes)
     model.load_state_dict(sample.state_dict())
-    return model.eval()
+    return model
 
 
 def posterior(model: SingleTaskGP, x: Tensor) -> tuple[Tensor, Tensor]:

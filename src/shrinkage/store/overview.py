@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from shrinkage.store.claims import LEASE_S
 from shrinkage.store.database import Database
+from shrinkage.store.opening import check
 from shrinkage.store.schema import ClientRow, RungRow, StudyRow, TrialRow, now
-from shrinkage.store.tables import checked
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def overviews(database: Database) -> list[Overview]:
     """Every study there, by name. Raises BadInput where it is no database of studies."""
     if not database.run(lambda session: inspect(session.connection()).has_table("study")):
         return []
-    checked(database)
+    check(database)
     return database.run(_read)
 
 

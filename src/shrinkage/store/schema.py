@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Dialect, Float, ForeignKey, ForeignKeyConstraint, String, Text
 from sqlalchemy.ext.compiler import compiles
@@ -156,6 +156,16 @@ class FileRow(Base):
     content: Mapped[bytes]
 
 
+class Rung(NamedTuple):
+    """A rung that a trial came to the end of. share: of its epochs. score: None: it diverged."""
+
+    number: int
+    step: int
+    share: float
+    score: float | None
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Trial:
     """A trial and its rungs, as plain values."""
@@ -167,19 +177,19 @@ class Trial:
     status: str
     reason: str | None
     diverged: int
-    rungs: tuple[tuple[int, int, float, float | None, float], ...]
+    rungs: tuple[Rung, ...]
     client: str = ""
 
     @property
     def score(self) -> float | None:
         """At its last finished rung."""
-        return self.rungs[-1][3] if self.rungs else None
+        return self.rungs[-1].score if self.rungs else None
 
     @property
     def share(self) -> float:
         """Share of its epochs that were trained and scored."""
-        return self.rungs[-1][2] if self.rungs else 0.0
+        return self.rungs[-1].share if self.rungs else 0.0
 
     @property
     def seconds(self) -> float:
-        return sum(rung[4] for rung in self.rungs)
+        return sum(rung.seconds for rung in self.rungs)

@@ -11,34 +11,28 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import func, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from shrinkage.errors import BadInput
 from shrinkage.files import replacing
 from shrinkage.store.claims import LEASE_S, Claims, given_up, taken
 from shrinkage.store.database import Database, at_file
-from shrinkage.store.migration import ONLY, migrate
+from shrinkage.store.migration import ONLY
+from shrinkage.store.opening import check, make_study
 from shrinkage.store.schema import (
-    Base,
     BaselineRow,
     ClientRow,
     FileRow,
+    Rung,
     RungRow,
     StudyRow,
     Trial,
     TrialRow,
     now,
 )
-
-_TABLES_LOCK = 0x5368726E
-"""Two clients that come to an empty server at once make its tables one after the other."""
-
-FIRST_ASKED = 2
-"""Cohorts of a search count from here: the first two of a study are its references."""
 
 
 def claim_of_baseline(name: str) -> str:
@@ -71,13 +65,11 @@ class Finished:
 
 @dataclass(frozen=True)
 class Client:
-    """seen: when it last gave a sign, on the database's clock. alive: lately, and not gone."""
+    """alive: it gave a sign lately, and is not gone. spent_s: what it has used so far."""
 
     name: str
     alive: bool
-    seen: float
     spent_s: float
-    finished: bool
 
 
 class Store:
@@ -93,7 +85,7 @@ class Store:
         database = at_file(place) if isinstance(place, Path) else place
         self.name = database.name
         try:
-            checked(database)
+            check(database)
             self.id = _found(database, study)
         except BadInput:
             database.close()
@@ -108,7 +100,7 @@ class Store:
         with replacing(path) as temporary:
             database = at_file(temporary)
             try:
-                founded(database, ONLY, version, settings)
+                make_study(database, ONLY, version, settings)
                 cls(database).enter({})
             finally:
                 database.close()
@@ -285,19 +277,23 @@ class Store:
 
         self.database.run(work)
 
-    def spend(self, seconds: float, *, finished: bool | None = None) -> None:
-        """Record the wall-clock seconds that this client has used so far in all."""
+    def spend(self, seconds: float, *, finished: bool) -> None:
+        """Record the wall-clock seconds that this client has used in all, and if it is done."""
 
         def work(session: Session) -> None:
             row = session.get_one(ClientRow, (self.id, self.client))
-            row.spent_s = seconds
-            if finished is not None:
-                row.finished = finished
+            row.spent_s, row.finished = seconds, finished
 
         self.database.run(work)
 
     def close(self) -> None:
         self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _hold(self, session: Session) -> None:
         """Count a change: no other client changes the study before this transaction ends."""
@@ -318,39 +314,6 @@ class Store:
         return cohort, numbers
 
 
-def founded(
-    database: Database, name: str, version: str, settings: dict[str, Any], rows: str = ""
-) -> None:
-    """A study of this name, where there is none; the tables, where there are none."""
-    insert = sqlite.insert if not database.shared else postgresql.insert
-    new = insert(StudyRow).values(
-        name=name, version=version, settings=settings, rows=rows, asked=FIRST_ASKED
-    )
-    new = new.on_conflict_do_nothing(index_elements=[StudyRow.name])
-
-    def tables(session: Session) -> None:
-        if database.shared:
-            session.execute(text(f"select pg_advisory_xact_lock({_TABLES_LOCK})"))
-        Base.metadata.create_all(session.connection())
-
-    if not database.shared:
-        # Write-ahead logging: commits survive a kill and do not wait for readers.
-        with database.errors(), database.engine.connect() as connection:
-            connection.exec_driver_sql("pragma journal_mode=wal")
-    database.run(tables)
-    checked(database)
-    database.run(lambda session: session.execute(new))
-
-
-def checked(database: Database) -> None:
-    """A whole database of this format, after a migration where it takes one. Raises BadInput."""
-    with database.errors(), database.engine.connect() as connection:
-        look = "select 'ok'" if database.shared else "pragma quick_check(1)"
-        if connection.exec_driver_sql(look).scalar() != "ok":
-            raise BadInput(f"{database.name} is damaged; restore it from a copy, or fit again")
-        migrate(connection, database.name)
-
-
 def _found(database: Database, study: str) -> int:
     """The study's key."""
     named = select(StudyRow.id).where(StudyRow.name == study)
@@ -368,10 +331,10 @@ def _next(session: Session, column: Any, study: int) -> int:
 
 
 def _trials(session: Session, study: int) -> list[Trial]:
-    rungs: dict[int, list] = {}
+    rungs: dict[int, list[Rung]] = {}
     every = select(RungRow).where(RungRow.study == study).order_by(RungRow.trial, RungRow.rung)
     for r in session.scalars(every):
-        rungs.setdefault(r.trial, []).append((r.rung, r.step, r.share, r.score, r.seconds))
+        rungs.setdefault(r.trial, []).append(Rung(r.rung, r.step, r.share, r.score, r.seconds))
     return [
         Trial(
             t.number,
@@ -394,6 +357,6 @@ def _clients(session: Session, study: int) -> list[Client]:
     alive = ClientRow.seen > now() - LEASE_S
     asked = select(ClientRow, alive).where(ClientRow.study == study).order_by(ClientRow.name)
     return [
-        Client(row.name, bool(near) and not row.finished, row.seen, row.spent_s, row.finished)
+        Client(row.name, bool(near) and not row.finished, row.spent_s)
         for row, near in session.execute(asked)
     ]
