@@ -436,10 +436,33 @@ def test_a_function_is_told_from_another_of_its_name() -> None:
 
 def test_the_size_of_a_wrong_decision() -> None:
     target = torch.tensor([0, 0, 0, 1])
-    assert scores.step_of("accuracy", target, 2) == 1
+    output = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.4, 0.6]])
+    assert scores.step_of("accuracy", output, target) == 1
     weights = torch.tensor([4 / 6, 4 / 6, 4 / 6, 2.0]).double()
-    assert scores.step_of("balanced_accuracy", target, 2) == pytest.approx(
+    assert scores.step_of("balanced_accuracy", output, target) == pytest.approx(
         float(weights.square().mean().sqrt())
     )
     for name in ("log_loss", "roc_auc"):
-        assert scores.step_of(name, target, 2) == 0
+        assert scores.step_of(name, output, target) == 0
+    assert scores.step_of("rmse", output[:, 1], target.double()) == 0
+    # Class 1 is there once and called twice: d = 3 / 4 in the mean, and one row of four is its own.
+    assert scores.step_of("f1", output, target) == pytest.approx(math.sqrt((2 / 0.75) ** 2 / 4))
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_a_step_of_f1_is_what_a_hit_adds_to_it(classes: int) -> None:
+    """By a difference of F1 over the hits t, d being held: 2 / (K n mean d) a row of n."""
+    random = np.random.default_rng(classes)
+    n, counted = 90, range(classes)[1:] if classes == 2 else range(classes)
+    target, called = random.integers(0, classes, n), random.integers(0, classes, n)
+    output = torch.nn.functional.one_hot(torch.from_numpy(called), classes).double()
+    expected = np.zeros(n)
+    for c in counted:
+        d = np.mean((called == c).astype(float) + (target == c))
+        expected[target == c] = 2 / d / len(counted)
+    found = scores.step_of("f1", output, torch.from_numpy(target))
+    assert found == pytest.approx(np.sqrt(np.mean(expected**2)))
+    absent = torch.nn.functional.pad(output, (0, 1))  # one more class, neither there nor called
+    more = scores.step_of("f1", absent, torch.from_numpy(target))
+    if classes > 2:
+        assert more == pytest.approx(found)

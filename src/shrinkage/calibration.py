@@ -21,12 +21,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax, softmax, stdtrit
 
 from shrinkage.measures import EPS, HOTTEST
 
 Z95 = 1.959963984540054
 """Of a normal distribution, 95 % lie within +- Z95 standard deviations."""
+
+
+def t95(rows: int) -> float:
+    """The same of Student's t, for a mean over `rows` whose variance is known from them alone."""
+    return float(stdtrit(rows - 1, 0.975)) if rows > 1 else np.inf
 
 
 def tempered(probability: np.ndarray, temperature: float) -> np.ndarray:

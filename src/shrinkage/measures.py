@@ -238,6 +238,22 @@ def f1_loss(probability: Tensor, target: Tensor) -> Tensor:
     return loss.nanmean(-1).nan_to_num(1.0)
 
 
+def f1_steps(probability: Tensor, target: Tensor) -> Tensor:
+    """[M, n] float64: how far `f1_loss` moves between calling a row its class c and not.
+
+    2 / (K mean d_c), d as in `scores.row_losses`, K classes; 0 where F1 does not count c.
+    """
+    classes = probability.shape[-1]
+    counted = slice(1, None) if classes == 2 else slice(None)
+    predicted, there = (
+        torch.nn.functional.one_hot(codes, classes)[..., counted].double()
+        for codes in (probability.argmax(-1), target)
+    )
+    mean = (predicted + there).mean(1, keepdim=True)
+    each = torch.where(mean > 0, 2 / mean, 0.0) / (mean > 0).sum(-1, keepdim=True).clamp(min=1)
+    return (there * each).sum(-1)
+
+
 def square(prediction: Tensor, target: Tensor) -> Tensor:
     return (prediction - target).square()
 

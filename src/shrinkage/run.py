@@ -43,7 +43,7 @@ from shrinkage.search.settings import (
 from shrinkage.space import load_space, text_of
 from shrinkage.store.tables import Trial
 
-_ABOVE = Above(optimism.of_study, keep, look, grouped.told)
+_ABOVE = Above(optimism.of_study, keep, look, grouped.concluding)
 
 
 @dataclass(frozen=True)
@@ -315,11 +315,14 @@ def report(folder: str | Path, by: str | Sequence[str] = (), *, store: str | Non
 def subgroups(folder: str | Path, by: str | Sequence[str]) -> dict[str, Any]:
     """Winner and plain network on each group of a study's test rows: what subgroups.json holds.
 
-    by: one column or several; all of them are judged together. Nothing is written.
+    by: one column or several; they are judged together, and with those that were asked for before.
+    Nothing is written.
     Raises BadInput for a column that is not there, or has no two groups of rows enough.
     """
-    run = opened(folder)
-    return grouped.of_folder(run.folder, run.result, _columns(by))
+    run, asked = opened(folder), _columns(by)
+    every = dict.fromkeys([*grouped.asked_for(run.folder, run.result), *asked])
+    found = grouped.of_folder(run.folder, run.result, [*every])
+    return found | {"columns": [each for each in found["columns"] if each["column"] in asked]}
 
 
 def _columns(by: str | Sequence[str]) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from shrinkage.measures import (
     balanced_miss,
     f1,
     f1_loss,
+    f1_steps,
     log_loss,
     mae,
     miss,
@@ -76,6 +77,17 @@ class Metric:
     def compares(self) -> Callable[[Tensor, Tensor], Tensor]:
         """What networks are compared by, epochs of one and rungs of many."""
         return self.uncalibrated or self.function
+
+    def on_part(self, output: Tensor, target: Tensor) -> Tensor:
+        """Its values [M] on a part of the rows, NaN where it is not defined there.
+
+        So it is where a person's function fails: that was made for all rows, and may not know what
+        to do with some of them, such as rows of one class.
+        """
+        try:
+            return self.function(output, target)
+        except BadInput:
+            return torch.full((len(output),), math.nan, dtype=torch.float64)
 
 
 _CLASSES, _NUMBERS = "classification", "regression"
@@ -295,14 +307,25 @@ def goodness(metric: str | Metric, value: Value) -> Value:
     return value if find(metric).greater_is_better else -value
 
 
-def step_of(metric: str | Metric, target: Tensor, classes: int) -> float:
-    """What a row costs that is decided wrongly, root mean square, 1 of hits; 0 of a metric that
-    does not look at decisions.   target: [n].
+def step_of(metric: str | Metric, output: Tensor, target: Tensor) -> float:
+    """How far a row's loss moves where it is decided rightly or not, root mean square over rows.
+
+        accuracy            1
+        balanced_accuracy   n / (K n_c) of the row's class c
+        f1                  2 / (K mean d_c), d as in `row_losses`
+
+    0 of a metric that does not look at decisions.   output: [n, C].   target: [n].
     """
-    if not find(metric).decides:
+    found = find(metric)
+    if not found.decides:
         return 0.0
-    wrong = torch.nn.functional.one_hot((target + 1) % classes, classes).double()
-    return float(row_losses(metric, wrong, target).square().mean().sqrt())
+    if found.function is f1:
+        steps = f1_steps(output[None], as_classes(output[None], target))
+    else:
+        classes = output.shape[-1]
+        wrong = torch.nn.functional.one_hot((target + 1) % classes, classes).double()
+        steps = row_losses(metric, wrong, target)
+    return float(steps.square().mean().sqrt())
 
 
 def row_losses(metric: str | Metric, output: Tensor, target: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ def test_a_loss_against_the_plain_network_is_called_one(gain: float, side: str) 
     against = {"mean_loss_reduction": gain, "standard_error": 0.01, "rows": 50}
     result = {**RESULT, "task": "classification", "against_plain": against}
     said = terminal.summary(result, "run")
-    expected = f"{side} by 0.02 (95 % interval 0.0004 to 0.0396)."
+    expected = f"{side} by 0.0200 (95 % interval 0.0004 to 0.0396)."
     assert any(line.endswith(expected) for line in said)
 
 

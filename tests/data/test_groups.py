@@ -30,6 +30,11 @@ def test_a_value_is_a_group_and_rare_ones_are_one() -> None:
     assert found.judged == 3
 
 
+def test_a_cell_that_says_no_value_is_not_a_missing_one() -> None:
+    test = repeated({"a": 40, NO_VALUE: 30, None: 25})
+    assert sizes(groups("x", test, test)) == {"a": 40, NO_VALUE: 30, "no value (missing)": 25}
+
+
 def test_one_rare_value_keeps_its_name_and_is_not_judged() -> None:
     found = groups("x", pd.Series(["a"]), repeated({"a": 50, "b": 30, "rare": 19}))
     assert sizes(found) == {"a": 50, "b": 30, "rare": 19}

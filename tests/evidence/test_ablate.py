@@ -165,8 +165,14 @@ def test_scores_without_a_group_are_those_of_the_other_rows(metric: str) -> None
 def test_a_group_that_is_a_whole_class_is_not_left_out() -> None:
     output = torch.tensor([[[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]], dtype=torch.float64)
     target = torch.tensor([0, 1, 0])
-    found = scoring.leaving_out(scores.find("roc_auc"), output, target, np.array([0, 1, 0]), 2)
-    assert found.tolist() == [[1.0, 1.0, 1.0]]
+    for metric in (scores.find("roc_auc"), scores.own(_area_or_error, "classification")):
+        found = scoring.leaving_out(metric, output, target, np.array([0, 1, 0]), 2)
+        assert found.tolist() == [[1.0, 1.0, 1.0]]
+
+
+def _area_or_error(target: np.ndarray, output: np.ndarray) -> float:
+    """A person's function, which does not know what to do with one class."""
+    return float(output[target == 1, 1].min() > output[target == 0, 1].max())
 
 
 def test_an_ingredient_that_never_acts_makes_no_difference(own: Studied) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from shrinkage import scores
 from shrinkage.calibration import wilson
@@ -137,6 +138,33 @@ def test_a_share_without_an_error_is_as_sure_as_its_rarest_class(metric: str, ri
     known = scores.find(metric)
     found = score(known, float(right), values(known, output, target), target)
     assert found == Interval(float(right), *(wilson(6, 6) if right else wilson(0, 6)))
+
+
+@pytest.mark.parametrize("counts", [(64, 47), (7, 49), (3, 30, 300)])
+def test_a_mean_of_recalls_that_misses_one_by_its_rounding_has_no_error(counts) -> None:
+    target = np.repeat(np.arange(len(counts)), counts)
+    known, output = scores.find("balanced_accuracy"), np.eye(len(counts))[target]
+    own = values(known, output, target)
+    for value in (np.nextafter(1, 0), 1.0, np.nextafter(1, 2)):
+        found = score(known, float(value), own, target)
+        assert found is not None
+        assert (found.low, found.high) == wilson(min(counts), min(counts))
+
+
+@pytest.mark.parametrize("name", ["log_loss", "mae"])
+def test_few_rows_have_students_interval(name: str) -> None:
+    """With 1.96 standard errors, 8 rows would hold the truth in 91 % and not in 95."""
+    if name == "mae":
+        target, good, bad = (each[:8] for each in regressions())
+    else:
+        target, good = (each[:8] for each in classes())
+        bad = np.full_like(good, 1 / 3)
+    metric = scores.find(name)
+    pair = [values(metric, output, target) for output in (good, bad)]
+    found = difference(metric, measured(name, good, target) - measured(name, bad, target), *pair)
+    assert found is not None
+    low, high = stats.ttest_rel(*pair).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((low, high))
 
 
 @pytest.mark.parametrize("rows", [20, N])

@@ -17,7 +17,7 @@ from report.test_page import Reader, blocks
 from shrinkage import subgroups
 from shrinkage.data.groups import NO_VALUE
 from shrinkage.errors import BadInput
-from shrinkage.evidence import group_words
+from shrinkage.evidence import group_words, grouped
 from shrinkage.evidence.grouped import asked_for
 from shrinkage.report import commands, facts, sections
 from shrinkage.report.page import Chart
@@ -134,6 +134,8 @@ def test_from_python_nothing_is_written(folder: Path) -> None:
     before = sorted(folder.rglob("*"))
     found = subgroups(folder, "y")
     assert [part["column"] for part in found["columns"]] == ["y"]
+    asked = result_of(folder)["subgroups"]["tests"]["gain"]
+    assert found["tests"]["gain"] == asked + 2, "with those that were asked for before"
     assert subgroups(folder, ["y", "y"]) == found
     assert sorted(folder.rglob("*")) == before
     with pytest.raises(BadInput, match="no column 'colour' for --by"):
@@ -165,6 +167,21 @@ def test_a_study_with_more_time_tells_of_its_groups_again(folder: Path) -> None:
     resume(folder)
     assert json.loads(path.read_text())["rows"] == 160
     assert asked_for(folder, result_of(folder)) == [COLOUR, "b", "y"]
+
+
+def test_what_was_asked_for_later_counts_when_a_study_goes_on(folder: Path) -> None:
+    """Its result and its page then say the same of a group."""
+    report(folder, by="y")
+    result, table = result_of(folder), rows.load(folder / "work")
+    outputs = {name: said.kept(folder / "work", name, 160) for name in ("plain", "winner")}
+    given = folder, table, (COLOUR, "b"), "t", result, outputs
+    found = grouped.concluding(*given)
+    assert found == json.loads((folder / "subgroups.json").read_text())
+    (folder / "subgroups.json").unlink()
+    assert grouped.concluding(*given) == result["subgroups"]
+    assert grouped.concluding(folder, table, (), "t", result, outputs) is not None
+    (folder / "result.json").unlink()
+    assert grouped.concluding(folder, table, (), "t", result, outputs) is None
 
 
 def test_the_command_of_the_study_asks_again(by_group: Path) -> None:
@@ -275,6 +292,16 @@ def test_what_was_not_found_is_said_with_what_could_have_been() -> None:
     assert line == (
         "By sex: no sure difference between winner and plain network in any group. To be found "
         "four times in five one would have to be 0.0200 (M) to 0.0500 (F) in accuracy."
+    )
+
+
+def test_where_both_predict_the_same_nothing_is_said_to_be_found() -> None:
+    same = [group(n, 0.8, 0.8, "no evidence", (0.0, 0.0), "no evidence") for n in "FM"]
+    for each in same:
+        each["gain"]["detectable"] = 0.0
+    assert group_words.sentences(told(*same))[0] == (
+        "By sex: no sure difference between winner and plain network in any group: both predict "
+        "the same."
     )
 
 

@@ -10,13 +10,13 @@ from shrinkage.report.words import against_line, ensemble_line, not_run
 @pytest.mark.parametrize(
     ("gain", "said"),
     [
-        (0.02, "it lowers the error rate by 0.02 (95 % interval 0.0004 to 0.0396)"),
+        (0.02, "it lowers the error rate by 0.0200 (95 % interval 0.0004 to 0.0396)"),
         (
             -0.02,
-            "it raises the error rate by 0.02 (95 % interval 0.0004 to 0.0396), and is taken for "
+            "it raises the error rate by 0.0200 (95 % interval 0.0004 to 0.0396), and is taken for "
             "its log loss",
         ),
-        (0.005, "it lowers the error rate by 0.005 (95 % interval -0.0146 to 0.0246)"),
+        (0.005, "it lowers the error rate by 0.0050 (95 % interval -0.0146 to 0.0246)"),
     ],
 )
 def test_an_ensemble_says_which_way_the_metric_went(gain: float, said: str) -> None:
@@ -33,10 +33,10 @@ def test_an_ensemble_says_which_way_the_metric_went(gain: float, said: str) -> N
 
 AGAINST = [
     # gain, standard error, interval, what is said
-    (0.02, 0.01, [-0.001, 0.04], "error rate lower by 0.02 (95 % interval -0.001 to 0.04)."),
-    (-0.02, 0.01, [-0.04, 0.001], "error rate higher by 0.02 (95 % interval -0.001 to 0.04)."),
-    (0.0, 0.0, [-0.05, 0.05], "error rate the same (95 % interval -0.05 to 0.05)."),
-    (0.02, 0.01, None, "error rate lower by 0.02 (95 % interval 0.0004 to 0.0396)."),
+    (0.02, 0.01, [-0.001, 0.04], "error rate lower by 0.0200 (95 % interval -0.0010 to 0.0400)."),
+    (-0.02, 0.01, [-0.04, 0.001], "error rate higher by 0.0200 (95 % interval -0.0010 to 0.0400)."),
+    (0.0, 0.0, [-0.05, 0.05], "error rate the same (95 % interval -0.0500 to 0.0500)."),
+    (0.02, 0.01, None, "error rate lower by 0.0200 (95 % interval 0.0004 to 0.0396)."),
 ]
 
 

@@ -235,6 +235,21 @@ def test_a_function_that_fails_is_found_before_any_work(tiny: Path, tmp_path: Pa
     assert not (tmp_path / "run").exists()
 
 
+def test_a_function_that_fails_on_the_test_rows_is_found_before_any_work(
+    tiny: Path, tmp_path: Path
+) -> None:
+    """It asks for both classes, and the file of test rows has one."""
+
+    def balanced(target: np.ndarray, output: np.ndarray) -> float:
+        return min(output[target == k, k].min() for k in (0, 1))
+
+    table, file = rare(), tmp_path / "test.csv"
+    table[table["y"] == table["y"].iloc[0]].head(30).to_csv(file, index=False)
+    with pytest.raises(BadInput, match="metric=balanced: the function failed with ValueError"):
+        tiny_fit(table, "y", tmp_path / "run", tiny, metric=balanced, test=str(file))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_quantile_is_a_goal(tiny: Path, tmp_path: Path, command) -> None:
     frame = load("diabetes")[:120]
     folder = tiny_fit(frame, "target", tmp_path / "run", tiny, metric="pinball_0.9", trials=2)

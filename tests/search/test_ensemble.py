@@ -20,9 +20,9 @@ from shrinkage.model import Model
 from shrinkage.search import calibrate, ensemble
 from shrinkage.search.choose import Difference
 from shrinkage.search.contest import finalists
-from shrinkage.search.ensemble import of_trials, shares
+from shrinkage.search.ensemble import Together, of_trials, shares
 from shrinkage.search.folder import Folder
-from shrinkage.search.rows import load
+from shrinkage.search.rows import Rows, load
 from shrinkage.store.tables import Store
 
 
@@ -123,7 +123,7 @@ def test_a_blend_that_changes_no_decision_is_seen(metric: str) -> None:
     found = shares(outputs, target, metric, 0)
     assert found[::2].sum() == pytest.approx(0.5, abs=0.05)
     study, cut = study_of(outputs, target, 4)
-    together, gain = of_trials(study, 0, cut, metric, 0)
+    together, gain, _ = of_trials(study, 0, cut, metric, 0)
     assert len(together) > 1
     assert gain is not None
     assert gain.mean == pytest.approx(0, abs=1e-12), "what is told is the metric's"
@@ -166,7 +166,7 @@ def test_a_gain_is_judged_on_rows_that_chose_nothing() -> None:
         found, rows = study_of(outputs, target, 3)
         chosen = shares(outputs, target, "rmse", 0)
         luck.append(np.mean(target**2) - np.mean((chosen @ outputs - target) ** 2))
-        gain = of_trials(found, 0, rows, "rmse", 0)[1]
+        gain = of_trials(found, 0, rows, "rmse", 0).gain
         assert gain is not None
         judged.append(gain.mean)
     assert np.mean(luck) > 0.02, "on the rows that chose them they seem to help"
@@ -176,7 +176,7 @@ def test_a_gain_is_judged_on_rows_that_chose_nothing() -> None:
 def test_a_true_gain_is_taken_and_measured() -> None:
     outputs, target = probabilities(8, 600, 1.5, 5)
     found, rows = study_of(outputs, target, 5)
-    together, gain = of_trials(found, 2, rows, "log_loss", 0)
+    together, gain, _ = of_trials(found, 2, rows, "log_loss", 0)
     assert len(together) > 3
     assert sum(together.values()) == pytest.approx(1)
     first, *others = together
@@ -191,13 +191,47 @@ def test_a_true_gain_is_taken_and_measured() -> None:
     assert surprise[0] - surprise[1] == pytest.approx(gain.mean, rel=0.25)
 
 
+def test_what_is_validated_has_not_chosen_its_shares() -> None:
+    """On luck alone, the gain is that of what is scored in the winner's row."""
+    random = np.random.default_rng(0)
+    target = random.normal(size=240)
+    outputs = np.concatenate([0.1 * np.ones((1, 240)), random.normal(0.2, 0.3, (15, 240))])
+    outputs[5:] += 0.2 * target
+    found, rows = study_of(outputs, target, 3)
+    together, gain, unseen = of_trials(found, 0, rows, "rmse", 0)
+    assert len(together) > 1
+    assert gain is not None
+    assert unseen is not None
+    y = np.concatenate([target[fold.validation] for fold in rows.folds])
+    own, blended = np.concatenate(found[0].judged), np.concatenate(unseen)
+    reached = np.mean((own - y) ** 2) - np.mean((blended - y) ** 2)
+    assert reached == pytest.approx(gain.mean, abs=1e-12)
+
+
+def test_an_ensemble_does_not_validate_worse_than_the_plain_network() -> None:
+    """What joins is very sure, and mostly right: for its log loss it is taken, were it not that the
+    lead and the plain network decide each row rightly, and both together do not."""
+    rows, target = 400, np.arange(400) % 2
+    sure = np.where(np.arange(rows) % 10 == 0, 0.05, 0.99)
+    of_true = np.stack([np.full(rows, 0.6), np.full(rows, 0.55), sure])
+    one_hot = target[:, None] == np.arange(2)
+    outputs = np.where(one_hot, of_true[..., None], 1 - of_true[..., None])
+    found, cut = study_of(outputs, target, 4)
+    assert of_trials(found, 0, cut, "accuracy", 0).shares == {0: 1.0}
+    del found[1]
+    together, gain, _ = of_trials(found, 0, cut, "accuracy", 0)
+    assert len(together) > 1
+    assert gain is not None
+    assert gain.mean == pytest.approx(-0.1, abs=0.01)
+
+
 def test_one_row_judges_no_ensemble() -> None:
     outputs, target = numbers(3, 8, 1.0, 2)
     found, rows = study_of(outputs, target, 1)
     for each in found.values():
         each.parts = each.judged = [part[:1] for part in each.parts[:1]]
     rows.folds = [SimpleNamespace(validation=rows.folds[0].validation[:1])]
-    assert of_trials(found, 1, rows, "rmse", 0) == ({1: 1.0}, None)
+    assert of_trials(found, 1, rows, "rmse", 0) == Together({1: 1.0})
 
 
 def holdout(outputs: np.ndarray, target: np.ndarray) -> tuple[dict, Any]:
@@ -216,7 +250,7 @@ def test_a_gain_on_a_holdout_is_judged_on_rows_that_chose_nothing() -> None:
         target = random.normal(size=240)
         outputs = np.concatenate([np.zeros((1, 240)), 0.3 * random.normal(size=(15, 240))])
         found, rows = holdout(outputs, target)
-        gain = of_trials(found, 0, rows, "rmse", 0)[1]
+        gain = of_trials(found, 0, rows, "rmse", 0).gain
         assert gain is not None
         assert gain.rows == 240
         judged.append(gain.mean)
@@ -226,7 +260,7 @@ def test_a_gain_on_a_holdout_is_judged_on_rows_that_chose_nothing() -> None:
 def test_a_true_gain_on_a_holdout_is_taken() -> None:
     outputs, target = probabilities(8, 600, 1.5, 5)
     found, rows = holdout(outputs, target)
-    together, gain = of_trials(found, 2, rows, "log_loss", 0)
+    together, gain, _ = of_trials(found, 2, rows, "log_loss", 0)
     assert len(together) > 3
     assert gain is not None
     (blended,) = ensemble.blended(found, together, [1.0] * len(together))  # pyright: ignore
@@ -254,7 +288,7 @@ def test_what_judges_has_chosen_nothing(folds: int, repeats: int) -> None:
 def test_a_true_gain_is_taken_over_three_repeats() -> None:
     outputs, target = probabilities(8, 600, 1.5, 5)
     found, rows = study_of(outputs, target, 5, 3)
-    together, gain = of_trials(found, 2, rows, "log_loss", 0)
+    together, gain, _ = of_trials(found, 2, rows, "log_loss", 0)
     assert len(together) > 3
     assert gain is not None
     assert gain.mean > 3 * gain.error
@@ -266,7 +300,7 @@ def test_rows_that_are_validated_again_are_no_more_rows() -> None:
     errors = []
     for repeats in (1, 3):
         found, rows = study_of(outputs, target, 5, repeats)
-        _, gain = of_trials(found, 2, rows, "log_loss", 0)
+        _, gain, _ = of_trials(found, 2, rows, "log_loss", 0)
         assert gain is not None
         assert gain.rows == 600
         errors.append(gain.error)
@@ -279,14 +313,20 @@ def test_copies_of_the_lead_gain_nothing() -> None:
         study_of(np.repeat(outputs, 3, 0), target, 3),
         holdout(np.repeat(outputs, 3, 0), target),
     ):
-        assert of_trials(found, 1, rows, "rmse", 0)[0] == {1: 1.0}
+        assert of_trials(found, 1, rows, "rmse", 0).shares == {1: 1.0}
 
 
 def test_a_study_saves_what_predicts_together(
     study: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = {1: 0.6, 0: 0.3, 4: 0.1}
-    monkeypatch.setattr(ensemble, "of_trials", lambda *_: (parts, Difference(0.1, 0.02, 96)))
+
+    def chosen(_found: object, _lead: int, rows: Rows, *_: object) -> Together:
+        target = rows.target(rows.train)
+        right = [np.eye(rows.outputs)[target[fold.validation]] for fold in rows.folds]
+        return Together(parts, Difference(0.1, 0.02, 96), right)
+
+    monkeypatch.setattr(ensemble, "of_trials", chosen)
     table = str(study.parent / "table.csv")
     # Enough trials to the end: the first of a cohort are always among them.
     finished = [t.number for t in run.trials_of(study) if t.status == "finished"]
@@ -307,6 +347,9 @@ def test_a_study_saves_what_predicts_together(
     found = result["scores"]["winner"]["test"]["accuracy"]
     assert found == np.mean(model.predict(frame.iloc[test]) == frame["y"].iloc[test])
     assert result["scores"]["single"]["test"] != result["scores"]["winner"]["test"]
+    its = result["scores"]["winner"]["validation"]
+    assert its["accuracy"] == 1, "by shares that have not seen the rows"
+    assert result["scores"]["single"]["validation"]["accuracy"] < 1
 
 
 def test_each_recipe_of_an_ensemble_is_tempered_before_it_joins(
@@ -314,7 +357,7 @@ def test_each_recipe_of_an_ensemble_is_tempered_before_it_joins(
 ) -> None:
     """By the temperature that suits what it says of rows that its networks have not seen."""
     finished = [t.number for t in run.trials_of(study) if t.status == "finished"]
-    chosen = dict(zip(finished, (0.7, 0.3), strict=False)), Difference(0.1, 0.02, 96)
+    chosen = Together(dict(zip(finished, (0.7, 0.3), strict=False)), Difference(0.1, 0.02, 96))
     monkeypatch.setattr(ensemble, "of_trials", lambda *_: chosen)
     # Above 1 it would be left to the mean over networks.
     monkeypatch.setattr(calibrate, "pool_temperature", lambda _one, few, *_: few)
@@ -322,8 +365,8 @@ def test_each_recipe_of_an_ensemble_is_tempered_before_it_joins(
     cut, model, store = load(folder.work), Model.load(folder.root), Store(folder.database)
     found = finalists(store, folder, cut)
     store.close()
-    heats = [found[trial].temperature for trial in chosen[0]]
-    for heat, trial in zip(heats, chosen[0], strict=True):
+    heats = [found[trial].temperature for trial in chosen.shares]
+    for heat, trial in zip(heats, chosen.shares, strict=True):
         y = cut.target(cut.train)[np.concatenate([fold.validation for fold in cut.folds])]
         given = with_one_wrong(np.concatenate(found[trial].parts).astype(float), y)
         assert heat == pytest.approx(best_temperature(*given))
@@ -352,7 +395,7 @@ def test_the_single_recipe_beside_an_ensemble_is_calibrated_as_if_it_had_won(
     lead = alone["winner"]["trial"]
     finished = [t.number for t in run.trials_of(study) if t.status == "finished"]
     other = next(number for number in finished if number != lead)
-    chosen = {lead: 0.6, other: 0.4}, Difference(0.1, 0.02, 96)
+    chosen = Together({lead: 0.6, other: 0.4}, Difference(0.1, 0.02, 96))
     monkeypatch.setattr(ensemble, "of_trials", lambda *_: chosen)
     beside = run.opened(tiny_fit(table, "y", tmp_path / "beside", tiny)).result
     assert beside["scores"]["single"]["test"] == alone["scores"]["winner"]["test"]

@@ -79,7 +79,9 @@ def test_all_that_predict_together_are_trained_on_all_rows(
 ) -> None:
     """And a study that goes on with a larger share tries the seeds that are still missing."""
     parts = {1: 0.7, 0: 0.3}
-    monkeypatch.setattr(ensemble, "of_trials", lambda *_: (parts, Difference(0.1, 0.02, 96)))
+    monkeypatch.setattr(
+        ensemble, "of_trials", lambda *_: ensemble.Together(parts, Difference(0.1, 0.02, 96))
+    )
     monkeypatch.setattr(run, "Settings", lambda **own: Settings(**{**own, "refit": True}))
     asked = {"trials": 2, "cv": "2", "budget": "300s"}
     folder = Folder(tiny_fit(str(study.parent / "table.csv"), "y", tmp_path / "run", tiny, **asked))

@@ -162,7 +162,9 @@ def _values(column: str, test: pd.Series) -> Groups:
     ordered = sorted(sizes.index, key=lambda name: (-sizes[name], name))
     place = {name: i for i, name in enumerate(ordered)}
     codes = found.map(place).fillna(len(ordered)).to_numpy(np.int64)
-    missing = (NO_VALUE,) if found.isna().any() else ()
+    # A text cell may say so, too: groups are told apart by their names.
+    missing = (f"{NO_VALUE} (missing)" if NO_VALUE in place else NO_VALUE,)
+    missing = missing if found.isna().any() else ()
     return Groups(column, (*ordered, *missing), codes)
 
 

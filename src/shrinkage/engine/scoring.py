@@ -119,6 +119,6 @@ def leaving_out(
         if kept.all() or not kept.any():
             found.append(whole)
             continue
-        without = scores.goodness(metric, metric.function(output[:, kept], target[kept]))
+        without = scores.goodness(metric, metric.on_part(output[:, kept], target[kept]))
         found.append(torch.where(torch.isnan(without), whole, without))
     return torch.stack(found, 1).double().cpu()

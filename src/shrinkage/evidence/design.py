@@ -144,7 +144,7 @@ def _defined(rows: Rows, problem: Problem, target: np.ndarray) -> bool:
     guess = torch.full((1, len(y)), float(target.mean()), dtype=torch.float64)
     if problem.task == "classification":
         guess = torch.full((1, len(y), rows.outputs), 1 / rows.outputs, dtype=torch.float64)
-    return bool(torch.isfinite(scores.find(problem.metric).function(guess, y)).all())
+    return bool(torch.isfinite(scores.find(problem.metric).on_part(guess, y)).all())
 
 
 def _spread(codes: np.ndarray, groups: int, seed: int) -> np.ndarray:

@@ -87,7 +87,10 @@ def _open(told: Told, column: str, groups: Sequence[Told], all_: bool) -> str:
     if not all_:
         names = listed([called(group["name"]) for group in groups])
         begin = f"No sure difference for {column} = {names}"
-    sizes = sorted(groups, key=lambda g: g["gain"]["detectable"])
+    differing = [g for g in groups if g["gain"]["detectable"]]
+    if not differing:
+        return f"{begin}: both predict the same."
+    sizes = sorted(differing, key=lambda g: g["gain"]["detectable"])
     first, last = sizes[0], sizes[-1]
     least = f"{number(first['gain']['detectable'])} in {_name(told)}"
     if first is not last:

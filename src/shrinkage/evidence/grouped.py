@@ -33,6 +33,20 @@ PLAIN, WINNER = "plain", "winner"
 _STAND_IN = {"classification": "log_loss", "regression": "rmse"}
 
 
+def concluding(
+    root: Path,
+    rows: Rows,
+    columns: Sequence[str],
+    name: str,
+    result: Mapping[str, Any],
+    outputs: Mapping[str, np.ndarray],
+) -> dict[str, Any] | None:
+    """`told` of these columns and those that the folder's study was asked for before, if any."""
+    before = asked_for(root, read_object(Folder(root).result) or {})
+    every = [*dict.fromkeys([*before, *columns])]
+    return told(rows, every, name, result, outputs) if every else None
+
+
 def told(
     rows: Rows,
     columns: Sequence[str],
@@ -157,7 +171,7 @@ def _judged(found: Judged) -> dict[str, Any]:
 def of_folder(
     root: Path, result: Mapping[str, Any], columns: Sequence[str], url: str | None = None
 ) -> dict[str, Any]:
-    """The same of a finished study; url: of its server. Raises BadInput."""
+    """`told` of a finished study; url: of its server. Raises BadInput."""
     folder = Folder(root)
     table = study_rows.load(folder.work)
     rows = len(table.test)

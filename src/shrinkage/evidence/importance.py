@@ -46,6 +46,7 @@ import numpy as np
 import torch
 from torch.quasirandom import SobolEngine
 
+from shrinkage.calibration import Z95
 from shrinkage.errors import BadInput
 from shrinkage.evidence import forest
 from shrinkage.evidence.forest import Features, Forest, Tried
@@ -157,7 +158,7 @@ def importance(
     bins = [_bins(dimension, u[:, i], _BINS) for i, dimension in enumerate(space.dimensions)]
     values = np.array([_explained_by(y, each) for each in bins])
     halves = _halves(found.features, tried, last, seed)
-    error = 1.96 * np.sqrt(np.square(halves - values).mean(0))
+    error = Z95 * np.sqrt(np.square(halves - values).mean(0))
     shares = [
         Share(
             dimension.path,

@@ -12,8 +12,8 @@ the rows choose less well than all of them. With one trial, t_s = w and the opti
 The interval holds the 2.5 to 97.5 % quantiles of m(w) over bootstrap samples of the rows, moved
 by the optimism and widened by the noise of the correction:
 
-    each side reaches sqrt(q^2 + (1.96 e)^2),   q = distance of that quantile from m(w)
-    e^2 = mean over partitions of (variance over folds of m(t_s) - m(w)) / K
+    each side reaches sqrt(q^2 + (z e)^2),   q = distance of that quantile from m(w)
+    z = 1.96,   e^2 = mean over partitions of (variance over folds of m(t_s) - m(w)) / K
 
 `m` is the study's metric itself, `rule` the study's own (`search.choose`). Not seen here, so not
 corrected, both by scores on these rows: trials that were dropped before their end (in simulations
@@ -39,7 +39,6 @@ correction was further off (docs/log.md, benchmarks/optimism.py).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -48,7 +47,7 @@ import numpy as np
 import torch
 
 from shrinkage import scores
-from shrinkage.errors import BadInput
+from shrinkage.calibration import Z95
 from shrinkage.evidence.epochs import chooses, luck
 from shrinkage.evidence.paired import flawless, limits
 from shrinkage.search.baseline import Goal, repeats_of
@@ -94,8 +93,7 @@ class Contest:
     def score(self, trial: int, rows: np.ndarray) -> float:
         """The metric of a trial on these rows, which may repeat; averaged over repeats.
 
-        NaN where it is not defined there, or where a person's function fails: it was made for all
-        rows, and may not know what to do with a part of them, such as rows of one class.
+        NaN where it is not defined there.
         """
         found = []
         for output, where in zip(self.outputs[trial], self._where, strict=True):
@@ -104,8 +102,7 @@ class Contest:
             if present.any():
                 values = torch.from_numpy(output[at[present]])[None]
                 y = torch.from_numpy(self.target[rows[present]])
-                with suppress(BadInput):
-                    found.append(float(self.metric.function(values, y)[0]))
+                found.append(float(self.metric.on_part(values, y)[0]))
         return _mean(found)
 
     @cached_property
@@ -217,7 +214,7 @@ def _deviations(
         return np.full(2, np.nan)
     ends = flawless(contest.metric, validation, contest.target)
     reach = np.subtract(ends or np.quantile(found, (0.025, 0.975)), validation)
-    return np.hypot(reach, 1.96 * error) * (-1, 1)
+    return np.hypot(reach, Z95 * error) * (-1, 1)
 
 
 def _mean(found: Sequence[float] | np.ndarray) -> float:

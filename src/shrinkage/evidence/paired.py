@@ -1,18 +1,20 @@
 """A score on test rows, and the paired difference between two, each with a 95 % interval.
 
     v_i   values whose mean is the metric, a row's own or its pseudo-value
-    score      mean v                 +- q sd(v) / sqrt(n)
-    difference mean (v' - v)          +- q sd(v' - v) / sqrt(n)
+    score      mean v                 +- t sd(v) / sqrt(n)
+    difference mean (v' - v)          +- t sd(v' - v) / sqrt(n)
+
+t is Student's with n - 1 degrees of freedom.
 
 Accuracy, F1, log loss, MAE and quantile losses are means over rows: v is what `scores.row_losses`
-says, q = 1.96, and the interval is that of result.json. Balanced accuracy is a mean of the K
+says, and the interval is that of result.json. Balanced accuracy is a mean of the K
 classes' recalls r_c, and the counts n_c of its rows are no news: v is r + n / (K n_c) (hit - r_c),
 r being the mean recall. Of an AUC a row's value
 is A + n/n_1 (V - A) for a positive, A + n/n_0 (V - A) for a negative, V being the share of the
 other kind's rows that it is on the right side of (DeLong et al. 1988, "Comparing the Areas Under
 Two or More Correlated Receiver Operating Characteristic Curves"; with more classes their mean).
-Of RMSE and R2, v_i = n m(all) - (n - 1) m(without row i), the jackknife's pseudo-values, and q is
-Student's with n - 1 degrees of freedom (Miller 1974, "The jackknife - a review").
+Of RMSE and R2, v_i = n m(all) - (n - 1) m(without row i), the jackknife's pseudo-values (Miller
+1974, "The jackknife - a review").
 Of decisions half a row more is counted in each of the four cells of a difference (Agresti & Min;
 `calibration.matched`). Accuracy gets Wilson's interval, which stays within [0, 1]. So does every
 share without a single error, whose values do not vary: that of as many rows as the rarest class has
@@ -28,10 +30,11 @@ import torch
 from scipy import stats
 
 from shrinkage import scores
-from shrinkage.calibration import Z95, matched, wilson
+from shrinkage.calibration import Z95, matched, t95, wilson
 
 _MEANS = frozenset({"accuracy", "f1", "log_loss", "mae"})
-_BY_CLASS = frozenset({"balanced_accuracy", "roc_auc"})
+_ROUNDING = 1e-9
+"""A mean of recalls that are all 1 may miss 1 by its rounding; no single error is so small."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,11 @@ def difference(
 ) -> Interval | None:
     """`value` is one's score less the other's. one, other: `values` on the same test rows.
 
-    step: size of a changed decision, `scores.step_of`.
+    step: size of a changed decision, of both models together: the geometric mean of their
+    `scores.step_of`.
     None where it is not defined: too few rows, or an AUC of one class.
     """
-    found = _around(metric, value, one - other)
+    found = _around(value, one - other)
     if found is None or not step:
         return found
     centre, error = matched(one - other, step**2)
@@ -84,7 +88,7 @@ def score(
         return Interval(value, *wilson(round(value * len(target)), len(target)))
     if ends := flawless(metric, value, target):
         return Interval(value, *ends)
-    found = _around(metric, value, own)
+    found = _around(value, own)
     if found is None:
         return None
     ends = np.clip((found.low, found.high), *limits(metric))
@@ -94,11 +98,13 @@ def score(
 def flawless(metric: scores.Metric, value: float, target: np.ndarray) -> tuple[float, float] | None:
     """Wilson's ends of a share that is 1 or 0; None for others, and for what is no share."""
     share = metric.task == "classification" and metric.greater_is_better
-    if not share or metric.name.startswith(scores.OWN) or value not in (0.0, 1.0):
+    if not share or metric.name.startswith(scores.OWN):
+        return None
+    if not (abs(value) < _ROUNDING or abs(value - 1) < _ROUNDING):
         return None
     counts = np.bincount(target)
     fewest = len(target) if metric.name == "accuracy" else int(counts[counts > 0].min())
-    return wilson(fewest if value else 0, fewest)
+    return wilson(fewest * round(value), fewest)
 
 
 def limits(metric: scores.Metric) -> tuple[float, float]:
@@ -118,12 +124,10 @@ def _of_rows(metric: scores.Metric) -> bool:
     return metric.name in _MEANS or scores.quantile_of(metric) is not None
 
 
-def _around(metric: scores.Metric, value: float, v: np.ndarray) -> Interval | None:
+def _around(value: float, v: np.ndarray) -> Interval | None:
     if len(v) < 2 or not np.isfinite(v).all() or not np.isfinite(value):
         return None
-    normal = _of_rows(metric) or metric.name in _BY_CLASS
-    q = Z95 if normal else float(stats.t.ppf(0.975, len(v) - 1))
-    reach = q * float(v.std(ddof=1)) / np.sqrt(len(v))
+    reach = t95(len(v)) * float(v.std(ddof=1)) / np.sqrt(len(v))
     return Interval(float(value), float(value - reach), float(value + reach))
 
 

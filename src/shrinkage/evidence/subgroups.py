@@ -210,20 +210,17 @@ def _known(of: _Values) -> bool:
 def _values(metric: scores.Metric, output: np.ndarray, target: np.ndarray) -> _Values:
     o, y = torch.from_numpy(output), torch.from_numpy(target)
     sign = 1.0 if metric.greater_is_better else -1.0
-    score = float(metric.function(o[None], y)[0])
+    score, step = float(metric.function(o[None], y)[0]), scores.step_of(metric, o, y)
+    v = sign * paired.values(metric, output, target)
     match metric.name:
         case "accuracy":
-            v = paired.values(metric, output, target)
-            return _Values(Interval(score, *wilson(round(score * len(v)), len(v))), v, 1.0)
+            return _Values(Interval(score, *wilson(round(score * len(v)), len(v))), v, step)
         case "balanced_accuracy":
-            return _balanced(score, output, target)
+            return _Values(_balanced(score, output, target), v, step)
         case "f1":
-            return _f1(score, output, target, paired.values(metric, output, target))
+            return _Values(_f1(score, output, target, _error(v)), v, step)
         case "roc_auc":
-            v = paired.values(metric, output, target)
             return _Values(_area(score, _error(v), target, output.shape[1]), v)
-        case _:
-            v = sign * paired.values(metric, output, target)
     # 1 - R2 is a loss, too.
     top = 1.0 if metric.name == "r2" else 0.0
     return _Values(_below(sign * score, top, _error(v), len(v) - 1), v)
@@ -251,39 +248,28 @@ def _area(score: float, error: float, target: np.ndarray, classes: int) -> Inter
     return Interval(score, *(float(each / (1 + each)) for each in odds))
 
 
-def _balanced(score: float, output: np.ndarray, target: np.ndarray) -> _Values:
-    """Ends by Wilson's interval of each class's recall; values as those of `paired.values`."""
+def _balanced(score: float, output: np.ndarray, target: np.ndarray) -> Interval:
+    """Ends by Wilson's interval of each class's recall."""
     hit = (output.argmax(1) == target).astype(float)
     counts = np.bincount(target, minlength=output.shape[1])
     hits = np.bincount(target, hit, minlength=output.shape[1])
     recall = hits / counts
     ends = np.array([wilson(int(h), int(n)) for h, n in zip(hits, counts, strict=True)])
     below, above = np.sqrt(np.square(ends.T - recall).sum(1)) / len(counts)
-    return _Values(
-        Interval(score, float(score - below), float(score + above)),
-        paired.values(scores.find("balanced_accuracy"), output, target),
-        scores.step_of("balanced_accuracy", torch.from_numpy(target), len(counts)),
-    )
+    return Interval(score, float(score - below), float(score + above))
 
 
-def _f1(score: float, output: np.ndarray, target: np.ndarray, v: np.ndarray) -> _Values:
-    """A row of class c, once called c and once not: its step is 2 / (K mean_c d), d as in the loss.
+def _f1(score: float, output: np.ndarray, target: np.ndarray, error: float) -> Interval:
+    """Of rows that are of class 1 or called so, the share that is both is a share like any other.
 
-    Of rows that are of class 1 or called so, the share that is both is a share like any other; of
-    more classes the interval is Student's.
+    Of more classes the interval is Student's.   error: the standard error.
     """
-    n, classes = output.shape
-    called = np.bincount(output.argmax(1), minlength=classes)
-    there = np.bincount(target, minlength=classes)
-    counted = slice(1, None) if classes == 2 else slice(None)
-    each = 2 * n / (called + there)[counted] / len(there[counted])
-    step = float(np.sqrt((there[counted] * np.square(each)).sum() / n))
-    if classes > 2:
-        reach = float(distributions.t.ppf(0.975, n - 1)) * _error(v)
-        return _Values(Interval(score, max(0.0, score - reach), min(1.0, score + reach)), v, step)
-    both = int(((output.argmax(1) == 1) & (target == 1)).sum())
-    ends = (2 * j / (1 + j) for j in wilson(both, int(called[1] + there[1]) - both))
-    return _Values(Interval(score, *ends), v, step)
+    if output.shape[1] > 2:
+        reach = float(distributions.t.ppf(0.975, len(target) - 1)) * error
+        return Interval(score, max(0.0, score - reach), min(1.0, score + reach))
+    called, there = output.argmax(1) == 1, target == 1
+    ends = wilson(int((called & there).sum()), int((called | there).sum()))
+    return Interval(score, *(2 * j / (1 + j) for j in ends))
 
 
 def _in_its_unit(metric: scores.Metric, score: Interval) -> Interval:

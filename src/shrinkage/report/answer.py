@@ -85,7 +85,7 @@ def _against(facts: Facts) -> str:
     if found is None:
         return "There is nothing to compare it with on the same rows."
     side, gain, interval = found
-    how = "the same as" if side == "the same" else f"{number(gain)} {side} than"
+    how = "the same as" if side == "the same" else f"{gain} {side} than"
     return f"Its {unit(dict(facts.result))} is {how} the plain network's ({interval})."
 
 

@@ -6,6 +6,7 @@ test rows, curves of the study's database and its log.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,10 +216,10 @@ def contenders(
     kept = {name: output for name, output in outputs.items() if name in ran}
     said_ = {name: values(known, o, target) for name, o in kept.items()} if known else {}
     labels = names(result)
-    found, size = [], 0.0
-    if known is not None and known.decides and kept:
-        classes = next(iter(kept.values())).shape[1]
-        size = scores.step_of(known, torch.from_numpy(target), classes)
+    y, found = torch.from_numpy(target), []
+    steps = {
+        name: scores.step_of(known, torch.from_numpy(o), y) for name, o in kept.items() if known
+    }
 
     def less(one: str, other: str) -> Interval | None:
         if known is None or one == other or one not in said_ or other not in said_:
@@ -226,7 +227,8 @@ def contenders(
         both = ran[one]["test"][metric], ran[other]["test"][metric]
         if None in both:
             return None
-        return difference(known, both[0] - both[1], said_[one], said_[other], size)
+        step = math.sqrt(steps[one] * steps[other])
+        return difference(known, both[0] - both[1], said_[one], said_[other], step)
 
     for name, label in labels.items():
         if name not in ran:
@@ -235,7 +237,9 @@ def contenders(
             continue
         row = ran[name]
         value = row["test"][metric]
-        own = score(known, value, said_[name], target) if name in said_ and known else None
+        own = None
+        if known and name in said_ and value is not None:
+            own = score(known, value, said_[name], target)
         found.append(
             Contender(
                 name,

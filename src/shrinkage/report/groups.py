@@ -119,7 +119,7 @@ def _dots(groups: Sequence[Told], axis: str) -> Figure:
 def _gains(told: Told, part: Told) -> Table:
     heads = ("group", title(told), "95 % interval", "verdict", "would be found from")
     rows = [
-        (called(g["name"]), *_effect(g["gain"]), number(g["gain"]["detectable"]))
+        (called(g["name"]), *_effect(g["gain"]), number(g["gain"]["detectable"] or None))
         if g["gain"]
         else (f"{called(g['name'])} ({g['rows']:,})", "–", "–", g["why"], "–")
         for g in part["groups"]

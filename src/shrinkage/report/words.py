@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shrinkage.calibration import Z95
 from shrinkage.wording import ends, listed, number
 
 _NAMES = {
@@ -67,13 +68,13 @@ def unit(result: dict[str, Any]) -> str:
 
 
 def ensemble_line(together: dict[str, Any], unit: str) -> str:
-    gain, error = together["mean_loss_reduction"], 1.96 * (together["standard_error"] or 0)
+    gain, error = together["mean_loss_reduction"], Z95 * (together["standard_error"] or 0)
     alone, all_ = (together["seconds_per_1000_rows"][name] for name in ("single", "winner"))
     does = "raises" if gain < 0 else "lowers"
     reach = sorted((abs(gain) - error, abs(gain) + error))
     return (
-        f"Out of fold it {does} the {unit} by {abs(gain):.4g} (95 % interval "
-        f"{ends(*reach)}){', and is taken for its log loss' if gain < 0 else ''}; "
+        f"Out of fold it {does} the {unit} by {number(abs(gain), max(reach, key=abs))} (95 % "
+        f"interval {ends(*reach)}){', and is taken for its log loss' if gain < 0 else ''}; "
         f"1,000 rows take {all_:.2f} s to predict, "
         f"alone {alone:.2f} s."
     )
@@ -93,7 +94,7 @@ def corrected_line(found: dict[str, Any], metric: str, who: str) -> str:
     return f"{chosen}; corrected for that choice it is {corrected} ({interval})."
 
 
-def against_plain(result: Mapping[str, Any]) -> tuple[str, float, str] | None:
+def against_plain(result: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """("lower", "higher" or "the same", by how much, interval of that) than the plain network's.
 
     Of the mean loss over the test rows; None where it was not compared.
@@ -101,12 +102,12 @@ def against_plain(result: Mapping[str, Any]) -> tuple[str, float, str] | None:
     found = result.get("against_plain")
     if not found or found["standard_error"] is None:
         return None
-    gain, error = found["mean_loss_reduction"], 1.96 * found["standard_error"]
+    gain, error = found["mean_loss_reduction"], Z95 * found["standard_error"]
     low, high = found.get("interval") or (gain - error, gain + error)  # older ones do not have it
     if gain < 0:
         low, high = -high, -low
     side = "the same" if gain == 0 else "lower" if gain > 0 else "higher"
-    return side, abs(gain), f"95 % interval {low:.4g} to {high:.4g}"
+    return side, number(abs(gain), max(low, high, key=abs)), f"95 % interval {ends(low, high)}"
 
 
 def against_line(result: Mapping[str, Any]) -> str | None:
@@ -114,7 +115,7 @@ def against_line(result: Mapping[str, Any]) -> str | None:
         return None
     side, gain, interval = found
     rows = f"{result['against_plain']['rows']:,} test rows"
-    by = "" if side == "the same" else f" by {gain:.4g}"
+    by = "" if side == "the same" else f" by {gain}"
     return f"Against the plain network on {rows}: {unit(dict(result))} {side}{by} ({interval})."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,17 +30,18 @@ Look = Callable[["Study", dict[str, Any], Executor, Clock], None]
 what it finds, it writes."""
 
 Subgroups = Callable[
-    [Rows, Sequence[str], str, Mapping[str, Any], Mapping[str, np.ndarray]], dict[str, Any] | None
+    [Path, Rows, Sequence[str], str, Mapping[str, Any], Mapping[str, np.ndarray]],
+    dict[str, Any] | None,
 ]
-"""(rows, columns, the table's name, result so far, what each said of the test rows) -> what
-result.json says under "subgroups"."""
+"""(folder, rows, columns that the study was asked for, the table's name, result so far, what each
+said of the test rows) -> what result.json says under "subgroups"."""
 
 
 @dataclass(frozen=True)
 class Above:
     """optimism: of the winner's validation score. keep, look: of what ingredients bought.
 
-    subgroups: of groups of test rows, where somebody asked for them.
+    subgroups: of groups of test rows, where somebody asked for them, now or before.
     """
 
     optimism: Optimism

@@ -83,10 +83,16 @@ def tried(goal: Goal, table: rows.Rows) -> None:
     Raises BadInput; also for a metric that has no value on a fold, where no recipe would have one.
     """
     target = table.target(table.train)
-    guess = np.full(len(target), target.mean(), dtype=np.float64)
-    if table.schema.classes is not None:
-        guess = np.tile(table.priors, (len(target), 1))
+
+    def guessed(count: int) -> np.ndarray:
+        if table.schema.classes is not None:
+            return np.tile(table.priors, (count, 1))
+        return np.full(count, target.mean(), dtype=np.float64)
+
+    guess = guessed(len(target))
     scored(guess, target, table, goal)
+    # At the end it is called on these: a class that they lack must not cost a whole study.
+    scored(guessed(len(table.test)), table.target(table.test), table, goal)
     metric = scores.find(goal)
     if metric.name not in scores.METRICS:  # a person's own may have none for this guess alone
         return

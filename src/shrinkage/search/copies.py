@@ -49,7 +49,7 @@ def apart(
     target = torch.from_numpy(rows.target(rows.test)[at])
     outputs = {name: said.kept(work, name, len(copies)) for name in names}
     told["scores"] = {
-        name: float(metric.function(torch.from_numpy(output[at])[None], target)[0])
+        name: float(metric.on_part(torch.from_numpy(output[at])[None], target)[0])
         for name, output in outputs.items()
         if output is not None
     }

@@ -21,6 +21,7 @@ Differs from the paper: every bag begins with the trial that leads, so it has a 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from shrinkage import scores
 from shrinkage.calibration import tempered
 from shrinkage.search.baseline import Goal
 from shrinkage.search.choose import Difference, difference
-from shrinkage.search.contest import Finalist
+from shrinkage.search.contest import PLAIN, Finalist
 from shrinkage.search.rows import Rows
 
 CANDIDATES, LARGEST = 30, 8
@@ -86,18 +87,32 @@ def _losses(predictions: torch.Tensor, target: torch.Tensor, metric: Goal) -> np
     return np.where(np.isnan(found), np.inf, found)
 
 
+class Together(NamedTuple):
+    """Which trials predict together.
+
+    shares: by trial, that of the lead first, then the largest. gain: over the lead, in the metric's
+    mean loss a row, by shares that have not seen the row; positive is better, None where there is
+    nothing to join. unseen: what such shares predict on the validation rows of each fold; None
+    where the lead predicts alone.
+    """
+
+    shares: dict[int, float]
+    gain: Difference | None = None
+    unseen: list[np.ndarray] | None = None
+
+
 def of_trials(
     found: dict[int, Finalist], lead: int, rows: Rows, metric: Goal, seed: int
-) -> tuple[dict[int, float], Difference | None]:
-    """Shares by trial, that of the lead first, then the largest, and what they gain over the lead.
+) -> Together:
+    """Those whose shares predict best, and what that gains.
 
-    The gain is in the metric's mean loss a row, cross-fitted: positive is better. Only the lead
-    predicts where nothing is gained in what shares are chosen by, with one trial, or on one row.
+    Only the lead predicts where nothing is gained in what shares are chosen by, where together they
+    validate worse than the plain network, with one trial, or on one row.
     """
     alone = {lead: 1.0}
     validated = np.unique(np.concatenate([fold.validation for fold in rows.folds]))
     if len(found) < 2 or len(validated) < 2:
-        return alone, None
+        return Together(alone)
     numbers = [lead, *(number for number in found if number != lead)]
     parts = [[found[number].judged[k] for number in numbers] for k in range(len(rows.folds))]
     target = rows.target(rows.train)
@@ -113,18 +128,24 @@ def of_trials(
             judged[k][at] = np.tensordot(chosen, np.stack(parts[k])[:, at], 1)
     every = np.concatenate(targets)
     y = torch.from_numpy(every)
-    pair = [torch.from_numpy(np.concatenate(x)) for x in ([part[0] for part in parts], judged)]
     places = np.concatenate([fold.validation for fold in rows.folds])
-    gain, reason = (
-        difference(*(_by_row(scores.row_losses(goal, each, y).numpy(), places) for each in pair))
-        for goal in (metric, scores.blending(metric))
-    )
-    if not reason.mean > 0:
-        return alone, gain
+
+    def losses(outputs: Sequence[np.ndarray], goal: Goal) -> np.ndarray:
+        of = torch.from_numpy(np.concatenate(outputs))
+        return _by_row(scores.row_losses(goal, of, y).numpy(), places)
+
+    def gained(over: int, goal: Goal) -> Difference:
+        return difference(losses(found[over].judged, goal), losses(judged, goal))
+
+    gain = gained(lead, metric)
+    worse_than_plain = PLAIN in found and gained(PLAIN, metric).mean < 0
+    if worse_than_plain or not gained(lead, scores.blending(metric)).mean > 0:
+        return Together(alone, gain)
     whole = np.concatenate([np.stack(part) for part in parts], 1)
     chosen = shares(whole, every, metric, seed)
     order = [0, *(1 + np.argsort(-chosen[1:], kind="stable"))]
-    return {numbers[at]: float(chosen[at]) for at in order if chosen[at] > 0}, gain
+    together = {numbers[at]: float(chosen[at]) for at in order if chosen[at] > 0}
+    return Together(together, gain, judged if len(together) > 1 else None)
 
 
 def _by_row(losses: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from shrinkage import scores
-from shrinkage.calibration import Z95, Temperature, matched, tempered
+from shrinkage.calibration import Z95, Temperature, matched, t95, tempered
 from shrinkage.cutoff import NOTHING, Decision, weighted
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput, Interrupted
@@ -24,7 +24,7 @@ from shrinkage.recipe import load
 from shrinkage.search import baseline, copies, ensemble, memory, refit, said, shared
 from shrinkage.search.above import Above
 from shrinkage.search.calibrate import calibrated, joining, report
-from shrinkage.search.choose import Difference, difference
+from shrinkage.search.choose import difference
 from shrinkage.search.contest import (
     DEFAULT,
     FRESH,
@@ -80,17 +80,18 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
     rows, metric, seed = study.rows, study.problem.metric, study.settings.seed
     found = _finalists(study)
     number = leading(found, rows, metric)
-    shares, gain = {number: 1.0}, None
+    together = ensemble.Together({number: 1.0})
     if study.settings.ensemble:
-        shares, gain = ensemble.of_trials(found, number, rows, metric, seed)
-    contenders = _contenders(study, found, shares)
+        together = ensemble.of_trials(found, number, rows, metric, seed)
+    shares = together.shares
+    contenders = _contenders(study, found, together)
     winner, alone = contenders["winner"], contenders.get(SINGLE, contenders["winner"])
 
     table = _scores(contenders, rows, metric)
     done = study.store.baselines()
     table |= {name: done.get(name) for name in baseline.NAMES}
     result = _result(study, found[number], len(alone.model.weights), table)
-    result["ensemble"] = _ensemble(contenders, shares, gain, rows) if len(shares) > 1 else None
+    result["ensemble"] = _ensemble(contenders, together, rows) if len(shares) > 1 else None
     own_score = table[SINGLE if len(shares) > 1 else "winner"]["validation"]
     validation = own_score[scores.name_of(metric)]
     result["optimism"] = above.optimism(found, rows, metric, seed, validation)
@@ -104,8 +105,9 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
     result["copies"] = copies.apart(study.folder.work, rows, metric, table)
     if "plain" in shown:
         result["against_plain"] = _against(shown["plain"], shown["winner"], target, metric)
-    if by := study.settings.by:
-        result["subgroups"] = above.subgroups(rows, by, study.settings.source, result, shown)
+    asked = study.folder.root, rows, study.settings.by, study.settings.source
+    if (groups := above.subgroups(*asked, result, shown)) is not None:
+        result["subgroups"] = groups
     provenance = {
         "seed": seed,
         "metric": scores.name_of(metric),
@@ -119,14 +121,16 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
 
 
 def _contenders(
-    study: Study, found: dict[int, Finalist], shares: dict[int, float]
+    study: Study, found: dict[int, Finalist], together: ensemble.Together
 ) -> dict[str, Contender]:
     """All that were trained, by name. The test rows are predicted here, once; they decide nothing.
 
     The winner is calibrated, and the single recipe beside an ensemble: else the ensemble would be
-    booked what calibration buys.
+    booked what calibration buys. Nor does an ensemble get a validation score on rows that chose its
+    shares.
     """
-    rows, metric, lead = study.rows, study.problem.metric, next(iter(shares))
+    rows, metric, shares = study.rows, study.problem.metric, together.shares
+    lead = next(iter(shares))
     entrants = _entrants(found, lead, alone=len(shares) == 1)
     networks = {trial: refit.networks(study.folder, trial) for trial in shares}
     more = {trial: its.seconds for trial, its in networks.items() if its}
@@ -134,16 +138,20 @@ def _contenders(
     trained = {"winner": sum(taken.values()), SINGLE: taken[lead]}
     models = _models(study, found, entrants, networks, shares)
     heats = [model.own_temperature for model in (models["winner"], *models["winner"].others)]
-    together = ensemble.blended(found, shares, heats)
+    blended = ensemble.blended(found, shares, heats)
     contenders, samples = {}, {}
     for name, model in models.items():
         finalist = entrants[name]
-        parts = together if name == "winner" else finalist.parts
+        parts = blended if name == "winner" else finalist.parts
         raw = model.outputs(rows.test, samples)
         heat, rule = None, NOTHING
         if name in trained:
             model, heat, rule = calibrated(model, parts, rows, metric)
-            parts = [tempered(part, heat.value) for part in parts] if heat else parts
+            its = heat
+            if name == "winner" and together.unseen:
+                parts = together.unseen
+                _, its, _ = calibrated(model, parts, rows, metric)
+            parts = [tempered(part, its.value) for part in parts] if its else parts
         seconds = trained.get(name, finalist.trial.seconds)
         contenders[name] = Contender(model, parts, raw, seconds, heat, rule)
     return contenders
@@ -258,12 +266,10 @@ def _with_all_rows(model: Model, found: refit.Networks, rows: Rows) -> Model:
 
 
 def _ensemble(
-    contenders: dict[str, Contender],
-    shares: dict[int, float],
-    gain: Difference | None,
-    rows: Rows,
+    contenders: dict[str, Contender], together: ensemble.Together, rows: Rows
 ) -> dict[str, Any]:
     """What predicts together, what it buys over the single best recipe, and what it costs."""
+    gain = together.gain
     some, model = rows.test[: min(len(rows.test), 1000)], contenders["winner"].model
     seconds = {}
     for name in (SINGLE, "winner"):
@@ -271,7 +277,7 @@ def _ensemble(
         contenders[name].model.outputs(some)
         seconds[name] = round((time.perf_counter() - began) * 1000 / max(1, len(some)), 4)
     return {
-        "shares": {str(trial): round(share, 4) for trial, share in shares.items()},
+        "shares": {str(trial): round(share, 4) for trial, share in together.shares.items()},
         "temperatures": [each.own_temperature for each in (model, *model.others)],
         "networks": model.networks,
         "mean_loss_reduction": gain and gain.mean,
@@ -287,13 +293,15 @@ def _against(
     y = torch.from_numpy(target)
     worse, better = (scores.row_losses(metric, torch.from_numpy(o), y) for o in (plain, winner))
     found = difference(worse.numpy(), better.numpy())
-    centre, error = found.mean, found.error
-    if step := scores.step_of(metric, y, plain.shape[-1]):
-        centre, error = matched((worse - better).numpy(), step**2)
+    centre, error, reach = found.mean, found.error, t95(found.rows)
+    steps = [scores.step_of(metric, torch.from_numpy(o), y) for o in (plain, winner)]
+    if all(steps):
+        centre, error = matched((worse - better).numpy(), steps[0] * steps[1])
+        reach = Z95
     return {
         "mean_loss_reduction": found.mean,
         "standard_error": found.error,
-        "interval": [centre - Z95 * error, centre + Z95 * error],
+        "interval": [centre - reach * error, centre + reach * error],
         "rows": found.rows,
     }
 

@@ -48,7 +48,8 @@ def train(study: Study, pool: Executor) -> None:
     lead = leading(found, study.rows, problem.metric)
     shares = {lead: 1.0}
     if settings.ensemble:
-        shares, _ = ensemble.of_trials(found, lead, study.rows, problem.metric, settings.seed)
+        asked = lead, study.rows, problem.metric, settings.seed
+        shares = ensemble.of_trials(found, *asked).shares
     folder.refits.mkdir(exist_ok=True)
     slots = max(1, settings.workers)
     tried = {number: _tried(folder, number) for number in shares}
