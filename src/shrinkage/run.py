@@ -336,7 +336,7 @@ def opened(folder: str | Path) -> Run:
 
 def trials_of(folder: str | Path) -> list[Trial]:
     """Every trial of a study, finished or not, from its database."""
-    with shared.opened(Folder(Path(folder))) as store:
+    with shared.opened(Folder(Path(folder)), read_only=True) as store:
         return store.trials()
 
 
@@ -345,6 +345,6 @@ def importance(folder: str | Path) -> Importance:
 
     Raises BadInput where the folder holds no study.
     """
-    with shared.opened(Folder(Path(folder))) as store:
+    with shared.opened(Folder(Path(folder)), read_only=True) as store:
         found, _, _ = of_study(store.study().settings, store.trials())
         return found

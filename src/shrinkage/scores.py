@@ -90,6 +90,9 @@ class Metric:
             return torch.full((len(output),), math.nan, dtype=torch.float64)
 
 
+Goal = str | Metric
+"""What a study is judged by: a metric, or its name."""
+
 _CLASSES, _NUMBERS = "classification", "regression"
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -152,7 +155,7 @@ def for_task(task: str) -> tuple[Metric, ...]:
     return tuple(sorted(metrics, key=lambda metric: metric.name != first))
 
 
-def find(metric: str | Metric, task: str | None = None) -> Metric:
+def find(metric: Goal, task: str | None = None) -> Metric:
     """The metric of that name; a metric is its own.
 
     Raises BadInput, naming the nearest ones, when there is none, or none for the task.
@@ -189,7 +192,7 @@ def _quantile_loss(name: str) -> Metric | None:
     return Metric(name, "regression", False, function, pretty, rows)
 
 
-def quantile_of(metric: str | Metric) -> float | None:
+def quantile_of(metric: Goal) -> float | None:
     """The level of a quantile loss; None for all other metrics."""
     head, _, level = name_of(metric).partition("_")
     return float(level) if head == "pinball" else None
@@ -206,7 +209,7 @@ def upwards(name: str, plan: Mapping[str, Any]) -> bool:
     return find(name).greater_is_better
 
 
-def name_of(metric: str | Metric | Function) -> str:
+def name_of(metric: Goal | Function) -> str:
     """How a metric is called in files."""
     if isinstance(metric, str):
         return metric
@@ -267,7 +270,7 @@ class Each:
             raise BadInput(f"metric={self.name}: the function failed with {problem}") from error
 
 
-def code_of(metric: str | Metric | Function) -> str | None:
+def code_of(metric: Goal | Function) -> str | None:
     """A digest of a person's own function: of what it does, as far as its own code and the values
     that it holds say so; None of a metric that has a name.
     """
@@ -284,7 +287,7 @@ def code_of(metric: str | Metric | Function) -> str | None:
     return digest.hexdigest()[:16]
 
 
-def blending(metric: str | Metric) -> Metric:
+def blending(metric: Goal) -> Metric:
     """What recipes are chosen by that predict together; it has the metric's rows, or other ones.
 
         rows' = rows - log clip(p[y], EPS, 1 - EPS)   of metrics that look at the chosen class only
@@ -302,12 +305,12 @@ def blending(metric: str | Metric) -> Metric:
     return replace(found, rows=rows)
 
 
-def goodness(metric: str | Metric, value: Value) -> Value:
+def goodness(metric: Goal, value: Value) -> Value:
     """The value with the sign that makes larger better: log loss and errors are negated."""
     return value if find(metric).greater_is_better else -value
 
 
-def step_of(metric: str | Metric, output: Tensor, target: Tensor) -> float:
+def step_of(metric: Goal, output: Tensor, target: Tensor) -> float:
     """How far a row's loss moves where it is decided rightly or not, root mean square over rows.
 
         accuracy            1
@@ -328,7 +331,7 @@ def step_of(metric: str | Metric, output: Tensor, target: Tensor) -> float:
     return float(steps.square().mean().sqrt())
 
 
-def row_losses(metric: str | Metric, output: Tensor, target: Tensor) -> Tensor:
+def row_losses(metric: Goal, output: Tensor, target: Tensor) -> Tensor:
     """What each row costs: the loss whose mean orders models as the metric does.
 
         accuracy            1 - hit
@@ -353,7 +356,7 @@ def row_losses(metric: str | Metric, output: Tensor, target: Tensor) -> Tensor:
     return _each_loss(find(metric), output[None], target)[0]
 
 
-def mean_losses(metric: str | Metric, output: Tensor, target: Tensor) -> Tensor:
+def mean_losses(metric: Goal, output: Tensor, target: Tensor) -> Tensor:
     """The mean of `row_losses` for each member. output: [M, n, C] or [M, n].  Returns [M]."""
     return _each_loss(find(metric), output, target).mean(1)
 

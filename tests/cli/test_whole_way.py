@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +107,23 @@ def test_a_regressions_test_score_is_recomputed_from_the_folder(regression: Path
     assert found["mae"] == pytest.approx(metrics.mean_absolute_error(y, predicted), 1e-12)
     assert found["r2"] == pytest.approx(metrics.r2_score(y, predicted), 1e-12)
     assert found["rmse"] < y.std() * 1.3
+
+
+def test_predictions_go_where_they_were_sent(study: Path, tmp_path: Path, command) -> None:
+    """A link stays a link, and a pipe a pipe."""
+    mixed(25, seed=3).to_csv(tmp_path / "rows.csv", index=False)
+    (tmp_path / "link.csv").symlink_to(tmp_path / "kept.csv")
+    assert command("predict", study, tmp_path / "rows.csv", "-o", tmp_path / "link.csv").code == 0
+    assert (tmp_path / "link.csv").is_symlink()
+    expected = (tmp_path / "kept.csv").read_text()
+    assert len(expected.splitlines()) == 26
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        heard = pool.submit(pipe.read_text)
+        assert command("predict", study, tmp_path / "rows.csv", "-o", pipe).code == 0
+        assert heard.result(10) == expected
+    assert pipe.is_fifo()
 
 
 def test_predictions_are_the_models(study: Path, tmp_path: Path, command) -> None:

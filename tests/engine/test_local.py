@@ -47,6 +47,51 @@ def test_stop_kills_what_runs() -> None:
     assert gone([pid], within=3)
 
 
+def test_stop_needs_no_other_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small images lack those that list processes."""
+    pool = local.executor(1)
+    pid = pool.submit(os.getpid).result(60)
+    pool.submit(time.sleep, 60)
+    monkeypatch.setenv("PATH", "")
+    local.stop(pool, wait=True)
+    assert gone([pid], within=0)
+
+
+def test_a_signal_to_the_whole_job_is_the_parents() -> None:
+    pool = local.executor(1)
+    try:
+        pid = pool.submit(os.getpid).result(60)
+        running = pool.submit(divmod, 7, 2)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            os.kill(pid, each)
+        assert running.result(60) == (3, 1)
+        assert pool.submit(os.getpid).result(60) == pid
+    finally:
+        local.stop(pool)
+
+
+_BALLAST: list = []
+
+
+def _grown() -> int:
+    import numpy as np
+
+    _BALLAST.append(np.ones(50_000_000))
+    time.sleep(1.1)  # loky looks at its memory once a second
+    return os.getpid()
+
+
+def test_a_process_that_grows_goes_on() -> None:
+    """Another would have to import all again."""
+    pool = local.executor(1)
+    try:
+        pid = pool.submit(os.getpid).result(60)
+        assert pool.submit(_grown).result(60) == pid
+        assert [pool.submit(os.getpid).result(60) for _ in range(2)] == [pid] * 2
+    finally:
+        local.stop(pool)
+
+
 def test_a_rested_pool_is_new_where_tasks_ran_and_those_have_ended_by_then() -> None:
     pool = local.executor(2)
     try:

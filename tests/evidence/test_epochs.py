@@ -12,9 +12,9 @@ from shrinkage.recipe import load
 from shrinkage.report.words import epochs_line
 from shrinkage.run import opened
 from shrinkage.search import rows
-from shrinkage.search.baseline import repeats_of
 from shrinkage.search.contest import finalists
 from shrinkage.search.folder import Folder
+from shrinkage.search.rows import repeats_of
 from shrinkage.store.tables import Store
 
 ONCE = [range(5)]

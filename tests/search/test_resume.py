@@ -14,8 +14,9 @@ from search.kills import Killed, killed_after
 from shrinkage import run
 from shrinkage.errors import BadInput, Unwritable
 from shrinkage.model import Model
+from shrinkage.report import facts
 from shrinkage.report.write import write
-from shrinkage.search import session
+from shrinkage.search import listing, session
 from shrinkage.search.settings import Settings
 from shrinkage.store.tables import Store
 
@@ -148,6 +149,7 @@ def test_what_a_killed_save_moved_aside_comes_back(study: Path, tmp_path: Path) 
 def test_derived_files_are_made_again(study: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(study, tmp_path / "run"))
     (folder / "work" / "shape.json").write_text("[")
+    (folder / "work" / "standard.safetensors").write_bytes(b"")  # as a power cut leaves it
     (folder / "model" / "weights.safetensors").write_bytes(b"")
     (folder / "result.json").unlink()
     result = run.resume(folder, "10s").result
@@ -156,6 +158,83 @@ def test_derived_files_are_made_again(study: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         Model.load(folder).predict(frame), Model.load(study).predict(frame)
     )
+
+
+def test_arrays_that_a_power_cut_emptied_are_made_again(
+    study: Path, tiny: Path, tmp_path: Path, monkeypatch
+) -> None:
+    with killed_after(3, monkeypatch):
+        tiny_fit(str(study.parent / "table.csv"), "y", tmp_path / "run", tiny)
+    for path in (tmp_path / "run" / "work").glob("*.safetensors"):
+        if not path.name.startswith("cohort"):
+            path.write_bytes(path.read_bytes()[:-4])
+    result = run.resume(tmp_path / "run").result
+    assert scores_of(result) == scores_of(run.opened(study).result)
+
+
+def test_a_session_that_was_killed_while_it_wrote_is_not_at_its_end(
+    study: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """It trained nothing new, so only its model and its scores are."""
+    folder = Path(shutil.copytree(study, tmp_path / "run"))
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session.finish, "write", killed)
+        with pytest.raises(Killed):
+            run.resume(folder, "10s")
+    (folder / "model" / "manifest.json").write_text("half of it")
+    result = run.resume(folder).result
+    assert scores_of(result) == scores_of(run.opened(study).result)
+    assert Model.load(folder).recipe.hash == result["recipe_hash"]
+
+
+def test_an_interrupt_while_a_study_is_founded_leaves_room_for_another(
+    tiny: Path, tmp_path: Path, monkeypatch
+) -> None:
+    begun = Store.begun.__func__
+
+    def interrupted(*given: object) -> None:
+        begun(Store, *given).close()
+        raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    monkeypatch.setattr(Store, "begun", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tiny_fit(mixed(60), "y", out, tiny, trials=2)
+    assert not out.exists()
+    out.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        tiny_fit(mixed(60), "y", out, tiny, trials=2)
+    assert not list(out.iterdir())
+
+
+def test_a_full_disk_costs_the_lines_of_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    with session._logged(Path("/dev/full")):
+        session.log.info("a line " * 2000)
+    assert "Logging error" not in capfd.readouterr().err
+
+
+def test_who_looks_at_a_study_leaves_no_trace(study: Path, tmp_path: Path, monkeypatch) -> None:
+    """So it may lie where nothing can be written, as in a colleague's folder."""
+    folder = Path(shutil.copytree(study, tmp_path / "run"))
+    seen: list[set[str]] = []
+    trials = Store.trials
+
+    def looking(store: Store) -> list:
+        found = trials(store)
+        seen.append({path.name for path in folder.iterdir()})
+        return found
+
+    monkeypatch.setattr(Store, "trials", looking)
+    before = {path.name for path in folder.iterdir()}
+    run.trials_of(folder)
+    run.importance(folder)
+    listing.studies(tmp_path)
+    facts.read(folder)
+    assert seen == [before] * 4
 
 
 def test_two_runs_do_not_share_a_folder(study: Path, tmp_path: Path) -> None:

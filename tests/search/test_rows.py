@@ -21,7 +21,7 @@ from shrinkage.nets.table import TableShape
 from shrinkage.population.cohort import Cohort, Member, network_of
 from shrinkage.recipe import Recipe
 from shrinkage.search import rows
-from shrinkage.search.baseline import repeats_of
+from shrinkage.search.rows import repeats_of
 from shrinkage.search.settings import Settings
 
 CLASSES = Settings("t", "y", cv="4", test=0.25, seed=0)

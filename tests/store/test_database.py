@@ -11,6 +11,7 @@ from threading import Barrier
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from shrinkage.errors import BadInput, Unwritable
 from shrinkage.store import database as database_module
@@ -225,6 +226,48 @@ def test_patience_ends_and_says_how_to_go_on(one: Database) -> None:
         replace(one, patience=1e-9).run(lost(9))
     with pytest.raises(BadInput, match="cannot be used"):
         one.impatient.run(lost(9))
+
+
+def test_a_client_that_vanished_in_the_middle_keeps_nobody_waiting(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its transaction stays open, and holds what the others want to change.
+
+    Where it wakes up in the middle of that, it takes its work up again.
+    """
+    quick = {"idle_in_transaction_session_timeout": "300ms", "lock_timeout": "100ms"}
+    assert quick.keys() <= database_module._SERVER.keys()
+    monkeypatch.setattr(database_module, "_SERVER", quick)
+    monkeypatch.setattr(database_module, "_PAUSE_S", 0.05)
+    databases = [at_url(url) for _ in range(2)]
+    make_study(databases[0], "s", "0.1", {})
+    gone, other = (
+        Store(database, "s", name) for database, name in zip(databases, "ab", strict=True)
+    )
+    slept = []
+
+    def sleeps(session: Session) -> None:
+        gone._hold(session)
+        if not slept:
+            slept.append(1)
+            other.note("goes on")
+
+    gone.database.run(sleeps)
+    assert slept
+    assert other.study().plan == {"notes": ["goes on"]}
+    assert other.changes() == 2
+    for database in databases:
+        database.close()
+
+
+def test_what_the_server_looks_after_lasts_as_long_as_the_connection(url: str) -> None:
+    database = at_url(url)
+    for _ in range(2):  # the second time from the pool
+        for name in ("lock_timeout", "idle_in_transaction_session_timeout"):
+            shows = text(f"show {name}")
+            shown_ = database.run(lambda session, shows=shows: session.execute(shows).scalar())
+            assert shown_ == database_module._SERVER[name]
+    database.close()
 
 
 # -- URLs ----------------------------------------------------------------------------------

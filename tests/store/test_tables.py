@@ -169,10 +169,10 @@ def test_baselines_plan_and_notes(store: Store) -> None:
     found = store.baselines()["linear"]
     assert str(found.pop("validation")) == str(scores["validation"])
     assert found == {"test": {"accuracy": 0.8}, "seconds": 1.25}
+    store.note("One thing.")
+    store.note("One thing.")
     store.begin({"epochs_share": 0.5}, [("default", "h", "r")])
-    store.note("One thing.")
-    store.note("One thing.")
-    assert store.study().plan == {"epochs_share": 0.5, "notes": ["One thing."]}
+    assert store.study().plan == {"notes": ["One thing."]}
     assert store.study().settings == {"target": "y"}
     assert len(store.trials()) == 4, "references are of an empty study"
 
@@ -180,8 +180,9 @@ def test_baselines_plan_and_notes(store: Store) -> None:
 def test_references_are_cohorts_that_are_free(there: There) -> None:
     make_study(there(), "s", "0.1", {})
     one, other = (Store(there(), "s", name) for name in "ab")
-    one.begin({}, [("default", "same", "r"), ("plain", "same", "r")])
+    one.begin({"first": True}, [("default", "same", "r"), ("plain", "same", "r")])
     other.begin({"late": True}, [("default", "x", "y")])
+    assert other.study().plan == {"first": True}, "by which the trials that are there were made"
     assert [(t.number, t.cohort, t.source) for t in one.trials()] == [
         (0, 0, "default"), (1, 1, "plain")]  # fmt: skip
     assert other.claims.take("cohort 0")
@@ -261,6 +262,21 @@ def test_who_lost_a_cohort_writes_nothing(client: Open) -> None:
     assert not slow.finish_rung(0, finished(0, {0: 0.1, 1: 0.1}, {0: ("dropped", None)}), 1.0)
     assert quick.trials() == before
     assert quick.trials()[0].client == "quick"
+
+
+def test_a_file_is_that_of_who_trained_the_rung_that_counts(client: Open) -> None:
+    """Files go ahead of their rung, and a client may lose its cohort in between, or before."""
+    slow, quick = client("first"), client("quick")
+    slow._send(0, 0, b"slow, in time")
+    assert quick.file(0) == b"slow, in time"
+    run_out(slow)
+    assert quick.claims.take("cohort 0")
+    assert not slow.finish_rung(0, finished(0, {0: 0.1, 1: 0.1}, files={0: b"slow"}), 1.0)
+    assert quick.file(0) == b"slow, in time"
+    assert quick.finish_rung(0, finished(0, {0: 0.5, 1: 0.5}, files={0: b"quick"}), 1.0)
+    assert slow.file(0) == b"quick"
+    slow._send(0, 0, b"slow, too late")
+    assert slow.file(0) == b"quick"
 
 
 def test_a_client_is_alive_while_it_gives_signs(client: Open) -> None:

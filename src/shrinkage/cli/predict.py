@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +26,6 @@ def predict(
     """
     from shrinkage.cli import terminal
     from shrinkage.data.source import read
-    from shrinkage.files import replacing
     from shrinkage.model import Model
 
     frame, notes = Model.load(folder).table(read(data), proba=proba)
@@ -35,6 +36,21 @@ def predict(
     elif output is None:
         frame.to_csv(sys.stdout, index=False)
     else:
-        with replacing(Path(output)) as temporary:
-            frame.to_csv(temporary, index=False)
+        with _writing(Path(output)) as path:
+            frame.to_csv(path, index=False)
         print(f"{len(frame):,} predictions in {output}", file=sys.stderr)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    """Where to write what shall be at `path`: whole or not at all, but for a pipe or a device.
+
+    A link stays one.
+    """
+    from shrinkage.files import replacing
+
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        yield path
+        return
+    with replacing(path.resolve() if path.is_symlink() else path) as temporary:
+        yield temporary

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -52,8 +53,11 @@ def path_of(folder: Path, scaling: str, part: str = "") -> Path:
 
 
 def write_once(path: Path, make: Callable[[], Dataset]) -> None:
-    """Save what `make` gives, where nothing lies there yet."""
-    if not path.exists():
+    """Save what `make` gives, where nothing lies there yet, or what a power cut left of it."""
+    try:
+        with safe_open(path, "pt"):  # which compares its length with what its head says
+            return
+    except (OSError, SafetensorError):
         write(make(), path)
 
 

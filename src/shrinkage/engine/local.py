@@ -19,6 +19,9 @@ from typing import Any
 
 _POLL_S = 0.5
 
+_THE_PARENTS = {signal.SIGINT, signal.SIGTERM}
+"""Signals that are the parent's to hear; it ends its processes by SIGKILL."""
+
 
 class Inline(Executor):
     """Runs each task at once, in this process."""
@@ -93,6 +96,8 @@ def _one_process(threads: int) -> Executor:
     env: dict[str, str] = dict.fromkeys(names, str(threads))
     # What compiles kernels is this process's child: a worker's would be killed with the worker.
     env["SHRINKAGE_KERNELS"] = os.environ.get("SHRINKAGE_KERNELS") or "compiled"
+    # loky would end a process that grows by 300 MB, and the next one would import all again.
+    env["LOKY_MAX_MEMORY_LEAK_SIZE"] = str(2**62)
     parent = (os.getpid(),)
     # Trackers of resources, Python's and loky's, unblock signals where they start: so they do now,
     # and the process with its first task.
@@ -105,9 +110,10 @@ def _one_process(threads: int) -> Executor:
 def _born_deaf() -> Iterator[None]:
     """What starts here never sees Ctrl-C, not even while it begins; this process sees it after.
 
-    It reaches every process of the terminal; the parent decides what it means.
+    It reaches every process of the terminal, as SIGTERM may every process of a job; the parent
+    decides what it means.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _THE_PARENTS)
     try:
         yield
     finally:
@@ -175,7 +181,8 @@ def cores() -> int:
 
 def _begin(parent: int) -> None:
     """Runs first in each process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for each in _THE_PARENTS:
+        signal.signal(each, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

@@ -46,7 +46,7 @@ class Problem:
     folds: int
     shape: TableShape
     task: str
-    metric: str | scores.Metric
+    metric: scores.Goal
     device: str = "cpu"
     start: Path | None = None
     precision: str = "float32"
@@ -169,7 +169,7 @@ def _resumed(cohort: Cohort, before: Path | None) -> Training:
     return Training.begin(cohort)
 
 
-def score_of(metric: str | scores.Metric):
+def score_of(metric: scores.Goal):
     """A score function for training: what the metric compares by, so that larger is better."""
     definition = scores.find(metric)
 

@@ -29,8 +29,7 @@ from shrinkage.errors import BadInput
 from shrinkage.population import dataset
 from shrinkage.randomness import derive
 from shrinkage.recipe import Recipe
-from shrinkage.search.baseline import repeats_of
-from shrinkage.search.rows import Rows, prepare
+from shrinkage.search.rows import Rows, prepare, repeats_of
 
 FORMAT = 2
 """Of the files; another format's scores are not read."""

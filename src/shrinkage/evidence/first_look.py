@@ -25,8 +25,8 @@ from shrinkage.evidence.rounds import Rounds
 from shrinkage.evidence.studied import studied
 from shrinkage.recipe import Recipe
 from shrinkage.search import cost
-from shrinkage.search.baseline import repeats_of
 from shrinkage.search.budget import REFIT_SAFETY, Clock
+from shrinkage.search.rows import repeats_of
 from shrinkage.search.study import Study
 
 log = logging.getLogger("shrinkage")

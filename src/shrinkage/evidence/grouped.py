@@ -180,7 +180,7 @@ def of_folder(
         for name in (PLAIN, WINNER)
         if (output := said.kept(folder.work, name, rows)) is not None
     }
-    with shared.opened(folder, url) as store:
+    with shared.opened(folder, url, read_only=True) as store:
         source = str(store.settings()["source"])
     found = told(table, columns, source, result, outputs)
     if found is None:

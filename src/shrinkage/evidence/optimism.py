@@ -50,10 +50,10 @@ from shrinkage import scores
 from shrinkage.calibration import Z95
 from shrinkage.evidence.epochs import chooses, luck
 from shrinkage.evidence.paired import flawless, limits
-from shrinkage.search.baseline import Goal, repeats_of
+from shrinkage.scores import Goal
 from shrinkage.search.choose import choose_each
 from shrinkage.search.contest import DEFAULT, PLAIN, Finalist, row_losses
-from shrinkage.search.rows import Rows
+from shrinkage.search.rows import Rows, repeats_of
 
 FOLDS = 5
 

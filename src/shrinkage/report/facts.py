@@ -159,7 +159,7 @@ def read(root: Path, url: str | None = None) -> Facts:
     """
     folder = Folder(root)
     result = read_result(folder)
-    with shared.opened(folder, url) as store:
+    with shared.opened(folder, url, read_only=True) as store:
         plan, trials, settings = store.study().plan, store.trials(), store.settings()
     table = rows.load(folder.work)
     target = table.target(table.test)

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-_LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) [A-Z]+ (.*)")
-_BEGIN = re.compile(r"(classification|regression), (\d+) training rows, (\d+) folds")
-_SESSION = re.compile(r"session of ([\d.]+) s, ([\d.]+) s of it used, after ([\d.]+) s")
-_PHASE = re.compile(r"phase: (.+)")
-_NOTE = re.compile(r"data: (.+)")
-_DONE = re.compile(r"done after ([\d.]+) s")
-_RUNG = re.compile(r"cohort (\d+) rung (\d+): (\d+) trials, .*?([\d.]+) s")
-_BASELINE = re.compile(r"baseline (\w+) ended after ([\d.]+) s")
-_REFIT = re.compile(r"(\d+) networks on all rows are kept, ([\d.]+) s")
+from shrinkage.search import journal
 
 
 @dataclass(frozen=True)
@@ -77,22 +68,20 @@ def timeline(log: str) -> Timeline:
     say so when they end; one that was killed is taken to have begun when the one before it ended.
     """
     sessions: list[list[tuple[datetime, str]]] = []
-    for line in log.splitlines():
-        if (found := _LINE.match(line)) is None:
-            continue
-        moment = datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S,%f")
-        if _BEGIN.match(found[2]) or not sessions:
+    for moment, said in journal.moments(log):
+        if journal.BEGIN.read(said) or not sessions:
             sessions.append([])
-        sessions[-1].append((moment, found[2]))
+        sessions[-1].append((moment, said))
     spans: list[Span] = []
     before = 0.0
     for session in sessions:
         last, text = session[-1]
-        if told := _first(_SESSION, session):
+        if told := _first(journal.SESSION, session):
             moment, times = told
-            end = float(times[2]) + float(times[3]) + (last - moment).total_seconds()
-        elif done := _DONE.match(text):
-            end = float(done[1])
+            begun = float(times["used"]) + float(times["before"])
+            end = begun + (last - moment).total_seconds()
+        elif done := journal.DONE.read(text):
+            end = float(done["used"])
         else:
             end = before + (last - session[0][0]).total_seconds()
         for moment, said in session:
@@ -107,38 +96,47 @@ def timeline(log: str) -> Timeline:
 Lines = Sequence[tuple[datetime, str]]
 
 
-def _first(pattern: re.Pattern[str], lines: Lines) -> tuple[datetime, re.Match[str]] | None:
-    """The first line that matches, with its moment."""
-    found = ((moment, pattern.match(said)) for moment, said in lines)
-    return next(((moment, match) for moment, match in found if match), None)
+def _first(line: journal.Line, lines: Lines) -> tuple[datetime, dict[str, str]] | None:
+    """When the first of these was written, and its fields."""
+    found = ((moment, line.read(said)) for moment, said in lines)
+    return next(((moment, fields) for moment, fields in found if fields), None)
+
+
+def _every(line: journal.Line, lines: Lines) -> list[dict[str, str]]:
+    return [fields for _, said in lines if (fields := line.read(said))]
 
 
 def _session(lines: Lines) -> Session | None:
-    begin, told = _first(_BEGIN, lines), _first(_SESSION, lines)
+    begin, told = _first(journal.BEGIN, lines), _first(journal.SESSION, lines)
     if begin is None or told is None:
         return None
-    moment, times = told
-    phases = [found[1] for _, said in lines if (found := _PHASE.match(said))]
+    (_, about), (moment, times) = begin, told
+    phases = _every(journal.PHASE, lines)
     return Session(
-        moment - timedelta(seconds=float(times[2])),
-        float(times[1]),
-        float(times[3]),
-        begin[1][1],
-        int(begin[1][2]),
-        int(begin[1][3]),
-        phases[-1] if phases else "",
-        _first(_DONE, lines) is not None,
-        tuple(found[1] for _, said in lines if (found := _NOTE.match(said))),
+        started=moment - timedelta(seconds=float(times["used"])),
+        budget_s=float(times["budget"]),
+        before=float(times["before"]),
+        task=about["task"],
+        rows=int(about["rows"]),
+        folds=int(about["folds"]),
+        phase=phases[-1]["phase"] if phases else "",
+        done=bool(_every(journal.DONE, lines)),
+        notes=tuple(each["note"] for each in _every(journal.NOTE, lines)),
     )
 
 
+_SPANS = (
+    ("cohort", journal.RUNG, "{cohort}.{rung}"),
+    ("baseline", journal.BASELINE, "{name}"),
+    ("refit", journal.REFIT, "{networks}"),
+)
+"""Kinds of work, the lines that tell of their end, and what each piece is called."""
+
+
 def _span(said: str, end: float) -> Span | None:
-    if found := _RUNG.match(said):
-        return Span("cohort", f"{found[1]}.{found[2]}", end - float(found[4]), end)
-    if found := _BASELINE.match(said):
-        return Span("baseline", found[1], end - float(found[2]), end)
-    if found := _REFIT.match(said):
-        return Span("refit", found[1], end - float(found[2]), end)
+    for kind, line, name in _SPANS:
+        if found := line.read(said):
+            return Span(kind, name.format(**found), end - float(found["seconds"]), end)
     return None
 
 

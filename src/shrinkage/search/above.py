@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shrinkage.search.baseline import Goal
+from shrinkage.scores import Goal
 from shrinkage.search.budget import Clock
 from shrinkage.search.contest import Finalist
 from shrinkage.search.rows import Rows

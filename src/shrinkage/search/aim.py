@@ -7,7 +7,7 @@ from shrinkage.losses.pinball import Pinball
 from shrinkage.recipe import Recipe
 
 
-def aimed(recipe: Recipe, task: str, metric: str | scores.Metric) -> Recipe:
+def aimed(recipe: Recipe, task: str, metric: scores.Goal) -> Recipe:
     """The recipe with a loss that fits the task, and the quantile where the metric is one.
 
     A network trained for the mean never predicts a quantile, whatever else its recipe does.

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shrinkage import scores
 from shrinkage.engine.local import Processes
-from shrinkage.search import baseline
+from shrinkage.search import baseline, journal
 from shrinkage.search.known import Known
 from shrinkage.store.tables import Store, claim_of_baseline
 
@@ -36,7 +37,7 @@ class Baselines:
     store: Store
     known: Known
     work: Path
-    goal: baseline.Goal
+    goal: scores.Goal
     seed: int
     left: list[str] = field(default_factory=lambda: list(baseline.NAMES))
     overdue: float = math.inf
@@ -84,7 +85,7 @@ class Baselines:
             validation, test, seconds = found
             self.store.add_baseline(name, {"validation": validation, "test": test}, seconds)
             self.known.scored.add(name)
-            log.info("baseline %s ended after %.1f s", name, seconds)
+            journal.BASELINE.say(name=name, seconds=seconds)
         self.give_up(name)
 
     def give_up(self, name: str) -> None:

@@ -40,7 +40,7 @@ _PIECES = 5
 
 
 def calibrated(
-    model: Model, parts: Sequence[np.ndarray], rows: Rows, goal: str | scores.Metric
+    model: Model, parts: Sequence[np.ndarray], rows: Rows, goal: scores.Goal
 ) -> tuple[Model, Temperature | None, Decision]:
     """The model with the temperature and the rule that help, and what they were chosen by.
 
@@ -83,7 +83,7 @@ def _of_all(few: float, one: float, rows: Rows, networks: float) -> float:
     return pool_temperature(one, few, round(len(at) / len(np.unique(at))), networks)
 
 
-def decision(parts: Sequence[np.ndarray], rows: Rows, goal: str | scores.Metric) -> Decision:
+def decision(parts: Sequence[np.ndarray], rows: Rows, goal: scores.Goal) -> Decision:
     """The rule that helps the metric, of probabilities as they are."""
     if rows.schema.classes is None:
         return NOTHING
@@ -95,7 +95,7 @@ def _decided(
     target: np.ndarray,
     group: np.ndarray,
     rows: Rows,
-    goal: str | scores.Metric,
+    goal: scores.Goal,
 ) -> Decision:
     name, priors = scores.name_of(goal), rows.priors
     if name not in _TUNED or len(np.unique(group)) < 2:

@@ -133,14 +133,14 @@ def part_of(share: float, recipe: Recipe) -> float:
     return share / min(1.0, share + more)
 
 
-def leading(found: dict[int, Finalist], rows: Rows, metric: str | scores.Metric) -> int:
+def leading(found: dict[int, Finalist], rows: Rows, metric: scores.Goal) -> int:
     """The number of the winner."""
     losses = {number: row_losses(finalist, rows, metric) for number, finalist in found.items()}
     default = DEFAULT if DEFAULT in losses else min(losses)
     return choose(losses, default, PLAIN if PLAIN in losses else None)
 
 
-def row_losses(finalist: Finalist, rows: Rows, metric: str | scores.Metric) -> np.ndarray:
+def row_losses(finalist: Finalist, rows: Rows, metric: scores.Goal) -> np.ndarray:
     """Out-of-fold loss of each training row, averaged over repeats; holdout: its rows only."""
     target = torch.from_numpy(rows.target(rows.train))
     total, count = np.zeros(len(target)), np.zeros(len(target))

@@ -31,9 +31,7 @@ def repeated(train: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
     return asked.isin(known).to_numpy()
 
 
-def apart(
-    work: Path, rows: Rows, goal: str | scores.Metric, names: Iterable[str]
-) -> dict[str, Any] | None:
+def apart(work: Path, rows: Rows, goal: scores.Goal, names: Iterable[str]) -> dict[str, Any] | None:
     """How many test rows are copies, and the study's metric on the others; None where few are.
 
     names: of contenders, as `said` keeps what they predict. "scores" is null with few others.

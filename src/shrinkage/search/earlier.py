@@ -80,7 +80,7 @@ def _is_url(place: str) -> bool:
 def _below(root: Path) -> Iterator[tuple[str, Callable[[], Store]]]:
     for summary in studies(root):
         folder = summary.folder.resolve()
-        yield str(folder), partial(shared.opened, Folder(folder))
+        yield str(folder), partial(shared.opened, Folder(folder), read_only=True)
 
 
 def _on(url: str) -> Iterator[tuple[str, Callable[[], Store]]]:

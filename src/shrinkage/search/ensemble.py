@@ -28,7 +28,7 @@ import torch
 
 from shrinkage import scores
 from shrinkage.calibration import tempered
-from shrinkage.search.baseline import Goal
+from shrinkage.scores import Goal
 from shrinkage.search.choose import Difference, difference
 from shrinkage.search.contest import PLAIN, Finalist
 from shrinkage.search.rows import Rows

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from shrinkage.search import journal
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,13 @@ Watch = Callable[[Progress], None]
 
 def logged(watch: Watch) -> Watch:
     """The same watch, which logs each phase as it begins: whoever reads the log knows it then."""
-    log = logging.getLogger("shrinkage")
     phase = ""
 
     def told(progress: Progress) -> None:
         nonlocal phase
         if progress.phase != phase:
             phase = progress.phase
-            log.info("phase: %s", phase)
+            journal.PHASE.say(phase=phase)
         watch(progress)
 
     return told

@@ -34,7 +34,8 @@ from shrinkage.search.contest import (
     leading,
 )
 from shrinkage.search.effect import without_effect
-from shrinkage.search.rows import Rows
+from shrinkage.search.rows import Rows, repeats_of
+from shrinkage.search.scored import out_of_fold, scored
 from shrinkage.search.settings import own
 from shrinkage.search.study import Study
 from shrinkage.store.artifact import versions
@@ -157,14 +158,14 @@ def _contenders(
     return contenders
 
 
-def _scores(contenders: dict[str, Contender], rows: Rows, metric: baseline.Goal) -> dict[str, Any]:
+def _scores(contenders: dict[str, Contender], rows: Rows, metric: scores.Goal) -> dict[str, Any]:
     """The lines of the table of scores; None for a reference that was not trained."""
     target = rows.target(rows.test)
     table: dict[str, Any] = dict.fromkeys(("plain", "default"))
     for name, each in contenders.items():
         table[name] = {
-            "validation": baseline.out_of_fold(each.parts, rows, metric),
-            "test": baseline.scored(each.output, target, rows, metric, each.deciding),
+            "validation": out_of_fold(each.parts, rows, metric),
+            "test": scored(each.output, target, rows, metric, each.deciding),
             "seconds": round(each.seconds, 2),
         }
     return table
@@ -287,7 +288,7 @@ def _ensemble(
 
 
 def _against(
-    plain: np.ndarray, winner: np.ndarray, target: np.ndarray, metric: baseline.Goal
+    plain: np.ndarray, winner: np.ndarray, target: np.ndarray, metric: scores.Goal
 ) -> dict:
     """The winner's paired gain over the plain network, in mean loss over the test rows."""
     y = torch.from_numpy(target)
@@ -308,7 +309,7 @@ def _against(
 
 def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]) -> dict[str, Any]:
     rows, trials = study.rows, study.store.trials()
-    rounds = len(baseline.repeats_of(rows))
+    rounds = len(repeats_of(rows))
     return {
         "task": rows.schema.task,
         "metric": scores.name_of(study.problem.metric),

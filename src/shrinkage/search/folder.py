@@ -107,6 +107,11 @@ class Folder:
         """What earlier studies were told, where a study learns from some."""
         return self.work / "prior.json"
 
+    @property
+    def _written(self) -> Iterator[Path]:
+        """Folders that processes write into."""
+        return (path for path in (self.work, *self.work.rglob("*")) if path.is_dir())
+
     def trial(self, number: int) -> Path:
         return self.trials / f"{number:05d}.safetensors"
 
@@ -163,7 +168,7 @@ class Folder:
     def _discard(self, *, root: bool = False) -> None:
         """Take away what was written before the study began; `root`: the folder, too."""
         shutil.rmtree(self.work, ignore_errors=True)
-        for path in _temporary(self.root):
+        for path in (*_temporary(self.root), *self.root.glob("study.db*"), self.link):
             path.unlink(missing_ok=True)
         if root and not any(self.root.iterdir()):
             self.root.rmdir()
@@ -175,7 +180,7 @@ class Folder:
                 shutil.rmtree(moved, ignore_errors=True)
             else:
                 moved.rename(self.model)
-        for folder in (self.root, self.work, self.trials, self.refits):
+        for folder in (self.root, *self._written):
             for path in _temporary(folder):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 

@@ -115,7 +115,7 @@ def studies(root: Path) -> list[Summary]:
 
 def summary(folder: Folder) -> Summary:
     try:
-        with opened(folder) as store:
+        with opened(folder, read_only=True) as store:
             row, trials, asked = store.me(), store.trials(), store.study().settings
         status = "finished" if row.finished else "running" if folder.held else "stopped"
         return Summary(

@@ -76,7 +76,7 @@ def _write_layers(model: Model, folder: Folder) -> None:
     start.write(network, model.weights, model.statistics, folder.layers)
 
 
-def recipe_for(model: Model, task: str, metric: str | scores.Metric) -> Recipe:
+def recipe_for(model: Model, task: str, metric: scores.Goal) -> Recipe:
     """The model's recipe for this task, with gentler steps the further from the new head.
 
     metric: of the new study. A loss that stood for the earlier one, the mean or a quantile, makes

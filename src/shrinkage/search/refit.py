@@ -23,7 +23,7 @@ from shrinkage.engine import arrays, refit
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput, Unwritable
 from shrinkage.randomness import derive
-from shrinkage.search import ensemble, memory, rows
+from shrinkage.search import ensemble, journal, memory, rows
 from shrinkage.search.budget import REFIT_SAFETY
 from shrinkage.search.contest import Finalist, finalists, leading, part_of
 from shrinkage.search.folder import Folder
@@ -118,7 +118,8 @@ def _finish(task: refit.Refit, future: Future) -> list[refit.Refit]:
     The winner stands already: what else fails here costs the refit, not the study.
     """
     try:
-        log.info("%d networks on all rows are kept, %.1f s", *future.result())
+        kept, seconds = future.result()
+        journal.REFIT.say(networks=kept, seconds=seconds)
     except Unwritable:
         raise
     except Exception as error:

@@ -294,3 +294,16 @@ def load_shape(folder: Path) -> TableShape:
         return TableShape(numbers, tuple(cardinalities), outputs, *ranks)
     except (OSError, ValueError, TypeError) as error:
         raise BadInput(f"{folder / _SHAPE} is missing or damaged: {error}; fit again") from None
+
+
+def repeats_of(rows: Rows) -> list[list[int]]:
+    """Folds by repeat: K that validate each row once, or one holdout."""
+    count = len(rows.folds)
+    seen: set[int] = set()
+    for k, fold in enumerate(rows.folds):
+        if not seen.isdisjoint(fold.validation.tolist()):
+            break
+        seen.update(fold.validation.tolist())
+        if len(seen) == len(rows.train):
+            return [list(range(first, first + k + 1)) for first in range(0, count, k + 1)]
+    return [[k] for k in range(count)]

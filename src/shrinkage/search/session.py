@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -20,12 +21,13 @@ from shrinkage.errors import BadInput, Interrupted
 from shrinkage.files import read_object, unwritable
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import OWN, Function, name_of
-from shrinkage.search import baseline, earlier, finish, origin, refit, rows, shared
+from shrinkage.search import earlier, finish, journal, origin, refit, rows, shared
 from shrinkage.search.above import Above, Keep, Look
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch, logged, nobody
 from shrinkage.search.folder import Folder
 from shrinkage.search.result import whole
+from shrinkage.search.scored import check_metric
 from shrinkage.search.settings import Settings, device_for, metric_for
 from shrinkage.search.study import Study
 from shrinkage.space import Space, dimensions_of
@@ -75,7 +77,7 @@ def _founded(
     cut = rows.cut(table, settings, model)
     task = cut.schema.task
     metric = metric_for(settings.metric, task)
-    baseline.tried(metric, cut)
+    check_metric(metric, cut)
     settings = replace(settings, metric=metric, task=task)
     if model is not None and not settings.recipe:
         settings = replace(settings, recipe=origin.recipe_for(model, task, metric).to_toml())
@@ -132,6 +134,8 @@ def _resume(
     watch: Watch,
     above: Above,
 ) -> dict[str, Any]:
+    if folder.held:
+        raise _in_use(folder.log)
     settings, row = shared.settings_of(store), store.me()
     left = budget_s if budget_s is not None else max(0.0, settings.budget_s - row.spent_s)
     if row.finished and budget_s is None:
@@ -211,6 +215,8 @@ def _go(
             # What a kill spared, and cohorts that another machine brought to their end.
             folder.forget(but={each.cohort for each in store.trials() if each.status == "running"})
             watch(Progress("scoring", name_of(settings.metric), budget_s=clock.budget_s))
+            # A kill from here on leaves a model that the result of an earlier session is not of.
+            store.spend(clock.used, finished=False)
             result = finish.conclude(study, above)
             finish.write(study, result)
             store.spend(clock.used, finished=not study.interrupted)
@@ -219,7 +225,7 @@ def _go(
                 local.stop(pool, wait=True)
                 finish.write(study, result)
                 store.spend(clock.used, finished=True)
-            log.info("done after %.1f s", clock.used)
+            journal.DONE.say(used=clock.used)
             return result
         finally:
             local.stop(pool)
@@ -234,7 +240,7 @@ def _train(study: Study, pool: Executor, clock: Clock, keep: Keep) -> None:
     while True:
         tried = study.known.trials
         _search(study, pool, clock, keep)
-        shared.fetch(study.store, study.folder, study.known.fetched)
+        shared.fetch(study.store, study.folder, study.known.fetched, clock.deadline)
         refit.train(study, pool)
         counted = study.settings.trials is not None
         again = study.in_time(study.seconds_of(study.space.base))
@@ -278,11 +284,10 @@ def _study(
     folder: Folder, store: Store, settings: Settings, cut: rows.Rows, clock: Clock, watch: Watch
 ) -> Study:
     task = cut.schema.task
-    log.info("%s, %d training rows, %d folds", task, len(cut.train), len(cut.folds))
-    times = clock.budget_s, clock.elapsed(), clock.spent
-    log.info("session of %.1f s, %.1f s of it used, after %.1f s", *times)
+    journal.BEGIN.say(task=task, rows=len(cut.train), folds=len(cut.folds))
+    journal.SESSION.say(budget=clock.budget_s, used=clock.elapsed(), before=clock.spent)
     for note in cut.notes:
-        log.info("data: %s", note)
+        journal.NOTE.say(note=note)
     recipe, plain = Recipe.from_toml(settings.recipe), load("plain")
     if cut.origin is not None:  # its preparation is all there is
         plain = plain.using(recipe.get("scaling"))
@@ -312,15 +317,15 @@ def _study(
 def _logged(path: Path) -> Iterator[None]:
     """Everything that is logged goes to run.log as well; who holds it holds the study."""
     try:
-        handler = logging.FileHandler(path, encoding="utf-8")
+        handler = _Log(path, encoding="utf-8")
     except OSError as error:
         raise unwritable(path, error) from None
     try:
-        fcntl.flock(cast(TextIO, handler.stream), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        _lock(cast(TextIO, handler.stream), path)
+    except BaseException:
         handler.close()
-        raise BadInput(f"{path.parent} is in use by another run; wait until it ends") from None
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        raise
+    handler.setFormatter(journal.FORMATTER)
     level = log.level
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -332,4 +337,30 @@ def _logged(path: Path) -> Iterator[None]:
     finally:
         log.setLevel(level)
         log.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # what a full disk does not take is told of by what is lost with it
+            handler.close()
+
+
+class _Log(logging.FileHandler):
+    """A disk that is full costs lines of the log: no traceback each, and not the run."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
+
+
+def _lock(log: TextIO, path: Path) -> None:
+    """Raises BadInput where another run has it. Who asks whether one has it holds it briefly."""
+    for wait in (0.1, 0.2, 0.4, None):
+        try:
+            return fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if wait is None:
+                raise _in_use(path) from None
+            time.sleep(wait)
+        except OSError as error:  # a file system without locks
+            raise unwritable(path, error) from None
+
+
+def _in_use(path: Path) -> BadInput:
+    return BadInput(f"{path.parent} is in use by another run; wait until it ends")

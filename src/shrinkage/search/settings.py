@@ -47,7 +47,7 @@ class Settings:
     source: str
     target: str
     task: str = "auto"
-    metric: str | scores.Metric | scores.Function = "auto"
+    metric: scores.Goal | scores.Function = "auto"
     budget_s: float = 300.0
     test: float | str = 0.2
     cv: str = "auto"
@@ -114,7 +114,7 @@ def test_part(text: str) -> float | str:
     return share
 
 
-def metric_for(metric: str | scores.Metric | scores.Function, task: str) -> str | scores.Metric:
+def metric_for(metric: scores.Goal | scores.Function, task: str) -> scores.Goal:
     """The metric's name, "auto" being accuracy or rmse; a function becomes a metric.
 
     Raises BadInput for a metric that does not exist or belongs to the other task.

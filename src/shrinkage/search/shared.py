@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import socket
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,14 +107,16 @@ def opened(folder: Folder, url: str | None = None, *, read_only: bool = False) -
     """The database of a study's folder: its own file, or the server that its link names.
 
     url: the server's, with the password, where that is not in PGPASSWORD or ~/.pgpass.
-    read_only: to look on while a run goes on; see `database.at_file`.
+    read_only: to look, as in a folder that may only be read; see `database.at_file`. A file of an
+    earlier format is brought to this one all the same, which needs to write.
     Raises BadInput where the folder holds no study.
     """
     if not folder.link.is_file():
         if url is not None:
             raise BadInput(f"{folder.root} is no folder of a study on a server: leave out --store")
         if read_only and folder.database.is_file():
-            return Store(at_file(folder.database, read_only=True))
+            with suppress(BadInput):  # what is really wrong is said below
+                return Store(at_file(folder.database, read_only=True))
         return Store(folder.database)
     try:
         link = json.loads(folder.link.read_text("utf-8"))
@@ -183,15 +188,18 @@ def digest_of(rows: Rows) -> str:
     return digest.hexdigest()[:16]
 
 
-def fetch(store: Store, folder: Folder, fetched: set[int]) -> None:
+def fetch(store: Store, folder: Folder, fetched: set[int], until: float = math.inf) -> None:
     """The files of trials that others have finished: any of them may win, or join the winner.
 
     fetched: those that this session has by now; a finished trial's file stays as it is.
+    until: when to stop, in seconds of time.time(): what is not here by then cannot win here.
     """
     if not store.shared:
         return
     for trial in store.trials():
         done = trial.number in fetched or trial.client == store.client
+        if time.time() > until:
+            return
         if trial.status != "finished" or done:
             continue
         path = folder.trial(trial.number)

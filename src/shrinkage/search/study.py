@@ -18,7 +18,7 @@ from shrinkage import interrupts, scores
 from shrinkage.engine import arrays, task
 from shrinkage.errors import Unwritable
 from shrinkage.recipe import Recipe
-from shrinkage.search import asking, cost, memory, proposers, rows
+from shrinkage.search import asking, cost, journal, memory, proposers, rows
 from shrinkage.search.aim import aimed
 from shrinkage.search.beside import Baselines
 from shrinkage.search.budget import Clock
@@ -370,13 +370,12 @@ class Study:
             told = cohort.trials[number], RUNGS[rung], score
             self.known.hear(number, rung, told, last=last)
         self.tell()
-        log.info(
-            "cohort %d rung %d: %d trials, %d go on, %.1f s",
-            cohort.number,
-            rung,
-            len(written.scores),
-            len(cohort.alive) - len(written.changes),
-            found.seconds,
+        journal.RUNG.say(
+            cohort=cohort.number,
+            rung=rung,
+            trials=len(written.scores),
+            go_on=len(cohort.alive) - len(written.changes),
+            seconds=found.seconds,
         )
         for number, (status, reason) in written.changes.items():
             if reason is not None:

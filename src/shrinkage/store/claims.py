@@ -24,7 +24,8 @@ LEASE_S = 30.0
 BEAT_S = 5.0
 """Seconds a claim lasts, and seconds between two times its holder extends it."""
 
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+"""What can say what a conflict does, by dialect."""
 
 
 def taken(session: Session, study: int, what: str, owner: str) -> bool:
@@ -32,7 +33,7 @@ def taken(session: Session, study: int, what: str, owner: str) -> bool:
 
     The claim cannot change hands before the transaction ends.
     """
-    row = _INSERT[session.get_bind().dialect.name](ClaimRow).values(
+    row = INSERT[session.get_bind().dialect.name](ClaimRow).values(
         study=study, what=what, owner=owner, until=now() + LEASE_S
     )
     free = or_(ClaimRow.owner == owner, ClaimRow.until < now())

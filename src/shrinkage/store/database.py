@@ -19,7 +19,13 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+)
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
@@ -44,6 +50,16 @@ _NETWORK = {
 }
 """A connection whose other end vanished is found out in half a minute, not in hours."""
 
+_SERVER = {
+    "idle_in_transaction_session_timeout": "15s",
+    "lock_timeout": "10s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""So does the server: a client that vanished within a transaction would keep all others from the
+study, and they would wait for it past their budgets."""
+
 
 @dataclass(frozen=True)
 class Database:
@@ -56,7 +72,11 @@ class Database:
     @property
     def shared(self) -> bool:
         """Whether other clients may come to it; a file is its folder's own."""
-        return self.engine.dialect.name != "sqlite"
+        return self.dialect != "sqlite"
+
+    @property
+    def dialect(self) -> str:
+        return self.engine.dialect.name
 
     @property
     def patient(self) -> Database:
@@ -99,7 +119,7 @@ class Database:
         """The database's errors in our words."""
         try:
             yield
-        except (OperationalError, InterfaceError) as error:
+        except (OperationalError, InterfaceError, InternalError) as error:
             text = self._text(error)
             if self.shared and self.patience:
                 raise _Lost(text) from None
@@ -180,6 +200,7 @@ def at_url(text: str) -> Database:
     try:
         network = {name: value for name, value in _NETWORK.items() if name not in url.query}
         engine = create_engine(url, connect_args=network, pool_pre_ping=True)
+        event.listen(engine, "connect", _watchful)
     except ImportError:
         raise not_installed("a study on a server needs psycopg", "postgres") from None
     return Database(engine, shown(text))
@@ -206,6 +227,14 @@ def shown(text: str) -> str:
     # `URL.set` takes None for "as it was".
     where = url.username, None, url.host, url.port, url.database, url.query
     return URL.create("postgresql", *where).render_as_string(hide_password=False)
+
+
+def _watchful(connection, _record) -> None:
+    """What the server has to look after on this connection, for as long as it lasts."""
+    connection.autocommit = True
+    for name, value in _SERVER.items():
+        connection.execute(f"set {name} = '{value}'")
+    connection.autocommit = False
 
 
 def _patient(connection, _record) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from shrinkage.errors import BadInput
+from shrinkage.store.claims import INSERT
 from shrinkage.store.database import Database
 from shrinkage.store.migration import migrate
 from shrinkage.store.schema import Base, StudyRow
@@ -24,8 +24,7 @@ def make_study(
     database: Database, name: str, version: str, settings: dict[str, Any], rows: str = ""
 ) -> None:
     """A study of this name, where there is none; the tables, where there are none."""
-    insert = sqlite.insert if not database.shared else postgresql.insert
-    new = insert(StudyRow).values(
+    new = INSERT[database.dialect](StudyRow).values(
         name=name, version=version, settings=settings, rows=rows, asked=FIRST_ASKED
     )
     new = new.on_conflict_do_nothing(index_elements=[StudyRow.name])

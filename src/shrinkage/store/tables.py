@@ -13,17 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import func, select, update
+from sqlalchemy import LargeBinary, exists, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from shrinkage.errors import BadInput
 from shrinkage.files import replacing
-from shrinkage.store.claims import LEASE_S, Claims, given_up, taken
+from shrinkage.store.claims import INSERT, LEASE_S, Claims, given_up, taken
 from shrinkage.store.database import Database, at_file
 from shrinkage.store.migration import ONLY
 from shrinkage.store.opening import check, make_study
 from shrinkage.store.schema import (
     BaselineRow,
+    ClaimRow,
     ClientRow,
     FileRow,
     Rung,
@@ -162,12 +163,15 @@ class Store:
     # -- what happens --------------------------------------------------------------------
 
     def begin(self, plan: dict[str, Any], references: Sequence[tuple[str, str, str]]) -> None:
-        """The plan, and a cohort for each (source, hash, recipe) where there are no trials yet."""
+        """The plan, and a cohort for each (source, hash, recipe); nothing where trials are there.
+
+        They have the epochs of the plan that was written with them.
+        """
 
         def work(session: Session) -> None:
             self._hold(session)
-            session.get_one(StudyRow, self.id).plan = plan
             if not _trials(session, self.id):
+                session.get_one(StudyRow, self.id).plan = plan
                 for source, hash_, recipe in references:
                     self._add(session, source, {hash_: recipe})
 
@@ -224,12 +228,16 @@ class Store:
         return self.database.run(work)
 
     def finish_rung(self, cohort: int, found: Finished, spent_s: float) -> bool:
-        """One transaction: a cohort's rung, what its trials became, and their files.
+        """One transaction: a cohort's rung, and what its trials became.
 
-        A study that had come to its end has not any more: what is new is in no result yet.
-        Returns whether it was written: not where the cohort was taken away meanwhile. Nothing
-        that was recorded is changed.
+        Their files go ahead of it, one by one: while it lasts, nobody else can change the study,
+        and none of this client's claims is extended. A study that had come to its end has not any
+        more: what is new is in no result yet. Returns whether it was written: not where the cohort
+        was taken away meanwhile. Nothing that was recorded is changed.
         """
+
+        for number, content in found.files.items():
+            self._send(cohort, number, content)
 
         def work(session: Session) -> bool:
             self._hold(session)
@@ -251,13 +259,29 @@ class Store:
             for number, (status, reason) in found.changes.items():
                 rows[number].status, rows[number].reason = status, reason
                 rows[number].diverged = found.diverged.get(number, 0)
-            for number, content in found.files.items():
-                session.add(FileRow(study=self.id, trial=number, content=content))
             client = session.get_one(ClientRow, (self.id, self.client))
             client.spent_s, client.finished = spent_s, False
             return True
 
         return self.database.run(work)
+
+    def _send(self, cohort: int, trial: int, content: bytes) -> None:
+        """What a trial leaves, where its cohort is still this client's: else it is another's now.
+
+        Who took the cohort away sends its own when it has trained it, after this.
+        """
+        mine = exists().where(
+            ClaimRow.study == self.id,
+            ClaimRow.what == claim_of(cohort),
+            ClaimRow.owner == self.client,
+        )
+        values = literal(self.id), literal(trial), literal(content, LargeBinary)
+        names = ["study", "trial", "content"]
+        row = INSERT[self.database.dialect](FileRow).from_select(names, select(*values).where(mine))
+        row = row.on_conflict_do_update(
+            index_elements=[FileRow.study, FileRow.trial], set_={"content": row.excluded.content}
+        )
+        self.database.run(lambda session: session.execute(row))
 
     def add_baseline(self, name: str, scores: dict[str, Any], seconds: float) -> None:
         def work(session: Session) -> None:
