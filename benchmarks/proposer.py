@@ -33,7 +33,7 @@ from shrinkage.search.random import RandomSearch, Search
 from shrinkage.space import Options, load_space
 
 SPACE = load_space("tabular")
-COST = partial(cost.whole, shape=TableShape(20, (3, 4), 2))
+COST = partial(cost.of_training, shape=TableShape(20, (3, 4), 2))
 TRIALS = (50, 200, 1000)
 REPEATS = 5
 COUNT, NOISE, RECIPES = 5, 0.03, 60

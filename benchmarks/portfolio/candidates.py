@@ -45,7 +45,7 @@ def candidates(epochs: int, each: int = EACH) -> list[Recipe]:
     found = [base]
     for number, change in enumerate(STRUCTURES):
         around = Space(_changed(base, *change), space.dimensions)
-        others = [recipe for recipe in _numbers(around, number, _DRAWN) if cost.known(recipe)]
+        others = [recipe for recipe in _numbers(around, number, _DRAWN) if cost.is_compiled(recipe)]
         found += [around.base, *others[: each - 1]]
     return list(dict.fromkeys(found))
 

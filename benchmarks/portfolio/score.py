@@ -72,7 +72,7 @@ def cohorts(recipes: Iterable[Recipe]) -> list[list[Recipe]]:
     """Recipes that train together: of one signature, known to the compiled trainer or not."""
     groups: dict[tuple[str, bool], list[Recipe]] = {}
     for recipe in recipes:
-        groups.setdefault((recipe.signature, cost.known(recipe)), []).append(recipe)
+        groups.setdefault((recipe.signature, cost.is_compiled(recipe)), []).append(recipe)
     size = MEMBERS // TRAINED
     return [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
 

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shrinkage.data.groups import FEWEST, MOST, NO_VALUE, Groups, checked, groups, known, unread
+from shrinkage.data.groups import (
+    FEWEST,
+    MOST,
+    NO_VALUE,
+    Groups,
+    check_column,
+    checked,
+    groups,
+    unread,
+)
 from shrinkage.data.schema import conform, infer
 from shrinkage.data.source import Table
 from shrinkage.errors import BadInput
@@ -163,7 +172,7 @@ def test_one_group_cannot_be_compared() -> None:
 
 def test_an_unknown_column_is_named_with_the_nearest() -> None:
     with pytest.raises(BadInput, match=r"no column 'Sexx' for --by") as caught:
-        known("Sexx", ["age", "sex"], "t.csv")
+        check_column("Sexx", ["age", "sex"], "t.csv")
     assert "Did you mean 'sex'?" in str(caught.value)
 
 

@@ -114,16 +114,17 @@ def test_what_the_look_does_not_need_goes_to_the_search_and_it_takes_none_back(
     revived: list[int] = []
 
     class Stub:
-        clock: Clock
+        clock = Clock(0.0, 100.0)
         known = SimpleNamespace(revive=lambda: revived.append(len(done)))
 
         def run(self, _pool: Any) -> None:
             done.append(self.clock.budget_s)
 
     kept, stub = iter(guesses), Stub()
-    session._search(stub, None, Clock(0.0, 100.0), lambda _: next(kept))  # type: ignore[arg-type]
-    assert done == searched
-    assert stub.clock.budget_s == searched[-1]
+    with session._search(stub, None, lambda _: next(kept)):  # type: ignore[arg-type]
+        assert done == searched
+        assert stub.clock.budget_s == searched[-1], "nor by the last training"
+    assert stub.clock.budget_s == 100
     assert revived == [1] * (len(searched) - 1)
 
 

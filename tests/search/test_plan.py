@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -51,13 +53,13 @@ def test_work_grows_with_rows_and_width() -> None:
 def test_what_no_kernel_trains_costs_more() -> None:
     known, strange = work_of(Mlp(width=64)), work_of(Mlp(width=64), Mixup(alpha=0.2))
     assert strange == R * known
-    assert cost.known(load("default"))
-    assert not cost.known(load("default").using(Resnet()))
+    assert cost.is_compiled(load("default"))
+    assert not cost.is_compiled(load("default").using(Resnet()))
 
 
 def test_a_whole_training_is_of_all_epochs() -> None:
     few, many = Recipe(Minibatch(64, 10)), Recipe(Minibatch(64, 30))
-    assert cost.whole(many, SHAPE) == 3 * cost.whole(few, SHAPE)
+    assert cost.of_training(many, SHAPE) == 3 * cost.of_training(few, SHAPE)
 
 
 def test_costs_follow_what_trainings_took() -> None:
@@ -159,9 +161,11 @@ def test_what_the_training_on_all_rows_leaves_goes_to_the_search(
     left = [20.0, 20.0, 4.0]  # 0.7 of 8 seconds do not fit the last
     done: list[str] = []
 
-    def search(study: Study, *_: object) -> None:
+    @contextmanager
+    def search(study: Study, *_: object) -> Iterator[None]:
         done.append("search")
         study.known.add(len(done), "random", {len(done): study.space.base})
+        yield
 
     def refit(study: Study, _: object) -> None:
         done.append("refit")
@@ -172,11 +176,11 @@ def test_what_the_training_on_all_rows_leaves_goes_to_the_search(
     monkeypatch.setattr(session.refit, "train", refit)
     monkeypatch.setattr(Study, "seconds_of", lambda *_: 8.0)
     with session.prepared(Table(mixed(60), "t"), asked, folder, clock) as study:
-        session._train(study, Inline(), clock, lambda _: 0.0)
+        session._train(study, Inline(), lambda _: 0.0)
         assert done == ["search", "refit"] * passes
         left[:] = [20.0]
-        monkeypatch.setattr(session, "_search", lambda *_: None)
-        session._train(study, Inline(), clock, lambda _: 0.0)
+        monkeypatch.setattr(session, "_search", lambda *_: nullcontext())
+        session._train(study, Inline(), lambda _: 0.0)
         assert left == [], "a search that found nothing new is not asked again"
 
 

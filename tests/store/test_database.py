@@ -64,7 +64,7 @@ def test_a_study_of_format_1_is_all_there(old: Path) -> None:
     assert store.me().spent_s == spent > 0
     assert store.me().finished == bool(done)
     assert {trial.client for trial in store.trials()} == {ONLY}
-    assert store.asked() == 1 + max(trial.cohort for trial in store.trials())
+    assert store.take_number() == 1 + max(trial.cohort for trial in store.trials())
     store.close()
     for name, what in SAME.items():
         assert rows(old, f"select {what} from {name}") == before[name]
@@ -158,7 +158,7 @@ def test_recipes_asked_for_at_once_are_trials_once(there: Callable[[], Database]
     def propose(store: Store) -> tuple[list[int], list[tuple[int, dict[str, int]]]]:
         asked, added = [], []
         for n in range(8):
-            asked.append(store.asked())
+            asked.append(store.take_number())
             added.append(store.add_cohort("gp", {f"h{n}": "r", f"h{n + 1}": "r"}, most=8))
         return asked, added
 

@@ -198,7 +198,7 @@ def test_a_recipe_is_tried_once(client: Open) -> None:
 
 def test_each_question_has_a_number_of_its_own(client: Open) -> None:
     one, other = client("one"), client("other")
-    assert [one.asked(), other.asked(), one.asked()] == [2, 3, 4]
+    assert [one.take_number(), other.take_number(), one.take_number()] == [2, 3, 4]
 
 
 def test_changes_tell_whether_there_is_something_new(client: Open) -> None:

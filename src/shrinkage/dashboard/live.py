@@ -15,7 +15,7 @@ from shrinkage.report import searched
 from shrinkage.report.page import Block, Commands, Notes, Page, Section, Table, Text
 from shrinkage.report.words import compared, names, pretty
 from shrinkage.search.baseline import NAMES as BASELINES
-from shrinkage.search.settings import own
+from shrinkage.search.settings import is_own_recipe
 from shrinkage.wording import clock, command, count, number
 
 BEST = "best so far"
@@ -103,7 +103,7 @@ def _stopped(state: State) -> str:
 
 
 def _names(state: State) -> dict[str, str]:
-    return names({**state.settings, "own_recipe": own(state.settings.get("recipe", ""))})
+    return names({**state.settings, "own_recipe": is_own_recipe(state.settings.get("recipe", ""))})
 
 
 def _first(state: State) -> tuple[Block, ...]:

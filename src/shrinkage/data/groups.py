@@ -92,7 +92,7 @@ def checked(column: str, found: Groups) -> Groups:
     return found
 
 
-def known(column: str, columns: Sequence[str], name: str) -> None:
+def check_column(column: str, columns: Sequence[str], name: str) -> None:
     """Raise BadInput where the table of this name has no such column."""
     if column in columns:
         return

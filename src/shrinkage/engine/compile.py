@@ -35,7 +35,7 @@ def recipes() -> list[Recipe]:
     return [plain, residual, residual.using(Sgd())]
 
 
-def trained(recipe: Recipe, task: str) -> None:
+def train(recipe: Recipe, task: str) -> None:
     line = torch.linspace(-1, 1, ROWS)
     codes = torch.zeros(ROWS, 2, dtype=torch.int64)
     inputs = {"numbers": torch.stack([line, line**2, -line], 1), "categories": codes}
@@ -55,7 +55,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for recipe in recipes():
         for task in ("classification", "regression"):
-            trained(recipe, task)
+            train(recipe, task)
     kernels.mark_compiled()
 
 

@@ -206,7 +206,7 @@ def _practise() -> None:
     from shrinkage.engine import compile, task  # noqa: F401
 
     if kernels.available():
-        compile.trained(compile.recipes()[0], "classification")
+        compile.train(compile.recipes()[0], "classification")
 
 
 def _end_with(parent: int) -> None:

@@ -171,7 +171,7 @@ def _ingredients(study: Study, recipe: Recipe) -> int:
     """How many a recipe has that can be left out."""
     problem = study.problem
     try:
-        plain = study.shortened(study.recipes[1], 1.0)
+        plain = study.shortened(study.plain, 1.0)
         return len(arms.switches(recipe, plain, problem.task, problem.shape)[0])
     except BadInput:
         return 0
@@ -195,5 +195,6 @@ def _network(study: Study, recipe: Recipe, trial: int | None) -> float:
     seconds = study.known.seconds.get(trial) if trial is not None else None
     if not seconds:
         shape, base = study.problem.shape, study.space.base
-        seconds = study.trial_seconds / TIMED * cost.whole(recipe, shape) / cost.whole(base, shape)
+        ratio = cost.of_training(recipe, shape) / cost.of_training(base, shape)
+        seconds = study.trial_seconds / TIMED * ratio
     return seconds / study.problem.folds / max(1, study.settings.workers)

@@ -200,7 +200,7 @@ def asked_for(root: Path, result: Mapping[str, Any]) -> list[str]:
     )
 
 
-def written(
+def bring_up_to_date(
     root: Path, result: Mapping[str, Any], more: Sequence[str] = (), url: str | None = None
 ) -> None:
     """Bring subgroups.json up to date, with more columns; nothing where nobody asked for any.

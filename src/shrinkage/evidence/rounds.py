@@ -138,13 +138,13 @@ class Rounds:
         tasks: list[tuple[float, Task]] = []
         for (design, seed, _), recipes in groups.items():
             problem = design.problem
-            each = cost.held(recipes[0], problem.shape)
+            each = cost.bytes_held(recipes[0], problem.shape)
             members = memory.room(problem.device, each) or 2 * MEMBERS_A_COHORT
             size = max(1, min(members // problem.folds, self.most or len(recipes)))
             given = design.parts, design.groups, self.deadline
             for first in range(0, len(recipes), size):
                 some = tuple(recipes[first : first + size])
-                work = sum(cost.whole(recipe, problem.shape) for recipe in some)
+                work = sum(cost.of_training(recipe, problem.shape) for recipe in some)
                 task = design, scoring.Scoring(problem, some, seed, *given)
                 tasks.append((work * len(design.trained[0]), task))
         yield from (task for _, task in sorted(tasks, key=lambda each: each[0], reverse=True))

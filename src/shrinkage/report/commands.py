@@ -11,7 +11,7 @@ from shrinkage.evidence import words
 from shrinkage.presets import named
 from shrinkage.report.facts import Facts
 from shrinkage.scores import OWN
-from shrinkage.search.settings import own
+from shrinkage.search.settings import is_own_recipe
 from shrinkage.wording import command
 
 OPTIONS = {
@@ -51,7 +51,7 @@ def fit(settings: Mapping[str, Any]) -> str | None:
     said += [flag for name, flag in flags if not settings.get(name, True)]
     if settings.get("portfolio"):
         said.append("--portfolio")
-    if own(settings.get("recipe", "")):
+    if is_own_recipe(settings.get("recipe", "")):
         said += ["--recipe", "recipe.toml"]
     if (space := space_name(settings)) != _USUAL_SPACE:
         said += ["--space", space or "space.toml"]
@@ -77,7 +77,7 @@ def all_of(facts: Facts) -> tuple[tuple[str, str], ...]:
         what = "The study's first session" if resumed else "The study, from the start"
         found.append((what, again))
     found.append(("The table of scores, and the best trials", command("show", folder)))
-    if not own(facts.settings.get("recipe", "")):
+    if not is_own_recipe(facts.settings.get("recipe", "")):
         differing = command("recipe", "default", "--diff", folder)
         found.append(("What the winner's recipe does differently", differing))
     if (ablate := words.ablate_command(facts.result, facts.folder)) is not None:

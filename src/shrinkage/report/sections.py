@@ -21,7 +21,7 @@ from shrinkage.report.facts import Facts
 from shrinkage.report.health import apart
 from shrinkage.report.page import Block, Code, Commands, Notes, Page, Section, Table, Text
 from shrinkage.report.words import ensemble_line, unit
-from shrinkage.search.settings import own
+from shrinkage.search.settings import is_own_recipe
 from shrinkage.wording import count
 
 
@@ -185,7 +185,7 @@ def _own(facts: Facts) -> list[Block]:
             )
         )
         return blocks
-    if own(facts.settings.get("recipe", "")):
+    if is_own_recipe(facts.settings.get("recipe", "")):
         blocks.append(Code("recipe.toml", facts.settings["recipe"], folded=True))
     if commands.space_name(facts.settings) is None:
         blocks.append(Code("space.toml", facts.settings["space"], folded=True))

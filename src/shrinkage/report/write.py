@@ -26,7 +26,7 @@ def write(folder: Path, by: Sequence[str] = (), store: str | None = None) -> Pat
     store: URL of the study's server, where its password is to be found nowhere else.
     """
     result = read_result(Folder(folder))
-    grouped.written(folder, result, by, store)
+    grouped.bring_up_to_date(folder, result, by, store)
     page = sections.page(facts.read(folder, store))
     write_text(folder / TEXT, markdown.markdown(page))
     write_text(folder / PAGE, html.html(page))

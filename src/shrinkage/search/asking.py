@@ -35,7 +35,7 @@ def cohort(study: Study) -> Cohort | None:
     left = study.search_deadline - time.time()
     first_rung = RUNGS[0] * study.seconds_of(study.space.base)
     size = cohort_size(problem.folds, problem.device, first_rung, left)
-    each = cost.held(study.space.base, problem.shape)
+    each = cost.bytes_held(study.space.base, problem.shape)
     room = memory.room(problem.device, each) or size * problem.folds
     size = min(size, study.most or size, max(1, room // problem.folds))
     share = 0.0 if most is not None else study.clock.share_until(left)
@@ -49,7 +49,7 @@ def cohort(study: Study) -> Cohort | None:
         tried = {recipe for each in cohorts for recipe in each.trials.values()}
         new = [each for each in cohorts if not each.rung]
         pending = [each.trials[number] for each in new for number in each.alive]
-        asked = study.searching.ask(study.store.asked(), count, pending, share)
+        asked = study.searching.ask(study.store.take_number(), count, pending, share)
         fresh = {r.hash: r for r in map(study.with_loss, asked) if r not in tried}
         if fresh and most is None and not (fresh := _in_time(study, fresh, left)):
             dear += 1

@@ -40,7 +40,7 @@ def work(recipe: Recipe, shape: TableShape) -> float:
     products = sum(entry.size for entry in matrices)
     activations = sum(entry.shape[1] for entry in matrices[:-1])
     found = operations(rows, products, activations, network.weights.size)
-    return found * (1.0 if known(recipe) or not kernels.available() else R)
+    return found * (1.0 if is_compiled(recipe) or not kernels.available() else R)
 
 
 def operations(rows: int, products: int, activations: int, weights: int) -> float:
@@ -48,7 +48,7 @@ def operations(rows: int, products: int, activations: int, weights: int) -> floa
     return S + 6.0 * rows * products + A * rows * activations + W * weights
 
 
-def whole(recipe: Recipe, shape: TableShape) -> float:
+def of_training(recipe: Recipe, shape: TableShape) -> float:
     """Of one member's whole training, in operations a row of the table."""
     return work(recipe, shape) * recipe.epochs / recipe.batch_size
 
@@ -77,8 +77,8 @@ class Costs:
         with the compiled trainer, or all without.
         """
         if part > 0 and seconds > 0:
-            ratio = seconds / part / sum(whole(recipe, self.shape) for recipe in recipes)
-            self.logs[known(recipes[0])] += [math.log(ratio)] * len(recipes)
+            ratio = seconds / part / sum(of_training(recipe, self.shape) for recipe in recipes)
+            self.logs[is_compiled(recipes[0])] += [math.log(ratio)] * len(recipes)
             found = math.log(seconds / part / sum(map(self.of, recipes)))
             self.level = found if self.level is None else (self.level + found) / 2
 
@@ -88,23 +88,23 @@ class Costs:
 
     def of(self, recipe: Recipe) -> float:
         """Of a recipe's whole training, in any one unit."""
-        found = whole(recipe, self.shape)
+        found = of_training(recipe, self.shape)
         with_it, without = self.logs[True], self.logs[False]
         fewer = min(len(with_it), len(without))
-        if known(recipe) or not fewer:
+        if is_compiled(recipe) or not fewer:
             return found
         apart = sum(without) / len(without) - sum(with_it) / len(with_it)
         return found * math.exp(apart * fewer / (fewer + 1))
 
 
-def known(recipe: Recipe) -> bool:
+def is_compiled(recipe: Recipe) -> bool:
     """Whether the compiled trainer takes this recipe's steps."""
     entries = [entry_of(ingredient) for ingredient in recipe.ingredients]
     structural = [entry for entry in entries if entry.structural and entry.place in KNOWN]
     return all(entry.name in KNOWN[entry.place] for entry in structural)
 
 
-def held(recipe: Recipe, shape: TableShape) -> int:
+def bytes_held(recipe: Recipe, shape: TableShape) -> int:
     """Bytes that a member needs while it is trained, as if no kernel did it."""
     network = network_of(recipe, shape)
     waves = sum(e.size for e in network.weights.entries if e.name == "numbers.frequency")

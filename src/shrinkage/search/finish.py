@@ -36,7 +36,7 @@ from shrinkage.search.contest import (
 from shrinkage.search.effect import without_effect
 from shrinkage.search.rows import Rows, repeats_of
 from shrinkage.search.scored import out_of_fold, scored
-from shrinkage.search.settings import own
+from shrinkage.search.settings import is_own_recipe
 from shrinkage.search.study import Study
 from shrinkage.store.artifact import versions
 from shrinkage.wording import command
@@ -335,7 +335,7 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
             "networks_on_all_rows": networks - len(winner.weights),
         },
         "start_from": study.settings.start_from or None,
-        "own_recipe": own(study.settings.recipe),
+        "own_recipe": is_own_recipe(study.settings.recipe),
         "recipe": winner.recipe.to_toml(),
         "recipe_hash": winner.recipe.hash,
         "seed": study.settings.seed,
@@ -353,7 +353,7 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
 def _without_effect(study: Study) -> list[str]:
     """What a person's own recipe asks for in vain; our default is written for every task."""
     ours = load("default").ingredients
-    recipe = study.recipes[0]
+    recipe = study.default
     asked = [each for each in recipe.ingredients if each not in ours]
     return without_effect(asked, recipe, study.problem.task, study.problem.shape)
 

@@ -73,7 +73,8 @@ def _written(study: Study) -> dict[str, Any] | None:
 def _decide(study: Study, pool: Executor) -> None:
     """Write the plan and the first trials."""
     plan = study.store.study().plan or _measured(study, pool)
-    default, plain = (study.shortened(each, plan["epochs_share"]) for each in study.recipes)
+    share = plan["epochs_share"]
+    default, plain = (study.shortened(each, share) for each in (study.default, study.plain))
     references = [("default", default), ("plain", plain)]
     most = study.settings.trials
     if study.problem.start is not None and (most is None or most > PLAIN + 1):
@@ -89,7 +90,7 @@ def _measured(study: Study, pool: Executor) -> dict[str, Any]:
             f"reading this table and making it ready took all of {study.clock.budget_s:g} s: "
             "give it more, with --budget"
         )
-    seconds, epochs = found.step_s * steps, study.recipes[0].epochs
+    seconds, epochs = found.step_s * steps, study.default.epochs
     share = affordable_epochs(epochs, seconds, study.clock.left) / epochs
     if share < 1:
         log.info("epochs are cut to %.0f %% to fit the budget", 100 * share)
@@ -107,7 +108,7 @@ def _measured(study: Study, pool: Executor) -> dict[str, Any]:
 
 def _say_if_short(study: Study, plan: dict[str, Any]) -> None:
     """A plan is for good, also where an earlier session had little time for it."""
-    share, epochs = plan["epochs_share"], study.recipes[0].epochs
+    share, epochs = plan["epochs_share"], study.default.epochs
     most = affordable_epochs(epochs, plan["trial_seconds"] / share, study.clock.left)
     if (has := max(1, round(epochs * share))) * _SHORT <= most:
         study.store.note(
@@ -119,7 +120,7 @@ def _say_if_short(study: Study, plan: dict[str, Any]) -> None:
 def _timed(study: Study, pool: Executor, problem: Problem) -> tuple[Timing, int]:
     """A few steps of trial 0, and how many its whole training has."""
     study.show("timing a few steps")
-    recipe = study.shortened(study.recipes[0], 1.0)
+    recipe = study.shortened(study.default, 1.0)
     study.prepare(scaling_of(recipe))
     asked = problem, recipe, study.settings.seed, _TIMED_STEPS, study.clock.deadline
     timing = pool.submit(timed, *asked)

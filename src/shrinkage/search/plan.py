@@ -11,7 +11,7 @@ import resource
 import tempfile
 import time
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +83,19 @@ def planned(table: Table, settings: Settings, started: float, keep: Keep) -> Pla
 
 
 def _of(study: Study, pool: Executor, keep: Keep) -> Plan:
-    settings, whole_clock, problem = study.settings, study.clock, study.problem
     study.plan(pool)
     look = keep(study)
-    clock = study.clock = replace(whole_clock, budget_s=whole_clock.budget_s - look)
+    with session.keeping(study, look):
+        return _divided(study, look)
+
+
+def _divided(study: Study, look: float) -> Plan:
+    """How a study divides its time. look: seconds that are kept for the look at the end."""
+    settings, clock, problem = study.settings, study.clock, study.problem
     recipe = study.space.base
     network = network_of(recipe, problem.shape)
-    plain = study.recipes[1]
-    ratio = cost.whole(plain, problem.shape) / cost.whole(study.recipes[0], problem.shape)
+    shape = problem.shape
+    ratio = cost.of_training(study.plain, shape) / cost.of_training(study.default, shape)
     slots, trial = max(1, settings.workers), study.trial_seconds
     read = time.time() - clock.started
     references = (trial * (1 + ratio) + _BASELINES_S) / min(slots, 2)
@@ -112,7 +117,8 @@ def _of(study: Study, pool: Executor, keep: Keep) -> Plan:
         refit, refits = 0.0, 0
     members = count * problem.folds
     others = study.searching.ask(0, _LOOKED_AT) if tried > 0 else []
-    more = members * max([cost.held(other, problem.shape) for other in others], default=0) / 2**20
+    most = max([cost.bytes_held(other, shape) for other in others], default=0)
+    more = members * most / 2**20
     now = memory.peak(resource.RUSAGE_SELF)
     total = recipe.epochs
     return Plan(
@@ -121,7 +127,7 @@ def _of(study: Study, pool: Executor, keep: Keep) -> Plan:
         workers=settings.workers,
         device=problem.device,
         epochs=total,
-        asked=study.recipes[0].epochs,
+        asked=study.default.epochs,
         rungs=tuple(max(1, round(rung * total)) for rung in RUNGS),
         recipes=count,
         members=members,
@@ -135,7 +141,7 @@ def _of(study: Study, pool: Executor, keep: Keep) -> Plan:
             "search": round(search, 1),
             "all rows": round(refits / slots * one * REFIT_SAFETY, 1),
             "first look": round(look, 1),
-            "whole budget": whole_clock.budget_s,
+            "whole budget": settings.budget_s,
         },
         peak_mb=round(now + more, 1),
     )

@@ -19,7 +19,7 @@ import torch
 
 from shrinkage.data import codes, tabular
 from shrinkage.data.cells import show
-from shrinkage.data.groups import Groups, checked, groups, known, unread
+from shrinkage.data.groups import Groups, check_column, checked, groups, unread
 from shrinkage.data.labels import encode_classes
 from shrinkage.data.schema import FEWEST_ROWS, Schema, conform, infer, infer_like
 from shrinkage.data.source import Table, read
@@ -67,7 +67,7 @@ class Rows:
             if column in train and column in test:
                 return checked(column, groups(column, train[column], test[column]))
         names = [each.name for each in self.schema.columns] + [self.schema.target]
-        known(column, names, name)
+        check_column(column, names, name)
         raise BadInput(
             f"{name}: column '{column}' is not among the rows that this study keeps.\n"
             "Fit again: what networks do not read is kept where the test part has it, too."
@@ -149,7 +149,7 @@ def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
     fewest = _FEWEST if settings.keep_all else FEWEST_ROWS
     asked = table, settings.target, settings.task
     for column in settings.by:
-        known(column, [str(name) for name in table.frame.columns], table.name)
+        check_column(column, [str(name) for name in table.frame.columns], table.name)
     if origin is None:
         schema, frame = infer(*asked, keep=keep, min_rows=fewest)
     else:

@@ -201,8 +201,7 @@ def _go(
                 log.info("study '%s' on %s, as %s", store.study().name, store.name, store.client)
             try:
                 study.plan(pool)
-                _train(study, pool, clock, above.keep)
-                study.wind_up()
+                _train(study, pool, above.keep)
             except KeyboardInterrupt:
                 interrupts.heard()
                 study.interrupted = True
@@ -232,39 +231,51 @@ def _go(
             local.stop(aside)
 
 
-def _train(study: Study, pool: Executor, clock: Clock, keep: Keep) -> None:
+def _train(study: Study, pool: Executor, keep: Keep) -> None:
     """Search, and train what wins on all rows; again, while there is time for both.
 
     What is kept for the second is a guess, and on the safe side: it may leave much of a budget.
     """
     while True:
         tried = study.known.trials
-        _search(study, pool, clock, keep)
-        shared.fetch(study.store, study.folder, study.known.fetched, clock.deadline)
-        refit.train(study, pool)
-        counted = study.settings.trials is not None
-        again = study.in_time(study.seconds_of(study.space.base))
-        if counted or study.known.trials == tried or not again:
-            return
-        log.info("%.1f s are left: the search goes on", study.clock.left)
+        with _search(study, pool, keep):
+            shared.fetch(study.store, study.folder, study.known.fetched, study.clock.deadline)
+            refit.train(study, pool)
+            counted = study.settings.trials is not None
+            again = study.in_time(study.seconds_of(study.space.base))
+            if counted or study.known.trials == tried or not again:
+                return study.wind_up()
+            log.info("%.1f s are left: the search goes on", study.clock.left)
         study.known.revive()
 
 
-def _search(study: Study, pool: Executor, clock: Clock, keep: Keep) -> None:
-    """Search in all the time but what the look at the end needs.
+@contextmanager
+def _search(study: Study, pool: Executor, keep: Keep) -> Iterator[None]:
+    """Search in all the time but what the look at the end needs, which is kept within, too.
 
     That is a guess by trial 0, and once more by the recipe that leads: what it does not need goes
     to the search. What it needs beyond the first guess is the last training's by then.
     """
     kept = keep(study)
-    study.clock = replace(clock, budget_s=clock.budget_s - kept)
-    study.run(pool)
-    study.clock = clock
-    needed = min(kept, keep(study))
-    study.clock = replace(clock, budget_s=clock.budget_s - needed)
-    if needed < kept:
-        study.known.revive()
+    with keeping(study, kept):
         study.run(pool)
+    needed = min(kept, keep(study))
+    with keeping(study, needed):
+        if needed < kept:
+            study.known.revive()
+            study.run(pool)
+        yield
+
+
+@contextmanager
+def keeping(study: Study, seconds: float) -> Iterator[None]:
+    """So much of the study's budget is not used within, but for what comes after."""
+    whole = study.clock
+    study.clock = replace(whole, budget_s=whole.budget_s - seconds)
+    try:
+        yield
+    finally:
+        study.clock = whole
 
 
 def _look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock, look: Look) -> None:
@@ -310,7 +321,7 @@ def _study(
         folder.work, folds, shape, task, metric, settings.device, start, settings.precision
     )
     space = Space(recipe, dimensions_of(settings.space))
-    return Study(folder, settings, store, cut, problem, (recipe, plain), space, clock, watch)
+    return Study(folder, settings, store, cut, problem, recipe, plain, space, clock, watch)
 
 
 @contextmanager

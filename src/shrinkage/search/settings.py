@@ -78,7 +78,7 @@ class Settings:
         return dataclasses.asdict(dataclasses.replace(self, metric=scores.name_of(self.metric)))
 
 
-def own(recipe: str) -> bool:
+def is_own_recipe(recipe: str) -> bool:
     """Whether a person gave this recipe, as TOML, or asked for one that is not the default."""
     return bool(recipe) and recipe != load("default").to_toml()
 

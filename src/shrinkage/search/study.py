@@ -47,7 +47,9 @@ _GRACE_FOR_FIRST_S = 4.0
 class Study:
     """One search in one folder. Made by `shrinkage.search.session`.
 
-    aside: a process of the baselines' own, where they have one.
+    default, plain: the recipes of the first two trials, with all their epochs; `space.base` is the
+    first with as many as there is time for, and trial_seconds, step_seconds are of it. most:
+    recipes that memory holds at once, once that is known. aside: a process of the baselines' own.
     """
 
     folder: Folder
@@ -55,7 +57,8 @@ class Study:
     store: Store
     rows: rows.Rows
     problem: task.Problem
-    recipes: tuple[Recipe, Recipe]
+    default: Recipe
+    plain: Recipe
     space: Space
     clock: Clock
     watch: Watch = nobody

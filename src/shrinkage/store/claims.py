@@ -28,7 +28,7 @@ INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 """What can say what a conflict does, by dialect."""
 
 
-def taken(session: Session, study: int, what: str, owner: str) -> bool:
+def claim(session: Session, study: int, what: str, owner: str) -> bool:
     """Claim it, in one statement: whether it was free, run out, or the owner's already.
 
     The claim cannot change hands before the transaction ends.
@@ -45,7 +45,7 @@ def taken(session: Session, study: int, what: str, owner: str) -> bool:
     return session.scalar(row.returning(ClaimRow.owner)) is not None
 
 
-def given_up(session: Session, study: int, what: str, owner: str) -> None:
+def release(session: Session, study: int, what: str, owner: str) -> None:
     """The claim is free for others, where it is the owner's."""
     mine = ClaimRow.study == study, ClaimRow.owner == owner
     session.execute(delete(ClaimRow).where(*mine, ClaimRow.what == what))
@@ -61,10 +61,10 @@ class Claims:
 
     def take(self, what: str) -> bool:
         """Whether it is this client's from now on."""
-        return self.database.run(lambda session: taken(session, self.study, what, self.owner))
+        return self.database.run(lambda session: claim(session, self.study, what, self.owner))
 
     def give_up(self, what: str) -> None:
-        self.database.run(lambda session: given_up(session, self.study, what, self.owner))
+        self.database.run(lambda session: release(session, self.study, what, self.owner))
 
     def elsewhere(self) -> frozenset[str]:
         """What others have claimed, and still do."""

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from shrinkage.errors import BadInput
 from shrinkage.files import replacing
-from shrinkage.store.claims import INSERT, LEASE_S, Claims, given_up, taken
+from shrinkage.store.claims import INSERT, LEASE_S, Claims, claim, release
 from shrinkage.store.database import Database, at_file
 from shrinkage.store.migration import ONLY
 from shrinkage.store.opening import check, make_study
@@ -177,7 +177,7 @@ class Store:
 
         self.database.run(work)
 
-    def asked(self) -> int:
+    def take_number(self) -> int:
         """A number that no other cohort has been asked of the search by."""
         one_more = update(StudyRow).where(StudyRow.id == self.id)
         one_more = one_more.values(asked=StudyRow.asked + 1).returning(StudyRow.asked)
@@ -201,7 +201,7 @@ class Store:
                 fresh = dict(list(fresh.items())[:room])
             cohort, numbers = self._add(session, source, fresh)
             if numbers:
-                taken(session, self.id, claim_of(cohort), self.client)
+                claim(session, self.id, claim_of(cohort), self.client)
             return cohort, numbers
 
         return self.database.run(work)
@@ -214,15 +214,15 @@ class Store:
 
         def work(session: Session) -> list[int] | None:
             self._hold(session)
-            if not taken(session, self.id, claim_of(cohort), self.client):
+            if not claim(session, self.id, claim_of(cohort), self.client):
                 return None
             first = _next(session, TrialRow.cohort, self.id)
             numbers = list(range(first, first + len(parts)))
             for number, part in zip(numbers, parts, strict=True):
-                taken(session, self.id, claim_of(number), self.client)
+                claim(session, self.id, claim_of(number), self.client)
                 for trial in part:
                     session.get_one(TrialRow, (self.id, trial)).cohort = number
-            given_up(session, self.id, claim_of(cohort), self.client)
+            release(session, self.id, claim_of(cohort), self.client)
             return numbers
 
         return self.database.run(work)
@@ -241,7 +241,7 @@ class Store:
 
         def work(session: Session) -> bool:
             self._hold(session)
-            if not taken(session, self.id, claim_of(cohort), self.client):
+            if not claim(session, self.id, claim_of(cohort), self.client):
                 return False
             rows = {n: session.get_one(TrialRow, (self.id, n)) for n in found.scores}
             counted = select(RungRow.trial, func.count()).where(RungRow.study == self.id)
