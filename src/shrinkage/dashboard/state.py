@@ -160,15 +160,15 @@ class Reader:
             raise BadInput(f"{store.name} is damaged: its settings")
         clients = store.clients() if store.shared else []
         return State(
-            self.folder,
-            how,
-            settings,
-            store.study().plan or {},
-            found.last,
-            found,
-            store.trials(),
-            store.baselines(),
-            clients,
+            folder=self.folder,
+            status=how,
+            settings=settings,
+            plan=store.study().plan or {},
+            session=found.last,
+            timeline=found,
+            trials=store.trials(),
+            baselines=store.baselines(),
+            clients=clients,
         )
 
     def _opened(self) -> Store:

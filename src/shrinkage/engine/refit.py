@@ -73,7 +73,7 @@ def run(work: Refit) -> tuple[int, float]:
     score = score_of(problem.metric)
     until = max(1, round(work.share * cohort.total_steps))
     training = advance(training, until, score, lambda: time.time() > work.deadline)
-    if training.alive and training.state.step < until:
+    if training.short_of(until):
         return 0, time.perf_counter() - began
     sample = dataset.folds[0].train
     assert sample.target is not None

@@ -72,7 +72,7 @@ def run(work: Scoring) -> float | None:
     training, total = Training.begin(cohort), cohort.total_steps
     score = score_of(problem.metric)
     training = advance(training, total, score, lambda: time.time() > work.deadline)
-    if training.alive and training.state.step < total:
+    if training.short_of(total):
         return None
     predictions: list[list[Tensor]] = []
     for number in range(len(work.recipes)):

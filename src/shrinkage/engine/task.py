@@ -131,7 +131,7 @@ def run(task: Task) -> Result:
 
     score = score_of(problem.metric)
     training = advance(training, task.until, score, lambda: time.time() > task.deadline)
-    halted = bool(training.alive) and training.state.step < min(task.until, cohort.total_steps)
+    halted = training.short_of(task.until)
     reasons: dict[int, tuple[str, int]] = {}
     for position, outcome in training.left.items():
         if outcome.reason:
@@ -179,7 +179,7 @@ def score_of(metric: scores.Goal):
     return score
 
 
-def _member(
+def _of_trial(
     training: Training, trial: int, folds: int
 ) -> tuple[Cohort, Tensor, Tensor, Tensor, Tensor]:
     """The members of one trial, as they would predict, with n networks a member.
@@ -200,14 +200,14 @@ def _member(
 def _scores(training: Training, trials: list[int], folds: int, score) -> list[float]:
     found = []
     for trial in trials:
-        cohort, weights, statistics, *_ = _member(training, trial, folds)
+        cohort, weights, statistics, *_ = _of_trial(training, trial, folds)
         found.append(float(validation_scores(cohort, weights, statistics, score).mean()))
     return found
 
 
 def _write(training: Training, trial: int, folds: int, path: Path) -> None:
     """What a finished trial leaves, by fold: weights, statistics, predictions, curves."""
-    cohort, weights, statistics, shares, curves = _member(training, trial, folds)
+    cohort, weights, statistics, shares, curves = _of_trial(training, trial, folds)
     samples = [fold.validation for fold in cohort.dataset.folds]
     predictions = predict(cohort, weights, statistics, samples)
     tensors = {"weights": weights.cpu(), "statistics": statistics.cpu(), "shares": shares}

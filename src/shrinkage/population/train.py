@@ -70,6 +70,10 @@ class Training:
     def done(self) -> bool:
         return not self.alive or self.state.step >= self.cohort.total_steps
 
+    def short_of(self, step: int) -> bool:
+        """Whether some are still in training and have not come to this step: time was up."""
+        return bool(self.alive) and self.state.step < min(step, self.cohort.total_steps)
+
     def drop(self, positions: set[int], outcomes: dict[int, Outcome] | None = None) -> Training:
         """Without these members; their outcomes are kept where given."""
         keep = [row for row, position in enumerate(self.alive) if position not in positions]

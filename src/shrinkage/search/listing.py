@@ -86,18 +86,18 @@ def _shared(found: Overview) -> Shared:
     if score is not None and not scores.upwards(name, found.plan):
         score = -score
     return Shared(
-        found.name,
-        str(asked.get("task")),
-        str(asked.get("source")),
-        str(asked.get("target")),
-        name,
-        found.trials,
-        found.finished,
-        score,
-        found.clients,
-        found.alive,
-        datetime.fromtimestamp(found.seen, UTC).isoformat(timespec="seconds"),
-        round(found.ago, 1),
+        study=found.name,
+        task=str(asked.get("task")),
+        source=str(asked.get("source")),
+        target=str(asked.get("target")),
+        metric=name,
+        trials=found.trials,
+        finished=found.finished,
+        score=score,
+        clients=found.clients,
+        alive=found.alive,
+        seen=datetime.fromtimestamp(found.seen, UTC).isoformat(timespec="seconds"),
+        ago_s=round(found.ago, 1),
     )
 
 
@@ -119,15 +119,15 @@ def summary(folder: Folder) -> Summary:
             row, trials, asked = store.me(), store.trials(), store.study().settings
         status = "finished" if row.finished else "running" if folder.held else "stopped"
         return Summary(
-            folder.root,
-            status,
-            str(asked["source"]),
-            str(asked["target"]),
-            str(asked["metric"]),
-            len(trials),
-            sum(trial.status == "finished" for trial in trials),
-            _score(folder.result, str(asked["metric"])),
-            float(row.spent_s),
+            folder=folder.root,
+            status=status,
+            source=str(asked["source"]),
+            target=str(asked["target"]),
+            metric=str(asked["metric"]),
+            trials=len(trials),
+            finished=sum(trial.status == "finished" for trial in trials),
+            score=_score(folder.result, str(asked["metric"])),
+            spent_s=float(row.spent_s),
         )
     except BadInput as error:
         return Summary(folder.root, "damaged", reason=str(error).splitlines()[0])

@@ -270,15 +270,15 @@ class Study:
         for each in job.trials.values():
             self.prepare(task.scaling_of(each))
         work = task.Task(
-            self.problem_of(job.source),
-            tuple(job.trials.items()),
-            frozenset(job.alive),
-            self.settings.seed,
-            steps[job.rung],
-            self.checkpoint(job),
-            after,
-            self.folder.trials,
-            deadline,
+            problem=self.problem_of(job.source),
+            trials=tuple(job.trials.items()),
+            alive=frozenset(job.alive),
+            seed=self.settings.seed,
+            until=steps[job.rung],
+            before=self.checkpoint(job),
+            after=after,
+            results=self.folder.trials,
+            deadline=deadline,
         )
         return pool.submit(task.run, work)
 

@@ -361,15 +361,15 @@ def _trials(session: Session, study: int) -> list[Trial]:
         rungs.setdefault(r.trial, []).append(Rung(r.rung, r.step, r.share, r.score, r.seconds))
     return [
         Trial(
-            t.number,
-            t.cohort,
-            t.source,
-            t.recipe,
-            t.status,
-            t.reason,
-            t.diverged,
-            tuple(rungs.get(t.number, ())),
-            t.client,
+            number=t.number,
+            cohort=t.cohort,
+            source=t.source,
+            recipe=t.recipe,
+            status=t.status,
+            reason=t.reason,
+            diverged=t.diverged,
+            rungs=tuple(rungs.get(t.number, ())),
+            client=t.client,
         )
         for t in session.scalars(
             select(TrialRow).where(TrialRow.study == study).order_by(TrialRow.number)
