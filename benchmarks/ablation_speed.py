@@ -100,7 +100,7 @@ def ours(study: Studied, design: Design, recipes: list[Recipe], seed: int) -> fl
     parts, groups = design.parts, design.groups
     began = time.process_time()
     scoring.run(
-        scoring.Scoring(design.problem, tuple(recipes), seed, parts, groups, time.time() + 1e6)
+        scoring.Scoring(design.problem, tuple(recipes), seed, parts, groups, time.monotonic() + 1e6)
     )
     return (time.process_time() - began) / (len(recipes) * design.problem.folds)
 

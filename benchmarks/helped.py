@@ -64,12 +64,12 @@ def helped(path: Path, asked: argparse.Namespace, workers: int) -> dict[str, Any
     cut = rows.cut(Table(drawn(path, asked.rows), name), settings)
     winner, plain = (load(recipe).for_task(task) for recipe in ("default", "plain"))
     shape = rows.shape_of(rows.prepare(cut, "robust")[1], cut.outputs)
-    began = time.time()
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
         problem = Problem(Path(place), len(cut.folds), shape, task, metric)
         study = Studied(Path(place), cut, problem, winner, plain, 0)
         pool = local.executor(workers)
-        clock = Clock(time.time(), 1e6)
+        clock = Clock(time.monotonic(), 1e6)
         try:
             found = ablate.left_out(
                 study, lambda design: Rounds(design, pool, max(1, workers), clock), asked.seeds
@@ -81,7 +81,7 @@ def helped(path: Path, asked: argparse.Namespace, workers: int) -> dict[str, Any
         "table": name,
         "rows": len(cut.train),
         "metric": metric,
-        "seconds": round(time.time() - began, 1),
+        "seconds": round(time.monotonic() - began, 1),
         **told,
     }
 

@@ -43,7 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         problem = Problem(Path(place), len(cut.folds), shape, "regression", "rmse")
         study = Studied(Path(place), cut, problem, winner, plain, 0)
-        clock, pool = Clock(time.time(), 1e6), local.executor(0)
+        clock, pool = Clock(time.monotonic(), 1e6), local.executor(0)
         found = ablate.left_out(study, lambda design: Rounds(design, pool, 1, clock), asked.seeds)
         tell("tuned in every arm", found)
         grid = arms.around(winner, plain)

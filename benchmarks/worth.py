@@ -93,7 +93,7 @@ class Check:
         """[S, J] of an arm at so many times the rows, tuned."""
         design = self.design(times)
         if self.rounds is None:
-            clock = Clock(time.time(), 1e6)
+            clock = Clock(time.monotonic(), 1e6)
             self.rounds = Rounds(design, local.executor(2), 2, clock)
         n, own = min(map(len, self.design(1).trained)), min(map(len, design.trained))
         some = dict.fromkeys([*recipes, *(as_many_steps(r, n, own) for r in recipes)])
@@ -114,7 +114,7 @@ def said(study: Studied, seeds: int) -> dict[str, Any]:
     """What the program says of the recipe's worth, without what it says of ingredients."""
     plain = arms.as_long(study.plain, study.winner)
     design = designed(study.rows, study.problem, [study.winner, plain], study.folder, study.seed)
-    rounds = Rounds(design, local.executor(2), 2, Clock(time.time(), 1e6))
+    rounds = Rounds(design, local.executor(2), 2, Clock(time.monotonic(), 1e6))
     own = tuple(derive(study.seed, "ablation.seed", i) for i in range(seeds))
     found = Ablation(study, plain, design, [], [], rounds, own)
     try:
@@ -124,7 +124,7 @@ def said(study: Studied, seeds: int) -> dict[str, Any]:
 
 
 def check(source: Path, target: str, metric: str, asked: argparse.Namespace, place: Path) -> dict:
-    began = time.time()
+    began = time.monotonic()
     frame = read(str(source)).frame
     number = metric in ("rmse", "mae", "r2")
     task = "regression" if number else "classification"
@@ -169,7 +169,7 @@ def check(source: Path, target: str, metric: str, asked: argparse.Namespace, pla
     n = min(map(len, (f.train for f in study.rows.folds)))
     return {"table": source.name, "metric": metric, "rows": n, "seeds": asked.seeds, "k": k,
             "interval": [low, high], "judges": len(judges), **found,
-            "seconds": round(time.time() - began)}  # fmt: skip
+            "seconds": round(time.monotonic() - began)}  # fmt: skip
 
 
 def main() -> None:

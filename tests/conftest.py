@@ -57,7 +57,7 @@ def command(
 
     def run(*arguments: object) -> Done:
         # The budget counts from the import of the module, which is long ago here.
-        monkeypatch.setattr(main, "STARTED", time.time())
+        monkeypatch.setattr(main, "STARTED", time.monotonic())
         capsys.readouterr()
         code = main.main([str(argument) for argument in arguments])
         found = capsys.readouterr()

@@ -145,7 +145,7 @@ def fit_baseline(
         metric is balanced; no effect on regression.
     quantile: the level to predict, where it is not the mean: boosting is trained for it, the
         linear model moved by that quantile of its residuals; no effect on classification.
-    until: no further fit is begun after this second of time.time().
+    until: no further fit is begun after this second of time.monotonic().
 
     Returns probabilities of full class width: a class without a training row has 0.
     Raises BadInput when there is no such peer, TimeoutError where `until` came first.
@@ -159,7 +159,7 @@ def fit_baseline(
     numbers = [column for column in table if table[column].dtype != object]
 
     def predict(train: np.ndarray, other: pd.DataFrame) -> np.ndarray:
-        if time.time() > until:
+        if time.monotonic() > until:
             raise TimeoutError
         model = PEERS[name](schema.task, numbers, categories, seed)
         rows = _without_empty_columns(table.iloc[train])

@@ -122,7 +122,7 @@ def fit(
 
     Raises BadInput for anything that cannot be used; nothing is written then.
     """
-    started = started or time.time()
+    started = started or time.monotonic()
     place = shared.place(store, study)
     table, settings = _asked(
         data,
@@ -165,7 +165,7 @@ def plan(
     asked: `fit`'s keyword arguments, without out, store, study and watch. Raises BadInput as `fit`
     does.
     """
-    started = started or time.time()
+    started = started or time.monotonic()
     return planned(*_asked(data, target, **asked), started, keep)
 
 
@@ -295,7 +295,7 @@ def ablate(
             "than 0 for the margin"
         )
     given = Path(folder), opened(folder).result, metric
-    begun = started or time.time()
+    begun = started or time.monotonic()
     asked = ablation.Asked(seeds, seconds(budget), margin, workers, begun, data_worth)
     found = ablation.ablated(*given, asked, watch)
     write.try_to(Path(folder))

@@ -52,7 +52,7 @@ TINY = {
 
 
 def rounds_of(seconds: float = 1e6, slots: int = 1) -> Callable[[Design], Rounds]:
-    return lambda design: Rounds(design, local.executor(0), slots, Clock(time.time(), seconds))
+    return lambda design: Rounds(design, local.executor(0), slots, Clock(time.monotonic(), seconds))
 
 
 def test_nobody_is_judged_by_rows_it_trained_or_stopped_on(own: Studied) -> None:
@@ -131,7 +131,7 @@ def trained(own: Studied, recipes: Sequence[Recipe], seed: int = 5) -> np.ndarra
     """Scores [R, P, 1 + J] of recipes of one signature that were trained together."""
     design = designed(own.rows, own.problem, [own.winner], own.folder, 0)
     design.prepare(scaling_of(recipes[0]))
-    given = design.parts, design.groups, time.time() + 1e6
+    given = design.parts, design.groups, time.monotonic() + 1e6
     assert scoring.run(scoring.Scoring(design.problem, tuple(recipes), seed, *given)) is not None
     place = design.problem.folder
     return np.stack([np.load(scoring.path_of(place, recipe, seed)) for recipe in recipes])

@@ -41,7 +41,7 @@ def asked(**more: Any) -> Settings:
 def study(tmp_path: Path) -> Iterator[Study]:
     """A study that has not begun; trial 0 takes 0.3 s, so a network 0.05 s of two processes."""
     folder = Folder(tmp_path / "run")
-    clock = Clock(time.time(), 100.0)
+    clock = Clock(time.monotonic(), 100.0)
     with session.prepared(Table(mixed(), "t"), asked(), folder, clock) as made:
         made.trial_seconds = 0.3
         yield made
@@ -91,7 +91,7 @@ def test_the_only_network_on_all_rows_comes_before_the_look(study: Study) -> Non
     assert study.refit_s == pytest.approx(2.5)
 
     def with_left(seconds: float, cells: int = 0) -> float:
-        study.clock = Clock(time.time() - 100 + seconds, 100.0, ending_s=0.0, cells=cells)
+        study.clock = Clock(time.monotonic() - 100 + seconds, 100.0, ending_s=0.0, cells=cells)
         return first_look.keep(study)
 
     assert with_left(15 + 3.5 + 0.5) == pytest.approx(first_look.SHARE * 100)
@@ -145,7 +145,7 @@ def won(study: Study, folder: Path) -> dict[str, Any]:
 
 def look_at(study: Study, folder: Path, seconds: float = 1e6) -> dict[str, Any]:
     """What the look at the end of `study` leaves in a finished folder."""
-    clock = Clock(time.time(), seconds)
+    clock = Clock(time.monotonic(), seconds)
     first_look.look(study, won(study, folder), local.executor(0), clock)
     return json.loads((folder / "ablation.json").read_text())
 
@@ -254,7 +254,7 @@ def test_without_time_it_is_said_what_it_takes(study: Study, finished: Path) -> 
     study.trial_seconds = 10.0 * 3 * study.settings.workers * first_look.TIMED
     result = won(study, finished)
     with pytest.raises(BadInput, match="s left"):
-        first_look.look(study, result, local.executor(0), Clock(time.time(), 100.0))
+        first_look.look(study, result, local.executor(0), Clock(time.monotonic(), 100.0))
     assert not (finished / "ablation.json").exists()
     assert result["seconds_a_seed"] == pytest.approx(1.5 * 54 * 10)
 

@@ -42,7 +42,7 @@ class Slow(Inline):
 def study_in(folder: Path, **asked: Any) -> AbstractContextManager[Study]:
     """A study of 60 rows and 60 seconds."""
     settings = Settings("t", "y", budget_s=60.0, recipe=TINY, cv="2", **asked)
-    clock = Clock(time.time(), 60.0)
+    clock = Clock(time.monotonic(), 60.0)
     return session.prepared(Table(mixed(60), "t"), settings, Folder(folder / "run"), clock)
 
 
@@ -50,10 +50,10 @@ def test_the_search_ends_in_time_though_a_baseline_does_not(tmp_path: Path) -> N
     pool = Slow()
     with study_in(tmp_path, space=SPACE, workers=2) as study:
         study.plan(pool)
-        study.clock, study.trial_seconds = Clock(time.time(), 8.0), 0.1
+        study.clock, study.trial_seconds = Clock(time.monotonic(), 8.0), 0.1
         study.run(pool)
         assert study.busy == len(study.running) == len(pool.held) == 1
-        assert study.search_deadline < time.time() < study.clock.deadline
+        assert study.search_deadline < time.monotonic() < study.clock.deadline
         assert study.known.best is not None, "networks were trained meanwhile"
         ((future, (name, *arguments)),) = pool.held
         future.set_result(baseline.run(name, *arguments[:-1]))
@@ -68,14 +68,14 @@ def test_on_a_gpu_networks_do_not_wait_for_a_baseline(tmp_path: Path) -> None:
     with study_in(tmp_path, space=SPACE) as study:
         study.plan(Inline())
         study.aside, study.trial_seconds = slow, 0.1
-        study.clock = Clock(time.time(), 8.0)
+        study.clock = Clock(time.monotonic(), 8.0)
         study.run(Inline())
         assert study.busy == len(study.running) == len(slow.held) == 1
         assert study.known.trials > 3
         ((future, (name, *arguments)),) = slow.held
         assert arguments[-1] == study.clock.deadline
         # It ends after the last training did, when there is no time to wait for it.
-        study.clock = Clock(time.time() - 100, 8.0)
+        study.clock = Clock(time.monotonic() - 100, 8.0)
         study.wind_up()
         assert not study.store.baselines()
         future.set_result(baseline.run(name, *arguments[:-1]))
@@ -89,12 +89,12 @@ def test_a_baseline_that_ends_leaves_its_process_to_the_training_on_all_rows(
     pool = Slow()
     with study_in(tmp_path, space=SPACE, workers=2) as study:
         study.plan(pool)
-        study.clock, study.trial_seconds = Clock(time.time(), 6.0), 0.1
+        study.clock, study.trial_seconds = Clock(time.monotonic(), 6.0), 0.1
         study.run(pool)
         ((future, (name, *arguments)),) = pool.held
         future.set_result(baseline.run(name, *arguments[:-1]))
         assert study.busy == 1, "nobody has looked yet"
-        study.clock = Clock(time.time(), 60.0)
+        study.clock = Clock(time.monotonic(), 60.0)
         refit.train(study, Inline())
         assert not study.running
         assert set(study.store.baselines()) == {name}
@@ -108,7 +108,7 @@ def test_the_only_process_is_taken_back_from_a_fit_that_does_not_end(tmp_path: P
         running: dict[Future, Any] = {pool.submit(time.sleep, 600): study.baselines.claimed()}
         study.baselines.take_back(pool, running)
         assert len(running) == 1, "it has time yet"
-        study.baselines.overdue = time.time() - 1
+        study.baselines.overdue = time.monotonic() - 1
         study.baselines.take_back(pool, running)
         assert not running
         assert not study.store.baselines()
@@ -125,19 +125,19 @@ def test_a_fit_that_has_ended_leaves_the_only_process_to_networks(tmp_path: Path
         for found in (({}, {}, 1.0), None):
             name = fits.claimed()
             assert name is not None
-            fits.submit(Inline(), name, time.time(), time.time(), waits=True)
-            assert fits.overdue <= time.time()
+            fits.submit(Inline(), name, time.monotonic(), time.monotonic(), waits=True)
+            assert fits.overdue <= time.monotonic()
             fits.keep(name, found)
             fits.take_back(pool, {pool.submit(os.getpid): "a cohort"})
             assert pool.submit(os.getpid).result(60) == first
-        fits.overdue = time.time() - 1
+        fits.overdue = time.monotonic() - 1
         fits.take_back(pool, {})
         assert pool.submit(os.getpid).result(60) == first, "there is nothing to take it from"
         local.stop(pool)
 
 
 def test_with_one_process_a_baseline_has_a_share_of_the_time() -> None:
-    now = time.time()
+    now = time.monotonic()
     assert beside.until(False, now + 50, now + 40) == now + 50
     assert beside.until(True, now + 50, now + 40) == pytest.approx(now + 8, abs=0.5)
     assert beside.until(True, now - 1, now - 5) == pytest.approx(now, abs=0.5)

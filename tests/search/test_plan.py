@@ -120,7 +120,7 @@ def test_dear_recipes_come_fewer_at_a_time_and_none_that_cannot_end(
     """Here the seconds of a whole training are a recipe's width: the base, of width 8, takes 8."""
     space = VARIED + '"update.adam.lr" = { low = 1e-3, high = 1e-1 }\n'
     asked = Settings("t", "y", budget_s=1e4, recipe=TINY, space=space, cv="2", search="random")
-    folder, clock = Folder(tmp_path / "run"), Clock(time.time(), 1e4)
+    folder, clock = Folder(tmp_path / "run"), Clock(time.monotonic(), 1e4)
     monkeypatch.setattr(asking, "cohort_size", lambda *_: 9)
     monkeypatch.setattr(
         Study, "seconds_of", lambda _, recipe: float(recipe.get("architecture").width)
@@ -131,7 +131,7 @@ def test_dear_recipes_come_fewer_at_a_time_and_none_that_cannot_end(
 
         def begun(left: float) -> dict[int, int]:
             """By width, the most recipes of the cohorts begun with so many seconds left."""
-            end = property(lambda _: time.time() + left)
+            end = property(lambda _: time.monotonic() + left)
             monkeypatch.setattr(Study, "search_deadline", end)
             found: dict[int, int] = {}
             for cohort in filter(None, (asking.cohort(study) for _ in range(16))):
@@ -157,7 +157,7 @@ def test_what_the_training_on_all_rows_leaves_goes_to_the_search(
 ) -> None:
     """As long as a base fits that, and as a pass of the search began something."""
     asked = Settings("t", "y", budget_s=1e4, recipe=TINY, space=VARIED, cv="2", trials=trials)
-    folder, clock = Folder(tmp_path / "run"), Clock(time.time(), 1e4)
+    folder, clock = Folder(tmp_path / "run"), Clock(time.monotonic(), 1e4)
     left = [20.0, 20.0, 4.0]  # 0.7 of 8 seconds do not fit the last
     done: list[str] = []
 
@@ -169,7 +169,7 @@ def test_what_the_training_on_all_rows_leaves_goes_to_the_search(
 
     def refit(study: Study, _: object) -> None:
         done.append("refit")
-        end = time.time() + left.pop(0)
+        end = time.monotonic() + left.pop(0)
         monkeypatch.setattr(Study, "search_deadline", property(lambda _: end))
 
     monkeypatch.setattr(session, "_search", search)
@@ -276,7 +276,7 @@ def test_a_space_that_is_used_up_is_not_asked_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = Settings("t", "y", budget_s=1e4, recipe=TINY, space=VARIED, cv="2", search="random")
-    folder, clock = Folder(tmp_path / "run"), Clock(time.time(), 1e4)
+    folder, clock = Folder(tmp_path / "run"), Clock(time.monotonic(), 1e4)
     with session.prepared(Table(mixed(60), "t"), asked, folder, clock) as study:
         study.plan(Inline())
         begun = [asking.cohort(study) for _ in range(9)]
@@ -292,7 +292,7 @@ def test_a_space_that_is_used_up_is_not_asked_again_and_again(
         study.known._rungs.add((0, 0))  # there is news: it may know more now
         assert asking.cohort(study) is None
         assert len(numbers) == 100
-        monkeypatch.setattr(Study, "search_deadline", property(lambda _: time.time() - 1))
+        monkeypatch.setattr(Study, "search_deadline", property(lambda _: time.monotonic() - 1))
         study.known._rungs.add((0, 1))
         assert asking.cohort(study) is None
         assert len(numbers) < 110
@@ -316,7 +316,7 @@ def test_a_rung_is_begun_where_it_ends_in_time_and_one_can_go_the_whole_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = Settings("t", "y", budget_s=1e4, recipe=TINY, space=VARIED, cv="2", search="random")
-    folder, clock = Folder(tmp_path / "run"), Clock(time.time(), 1e4)
+    folder, clock = Folder(tmp_path / "run"), Clock(time.monotonic(), 1e4)
     monkeypatch.setattr(Study, "seconds_of", lambda *_: 8.0)
     with session.prepared(Table(mixed(60), "t"), asked, folder, clock) as study:
         study.plan(Inline())
@@ -327,6 +327,6 @@ def test_a_rung_is_begun_where_it_ends_in_time_and_one_can_go_the_whole_way(
             folder.checkpoint(7, rung - 1).touch()
         needed = seconds if rung else 0.7 * seconds
         for left, begun in ((needed + 0.2, True), (needed - 0.2, False)):
-            end = property(lambda _, left=left: time.time() + left)
+            end = property(lambda _, left=left: time.monotonic() + left)
             monkeypatch.setattr(Study, "search_deadline", end)
             assert asking.fits(study, cohort) is begun

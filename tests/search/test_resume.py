@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,15 @@ def test_time_that_ran_out_goes_on_where_it_stopped(
     assert result["n_trials"] >= len(before)
     assert result["n_members_diverged"] == 0
     assert not [t for t in run.trials_of(folder) if t.reason]
+
+
+def test_a_clock_that_is_set_meanwhile_moves_no_budget(
+    study: Path, tiny: Path, tmp_path: Path, monkeypatch
+) -> None:
+    hours = count(1_700_000_000, 3600)
+    monkeypatch.setattr("time.time", lambda: float(next(hours)))
+    folder = tiny_fit(str(study.parent / "table.csv"), "y", tmp_path / "run", tiny)
+    assert rungs_of(folder) == rungs_of(study)
 
 
 def test_what_a_killed_save_moved_aside_comes_back(study: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import time
 import warnings
 from contextlib import nullcontext
 
-STARTED = time.time()
+STARTED = time.monotonic()
 """The budget counts from here: before anything heavy is imported."""
 
 import typer  # noqa: E402

@@ -131,7 +131,7 @@ class State:
         ]
 
     def seconds_left(self, now: datetime) -> float:
-        """Until training must halt, as the run itself counts."""
+        """Until training must halt, about: a large table needs more for its end."""
         started = self.session.started.timestamp()
         clock = Clock(started, self.session.budget_s)
         return max(0.0, clock.deadline - now.timestamp())

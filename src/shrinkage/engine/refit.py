@@ -72,7 +72,7 @@ def run(work: Refit) -> tuple[int, float]:
     training = Training.begin(cohort)
     score = score_of(problem.metric)
     until = max(1, round(work.share * cohort.total_steps))
-    training = advance(training, until, score, lambda: time.time() > work.deadline)
+    training = advance(training, until, score, lambda: time.monotonic() > work.deadline)
     if training.short_of(until):
         return 0, time.perf_counter() - began
     sample = dataset.folds[0].train

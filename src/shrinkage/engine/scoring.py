@@ -42,7 +42,7 @@ class Scoring:
     """recipes: of one signature. parts: of the rows to be scored; groups: how many, J.
 
     Files lie in problem.folder: arrays, and what this leaves.
-    deadline: when to halt, in seconds of time.time().
+    deadline: when to halt, in seconds of time.monotonic().
     """
 
     problem: Problem
@@ -71,7 +71,7 @@ def run(work: Scoring) -> float | None:
     judged = arrays.read(path, folds, problem.shape.outputs, problem.task, problem.device).folds
     training, total = Training.begin(cohort), cohort.total_steps
     score = score_of(problem.metric)
-    training = advance(training, total, score, lambda: time.time() > work.deadline)
+    training = advance(training, total, score, lambda: time.monotonic() > work.deadline)
     if training.short_of(total):
         return None
     predictions: list[list[Tensor]] = []

@@ -59,7 +59,7 @@ class Task:
     until: the step to reach. before, after: checkpoints to read and to write; before is None at
     the first rung, after at the last.
     results: where trials that end here leave weights and predictions. deadline: when to halt,
-    in seconds of time.time().
+    in seconds of time.monotonic().
     """
 
     problem: Problem
@@ -130,7 +130,7 @@ def run(task: Task) -> Result:
     training = training.drop(dropped) if dropped else training
 
     score = score_of(problem.metric)
-    training = advance(training, task.until, score, lambda: time.time() > task.deadline)
+    training = advance(training, task.until, score, lambda: time.monotonic() > task.deadline)
     halted = training.short_of(task.until)
     reasons: dict[int, tuple[str, int]] = {}
     for position, outcome in training.left.items():

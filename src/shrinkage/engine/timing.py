@@ -24,7 +24,7 @@ _MARGIN = 1.15
 class Timing:
     """step_s: wall-clock seconds of a step of one recipe's cohort, its first steps left out.
 
-    ready: when those were done, in seconds of time.time(). precision: of the products.
+    ready: when those were done, in seconds of time.monotonic(). precision: of the products.
     """
 
     step_s: float
@@ -55,7 +55,7 @@ def _timed(problem: Problem, recipe: Recipe, seed: int, steps: int, deadline: fl
     if cohort.captured is not None:  # what a step takes later is what one takes by the graph
         warm = min(WARM + _WARM_STEPS, cohort.total_steps // 2)
     training = advance(training, warm, score)
-    first, began, ready = training.state.step, time.perf_counter(), time.time()
-    training = advance(training, first + steps, score, lambda: time.time() > deadline)
+    first, began, ready = training.state.step, time.perf_counter(), time.monotonic()
+    training = advance(training, first + steps, score, lambda: time.monotonic() > deadline)
     seconds = (time.perf_counter() - began) / max(1, training.state.step - first)
     return Timing(seconds, ready, problem.precision)

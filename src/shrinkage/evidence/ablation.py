@@ -31,7 +31,7 @@ NAME = "ablation.json"
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person asks of an ablation; started: time.time() at which the budget began.
+    """What a person asks of an ablation; started: time.monotonic() at which the budget began.
 
     data_worth: also what the recipe is worth in rows.
     """

@@ -70,12 +70,12 @@ class Rounds:
 
     @property
     def deadline(self) -> float:
-        """When training must halt, in seconds of time.time()."""
+        """When training must halt, in seconds of time.monotonic()."""
         return self.clock.deadline - (1 - self.share) * self.clock.budget_s
 
     @property
     def left(self) -> float:
-        return self.deadline - time.time()
+        return self.deadline - time.monotonic()
 
     @property
     def kept(self) -> int:

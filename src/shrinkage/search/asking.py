@@ -32,7 +32,7 @@ def cohort(study: Study) -> Cohort | None:
     known.news(at_once=True)
     if known.dry == known.heard:
         return None
-    left = study.search_deadline - time.time()
+    left = study.search_deadline - time.monotonic()
     first_rung = RUNGS[0] * study.seconds_of(study.space.base)
     size = cohort_size(problem.folds, problem.device, first_rung, left)
     each = cost.bytes_held(study.space.base, problem.shape)
@@ -57,7 +57,7 @@ def cohort(study: Study) -> Cohort | None:
                 break
         if fresh and (begun := _begin(study, fresh)):
             return begun
-        if most is None and time.time() > study.search_deadline:
+        if most is None and time.monotonic() > study.search_deadline:
             return None
     known.dry = known.heard
     return None

@@ -26,7 +26,7 @@ def run(
 ) -> tuple[Scores, Scores, float] | None:
     """Fit one baseline. Returns validation scores, test scores and seconds; None where time ended.
 
-    until: no further fit is begun after this second of time.time().
+    until: no further fit is begun after this second of time.monotonic().
     """
     table = rows.load(work)
     target = table.target(table.train)

@@ -31,7 +31,7 @@ until a fit that was begun by then is given up."""
 class Baselines:
     """work: folder of the study's rows. goal: its metric. left: those not begun by this machine.
 
-    overdue: when the one that runs has had its process for too long, in seconds of time.time().
+    overdue: when the one that runs has had its process too long, in seconds of time.monotonic().
     """
 
     store: Store
@@ -58,9 +58,9 @@ class Baselines:
     def submit(
         self, pool: Executor, name: str, deadline: float, search_deadline: float, *, waits: bool
     ) -> Future:
-        """waits: networks wait for it. Both deadlines are in seconds of time.time()."""
+        """waits: networks wait for it. Both deadlines are in seconds of time.monotonic()."""
         log.info("baseline %s begins", name)
-        now, last = time.time(), until(waits, deadline, search_deadline)
+        now, last = time.monotonic(), until(waits, deadline, search_deadline)
         self.overdue = now + _PATIENCE * (last - now) if waits else math.inf
         return pool.submit(baseline.run, name, self.work, self.goal, self.seed, last)
 
@@ -69,7 +69,7 @@ class Baselines:
 
         running: jobs of that process; baselines among them are names.
         """
-        if time.time() < self.overdue or not isinstance(pool, Processes):
+        if time.monotonic() < self.overdue or not isinstance(pool, Processes):
             return
         fitting = [each for each, what in running.items() if isinstance(what, str)]
         for future in fitting:
@@ -98,4 +98,4 @@ def until(waits: bool, deadline: float, search_deadline: float) -> float:
     """When no further fit of one is begun. waits: networks wait for it."""
     if not waits:
         return deadline
-    return time.time() + _SHARE * max(0.0, search_deadline - time.time())
+    return time.monotonic() + _SHARE * max(0.0, search_deadline - time.monotonic())

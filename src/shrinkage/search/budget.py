@@ -33,7 +33,8 @@ MEMBERS_A_COHORT = 16
 
 @dataclass(frozen=True)
 class Clock:
-    """started: in seconds of time.time(). spent: by earlier sessions of the study.
+    """started: in seconds of time.monotonic(): one clock for all processes of a machine, and nobody
+    sets it. spent: by earlier sessions of the study.
 
     ending_s: what scoring and writing take after training; None: a guess by the budget and by
     `cells`, how many cells the table has.
@@ -48,16 +49,16 @@ class Clock:
     @property
     def used(self) -> float:
         """Seconds of all sessions."""
-        return self.spent + time.time() - self.started
+        return self.spent + time.monotonic() - self.started
 
     def elapsed(self) -> float:
         """Seconds of this session."""
-        return time.time() - self.started
+        return time.monotonic() - self.started
 
     @property
     def left(self) -> float:
         """Seconds until training must halt, so that scoring and writing fit in."""
-        return self.deadline - time.time()
+        return self.deadline - time.monotonic()
 
     def search_deadline(self, refit_s: float) -> float:
         """When no new recipe is tried any more. refit_s: one network on all rows, in seconds."""

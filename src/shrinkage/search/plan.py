@@ -97,11 +97,11 @@ def _divided(study: Study, look: float) -> Plan:
     shape = problem.shape
     ratio = cost.of_training(study.plain, shape) / cost.of_training(study.default, shape)
     slots, trial = max(1, settings.workers), study.trial_seconds
-    read = time.time() - clock.started
+    read = time.monotonic() - clock.started
     references = (trial * (1 + ratio) + _BASELINES_S) / min(slots, 2)
     whole = max(len(study.rows.train) / len(fold.train) for fold in study.rows.folds)
     one = trial / problem.folds * whole
-    search = max(0.0, study.search_deadline - time.time() - references)
+    search = max(0.0, study.search_deadline - time.monotonic() - references)
     count = cohort_size(problem.folds, problem.device, RUNGS[0] * trial, search)
     # Of a cohort's trials one in ETA goes on at each rung.
     kept = [ETA**-rung for rung in range(len(RUNGS))]

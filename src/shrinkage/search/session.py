@@ -52,9 +52,9 @@ def begin(
 
     above: what layers above the search do within its time.
     place: of a study that several machines work on; it is begun there, or joined.
-    started: time.time() at which the budget began. Raises BadInput.
+    started: time.monotonic() at which the budget began. Raises BadInput.
     """
-    clock = Clock(started or time.time(), settings.budget_s)
+    clock = Clock(started or time.monotonic(), settings.budget_s)
     watch(Progress("reading", name_of(settings.metric), left_s=clock.left, budget_s=clock.budget_s))
     folder = Folder(root)
     return _go(folder, *_founded(table, settings, folder, place), clock, watch, above)
@@ -142,7 +142,7 @@ def _resume(
         if whole(result := read_object(folder.result)):
             return result
         left = 0.0  # there is none, or a damaged one: it is written again
-    clock = Clock(started or time.time(), left, row.spent_s)
+    clock = Clock(started or time.monotonic(), left, row.spent_s)
     try:
         device_for(settings.device)
     except BadInput:

@@ -192,13 +192,13 @@ def fetch(store: Store, folder: Folder, fetched: set[int], until: float = math.i
     """The files of trials that others have finished: any of them may win, or join the winner.
 
     fetched: those that this session has by now; a finished trial's file stays as it is.
-    until: when to stop, in seconds of time.time(): what is not here by then cannot win here.
+    until: when to stop, in seconds of time.monotonic(): what is not here by then cannot win here.
     """
     if not store.shared:
         return
     for trial in store.trials():
         done = trial.number in fetched or trial.client == store.client
-        if time.time() > until:
+        if time.monotonic() > until:
             return
         if trial.status != "finished" or done:
             continue

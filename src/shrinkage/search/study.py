@@ -90,7 +90,7 @@ class Study:
 
     @property
     def search_deadline(self) -> float:
-        """When no new recipe is tried any more, in seconds of time.time().
+        """When no new recipe is tried any more, in seconds of time.monotonic().
 
         What follows is one recipe's training on all rows: that of the one that leads by now.
         """
@@ -162,7 +162,7 @@ class Study:
             self.show("searching")
             if not self.running and not self._others_at_work():
                 break
-            over = len(self.running) == self.busy and time.time() > self.search_deadline
+            over = len(self.running) == self.busy and time.monotonic() > self.search_deadline
             if over and (self.running or self.known.best is not None):
                 break  # baselines, here or elsewhere, go on beside the training on all rows
             self._collect()
@@ -211,7 +211,7 @@ class Study:
         if not self.store.shared:
             return False
         # A study of so many trials ends when all of them have.
-        counted = self.settings.trials is not None and time.time() < self.search_deadline
+        counted = self.settings.trials is not None and time.monotonic() < self.search_deadline
         awaited = [each for each in self.known.open_elsewhere() if each.reference or counted]
         return bool(awaited) or not self.baselines.scored
 
@@ -224,7 +224,7 @@ class Study:
         # However long they take, networks are trained meanwhile.
         if self.busy < max(1, self.settings.workers - 1) and (name := self.baselines.claimed()):
             return name
-        if time.time() > self.search_deadline:
+        if time.monotonic() > self.search_deadline:
             return None
         # What would not end in time is not begun; the refit's processes are free the earlier.
         fitting = [each for each in waiting if not each.reference and asking.fits(self, each)]
@@ -244,7 +244,7 @@ class Study:
     def in_time(self, seconds: float, hope: float = _HOPE) -> bool:
         """Whether it ends before the search does. A study of so many trials does not ask."""
         asked = self.settings.trials is not None
-        return asked or time.time() + hope * seconds < self.search_deadline
+        return asked or time.monotonic() + hope * seconds < self.search_deadline
 
     def tell(self) -> None:
         """The search hears what was heard since, whoever trained it."""
