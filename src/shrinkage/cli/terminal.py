@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,7 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, default=str))
 
 
-def score_table(result: dict[str, Any]) -> Table:
+def score_table(result: Mapping[str, Any]) -> Table:
     """Plain, default, winner and baselines: validation, test, seconds."""
     metric = result["metric"]
     second = beside(result)
@@ -75,7 +75,7 @@ def score_table(result: dict[str, Any]) -> Table:
     return table
 
 
-def summary(result: dict[str, Any], folder: str) -> list[str]:
+def summary(result: Mapping[str, Any], folder: str) -> list[str]:
     """What a person should take from the table, in a few lines."""
     winner = result["winner"]
     start = result.get("start_from")
@@ -131,7 +131,7 @@ def summary(result: dict[str, Any], folder: str) -> list[str]:
     return lines
 
 
-def print_result(result: dict[str, Any], folder: str) -> None:
+def print_result(result: Mapping[str, Any], folder: str) -> None:
     from shrinkage.evidence import ablation, words
 
     for note in (*result["notes"], *result["without_effect"]):
@@ -151,7 +151,7 @@ def print_result(result: dict[str, Any], folder: str) -> None:
         console.print(f"The report: {page}", markup=False, soft_wrap=True)
 
 
-def print_ablation(result: dict[str, Any], folder: str) -> None:
+def print_ablation(result: Mapping[str, Any], folder: str) -> None:
     """Verdicts, what may be concluded, and where the rest is."""
     print_effects(result, folder)
     more = {
@@ -165,7 +165,7 @@ def print_ablation(result: dict[str, Any], folder: str) -> None:
     console.print(says, markup=False, soft_wrap=True)
 
 
-def print_effects(result: dict[str, Any], folder: str) -> None:
+def print_effects(result: Mapping[str, Any], folder: str) -> None:
     """What each ingredient bought, what may be concluded, and what these numbers are of."""
     from shrinkage.evidence import words, worth_words
 

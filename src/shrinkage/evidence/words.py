@@ -36,7 +36,7 @@ def heads(result: Mapping[str, Any]) -> tuple[str, ...]:
     return "ingredient", "setting", title(result), "95 % interval", *last
 
 
-def table(result: dict[str, Any]) -> list[tuple[str, ...]]:
+def table(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """(ingredient, setting, effect, interval, verdict) of each, the largest effect first.
 
     The placebo stands last.
@@ -53,13 +53,13 @@ def _place(item: tuple[str, dict[str, Any]]) -> float:
     return -math.inf if effect is None else -effect
 
 
-def _row(name: str, setting: str, told: dict[str, Any]) -> tuple[str, ...]:
+def _row(name: str, setting: str, told: Mapping[str, Any]) -> tuple[str, ...]:
     if told["effect"] is None:
         return name, setting, "diverges", "-", told["verdict"] or ""
     return name, setting, *effect(told["effect"], told["interval"]), told["verdict"] or ""
 
 
-def conclusions(result: dict[str, Any], folder: str) -> list[str]:
+def conclusions(result: Mapping[str, Any], folder: str) -> list[str]:
     """What may be concluded, and what is missing for more."""
     if result["score"] is None:
         return [DIVERGES]
@@ -118,7 +118,7 @@ def _command(result: Mapping[str, Any], folder: str, seeds: int | None = None) -
     return command("ablate", folder, *asked)
 
 
-def _found(by: dict[str, list[str]], total: int, result: dict[str, Any]) -> str:
+def _found(by: dict[str, list[str]], total: int, result: Mapping[str, Any]) -> str:
     parts = []
     if "helps" in by:
         parts.append(f"{listed(by['helps'])} {_verb('help', by['helps'])}")
@@ -136,7 +136,7 @@ def _found(by: dict[str, list[str]], total: int, result: dict[str, Any]) -> str:
     return f"Of {total} ingredients: {sure}.{tail}"
 
 
-def _noise(result: dict[str, Any]) -> str:
+def _noise(result: Mapping[str, Any]) -> str:
     told = result["placebo"]
     if told["effect"] is None:
         return "What noise alone looks like is not known: with other seeds the winner diverges."
@@ -160,7 +160,7 @@ def _needed(wanted: dict[str, int | None], result: Mapping[str, Any], folder: st
     return " ".join(parts)
 
 
-def markdown(result: dict[str, Any], folder: str) -> str:
+def markdown(result: Mapping[str, Any], folder: str) -> str:
     """The whole ablation as a page."""
     lines = ["# What each ingredient bought", ""]
     lines += [*wording.table(heads(result), table(result)), ""]

@@ -35,7 +35,7 @@ def about(facts: Facts) -> str:
 def answer(facts: Facts) -> tuple[str, ...]:
     """Three sentences; one in front of an interrupted study, more where copies or groups ask."""
     said = [_how_good(facts), _against(facts), _why(facts)]
-    said += filter(None, [copies_line(dict(facts.result))])
+    said += filter(None, [copies_line(facts.result)])
     if facts.subgroups:
         said += group_words.alarms(facts.subgroups)
     if facts.result.get("interrupted"):
@@ -86,7 +86,7 @@ def _against(facts: Facts) -> str:
         return "There is nothing to compare it with on the same rows."
     side, gain, interval = found
     how = "the same as" if side == "the same" else f"{gain} {side} than"
-    return f"Its {unit(dict(facts.result))} is {how} the plain network's ({interval})."
+    return f"Its {unit(facts.result)} is {how} the plain network's ({interval})."
 
 
 _RIVALS = {

@@ -29,7 +29,7 @@ def probabilities(facts: Facts) -> Section | None:
     error = found["calibration_error_test"]
     log_loss = found["log_loss_test"]
     lines = [
-        *after_training(dict(facts.result)),
+        *after_training(facts.result),
         f"Test log loss {number(log_loss['after'])}; expected calibration error "
         f"{number(error['after'])}, where perfect probabilities of so few rows would show about "
         f"{number(error['by_chance'])}.",

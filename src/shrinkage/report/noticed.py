@@ -56,7 +56,7 @@ def section(facts: Facts) -> Section:
 def _copies(facts: Facts) -> list[Block]:
     result = facts.result
     found, metric = result["copies"], pretty(result["metric"])
-    said: list[Block] = [Text(copies_line(dict(result)) or "")]
+    said: list[Block] = [Text(copies_line(result) or "")]
     if found["scores"] is not None:
         heads = ("", f"all {found['rows'] + found['others']:,}", f"{found['others']:,} new ones")
         rows = tuple(

@@ -58,7 +58,7 @@ def _recipe(facts: Facts) -> Section:
         blocks.append(
             Text(
                 f"{len(together['shares'])} recipes predict together ({shares}); the one that "
-                f"leads stands below. {ensemble_line(together, unit(dict(result)))}"
+                f"leads stands below. {ensemble_line(together, unit(result))}"
             )
         )
     base = "given" if result.get("own_recipe") else "default"

@@ -48,7 +48,7 @@ def compared(metric: str) -> str:
     return scores.compared_name(metric)
 
 
-def beside(result: dict[str, Any]) -> str:
+def beside(result: Mapping[str, Any]) -> str:
     """The metric that stands beside the study's own."""
     from shrinkage import scores
 
@@ -60,14 +60,14 @@ def amount(value: Any) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def unit(result: dict[str, Any]) -> str:
+def unit(result: Mapping[str, Any]) -> str:
     """What the row losses of the study's metric measure."""
     if result["metric"].startswith("pinball_"):
         return "quantile loss"
     return _GAIN.get(result["metric"], _STAND_IN[result["task"]])
 
 
-def ensemble_line(together: dict[str, Any], unit: str) -> str:
+def ensemble_line(together: Mapping[str, Any], unit: str) -> str:
     gain, error = together["mean_loss_reduction"], Z95 * (together["standard_error"] or 0)
     alone, all_ = (together["seconds_per_1000_rows"][name] for name in ("single", "winner"))
     does = "raises" if gain < 0 else "lowers"
@@ -80,7 +80,7 @@ def ensemble_line(together: dict[str, Any], unit: str) -> str:
     )
 
 
-def corrected_line(found: dict[str, Any], metric: str, who: str) -> str:
+def corrected_line(found: Mapping[str, Any], metric: str, who: str) -> str:
     """The winner's validation score, and what it is worth after having been chosen by it."""
     low, high = map(number, found["interval"])
     begin = f"Validation {metric} {number(found['validation'])}"
@@ -116,10 +116,10 @@ def against_line(result: Mapping[str, Any]) -> str | None:
     side, gain, interval = found
     rows = f"{result['against_plain']['rows']:,} test rows"
     by = "" if side == "the same" else f" by {gain}"
-    return f"Against the plain network on {rows}: {unit(dict(result))} {side}{by} ({interval})."
+    return f"Against the plain network on {rows}: {unit(result)} {side}{by} ({interval})."
 
 
-def copies_line(result: dict[str, Any]) -> str | None:
+def copies_line(result: Mapping[str, Any]) -> str | None:
     """How many test rows repeat a training row, and the scores on those that do not."""
     found = result.get("copies")
     if not found:
@@ -144,7 +144,7 @@ def copies_line(result: dict[str, Any]) -> str | None:
 _COMPARED = ("plain", "linear", "gradient_boosting")
 
 
-def epochs_line(found: dict[str, Any], metric: str) -> str | None:
+def epochs_line(found: Mapping[str, Any], metric: str) -> str | None:
     """What the folds' epochs owe to having been chosen on the rows that judge them."""
     epochs = found.get("epochs")
     if not epochs or epochs["luck"] < 1e-12:
@@ -157,7 +157,7 @@ def epochs_line(found: dict[str, Any], metric: str) -> str | None:
     )
 
 
-def after_training(result: dict[str, Any]) -> list[str]:
+def after_training(result: Mapping[str, Any]) -> list[str]:
     """What was done to the networks' probabilities, in one line, where anything was."""
     parts = []
     own = (result.get("ensemble") or {}).get("temperatures", [1.0])
