@@ -14,7 +14,6 @@ The rules; each test row is in exactly one group.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -25,7 +24,7 @@ import pandas as pd
 
 from shrinkage.data import cells
 from shrinkage.data.cells import label_text, show
-from shrinkage.data.labels import find_classes, list_labels
+from shrinkage.data.labels import find_classes, list_labels, no_column
 from shrinkage.data.schema import Schema
 from shrinkage.data.source import Table
 from shrinkage.errors import BadInput
@@ -94,16 +93,8 @@ def checked(column: str, found: Groups) -> Groups:
 
 def check_column(column: str, columns: Sequence[str], name: str) -> None:
     """Raise BadInput where the table of this name has no such column."""
-    if column in columns:
-        return
-    lower = {c.lower(): c for c in columns}
-    near = difflib.get_close_matches(label_text(column).lower(), list(lower), 3, 0.5)
-    hint = (
-        f"Did you mean {list_labels([lower[n] for n in near])}?"
-        if near
-        else f"Its columns: {list_labels(list(columns))}."
-    )
-    raise BadInput(f"{name}: no column {show(column)} for --by.\n{hint}")
+    if column not in columns:
+        raise no_column(name, column, columns, "--by")
 
 
 def unread(table: Table, schema: Schema) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 Labels are compared as text, so that the int 1 of one file and the "1" of another agree.
 """
 
+import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,3 +59,13 @@ def _canonical(label: Any, numeric: bool) -> str:
         return label_text(float(words)) if not words.lstrip("+-").isdigit() else str(int(words))
     except (ValueError, OverflowError):
         return words
+
+
+def no_column(table: str, column: str, columns: Sequence[str], purpose: str) -> BadInput:
+    """The error that a table has no such column; it names those with nearly that name."""
+    lower = {name.lower(): name for name in columns}
+    near = difflib.get_close_matches(label_text(column).lower(), list(lower), 3, 0.5)
+    hint = f"Its columns: {list_labels(columns)}."
+    if near:
+        hint = f"Did you mean {list_labels([lower[name] for name in near])}?"
+    return BadInput(f"{table}: no column {show(column)} for {purpose}.\n{hint}")

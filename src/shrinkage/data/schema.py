@@ -5,7 +5,6 @@
 columns stand in `columns`, those for the target in `target`.
 """
 
-import difflib
 import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
@@ -14,9 +13,9 @@ from typing import Any, Literal
 import pandas as pd
 
 from shrinkage.data import cells
-from shrinkage.data.cells import count, label_text, show, where
+from shrinkage.data.cells import count, show, where
 from shrinkage.data.columns import Kind, check_finite, column_kind
-from shrinkage.data.labels import decode_classes, find_classes, list_labels
+from shrinkage.data.labels import decode_classes, find_classes, list_labels, no_column
 from shrinkage.data.source import Table
 from shrinkage.data.target import prepare_target
 from shrinkage.errors import BadInput
@@ -233,7 +232,7 @@ def conform(
 def _target(table: Table, target: str, task: str, min_rows: int) -> Any:
     """What `prepare_target` makes of the target, on enough rows."""
     if target not in table.frame.columns:
-        raise BadInput(_not_found(table, target))
+        raise no_column(table.name, target, [str(c) for c in table.frame.columns], "the target")
     found = prepare_target(table.frame[target], table.name, task)  # pyright: ignore
     if len(found[1]) < min_rows:
         raise BadInput(
@@ -307,18 +306,6 @@ def _conform_target(schema: Schema, series: pd.Series, name: str) -> pd.Series:
             f"{show(series.iloc[first])}.\nKnown classes: {list_labels(schema.classes)}."
         )
     return pd.Series(decode_classes(codes, schema.classes), series.index, name=schema.target)
-
-
-def _not_found(table: Table, target: str) -> str:
-    names = [str(c) for c in table.frame.columns]
-    lower = {n.lower(): n for n in names}
-    near = difflib.get_close_matches(label_text(target).lower(), list(lower), 3, 0.5)
-    hint = (
-        f"Did you mean {list_labels([lower[n] for n in near])}?"
-        if near
-        else (f"Its columns: {list_labels(names)}.")
-    )
-    return f"{table.name}: no column {show(target)} for the target.\n{hint}"
 
 
 def _dropped(columns: list[Column]) -> str:
