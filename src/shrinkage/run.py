@@ -99,8 +99,8 @@ def fit(
     data: a file, a built-in name, a DataFrame, or (X, y) arrays. target: the column to predict.
     budget: seconds or "5m", from start to written files. out: a new folder; made where None.
     test: share of rows set aside, or a file. cv: "auto", "holdout", K, or "KxR".
-    recipe: trial 0; else the base of the space. space: what is searched around it.
-    trials: at most so many.
+    recipe: trial 0; else the base of the space. space: what is searched around it. Both by name, as
+    a file, or as TOML.   trials: at most so many.
     search: what proposes recipes: "random", "gp" or "optuna" (TPE), which need the extra of that
     name, or "auto". prior: folders of earlier studies, or URLs of servers; gp learns from those
     that searched the same dimensions for the same kind of task.

@@ -9,11 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from shrinkage.dimension import Options, Range
 from shrinkage.evidence import importance as measured
 from shrinkage.evidence.forest import Features, Tried, lifted
 from shrinkage.evidence.importance import Importance, importance
 from shrinkage.evidence.isolation import isolated
-from shrinkage.space import Options, Range, Space
+from shrinkage.space import Space
 
 NUMBERS = """
 [vary]

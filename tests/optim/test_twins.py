@@ -14,6 +14,7 @@ from torch import Tensor
 from optim.twins import TWINS, Named, Twin
 from population.samples import cohort_of, stepped, table
 from shrinkage.catalog import of_role
+from shrinkage.dimension import Range
 from shrinkage.ingredient import fields_of
 from shrinkage.nets.activation import Tanh
 from shrinkage.nets.embedding import Embedding
@@ -26,7 +27,6 @@ from shrinkage.recipe import Recipe
 from shrinkage.rows.minibatch import Minibatch
 from shrinkage.schedules.cosine import Cosine
 from shrinkage.schedules.warmup import Warmup
-from shrinkage.space import Range
 
 STEPS, MEMBERS, ROWS = 100, 16, 30
 # The whole table in each batch and smooth units: what differs is the rule alone.

@@ -9,8 +9,9 @@ import pytest
 import torch
 from scipy.stats import qmc
 
+from shrinkage.dimension import Options
 from shrinkage.search.random import KEEP, RandomSearch, points
-from shrinkage.space import Options, Space, load_space
+from shrinkage.space import Space, load_space
 
 TABULAR = load_space("tabular")
 SMALL = Space.from_toml(

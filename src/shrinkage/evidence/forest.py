@@ -26,8 +26,9 @@ import numpy as np
 from sklearn import config_context
 from sklearn.tree import DecisionTreeRegressor
 
+from shrinkage.dimension import Options, Range
 from shrinkage.randomness import derive
-from shrinkage.space import INACTIVE, Options, Range, Space
+from shrinkage.space import INACTIVE, Space
 
 TREES = 96
 _PART, _FEATURES = 1 / 3, 3

@@ -47,13 +47,14 @@ import torch
 from torch.quasirandom import SobolEngine
 
 from shrinkage.calibration import Z95
+from shrinkage.dimension import Dimension, Range
 from shrinkage.errors import BadInput
 from shrinkage.evidence import forest
 from shrinkage.evidence.forest import Features, Forest, Tried
 from shrinkage.randomness import derive
 from shrinkage.recipe import Recipe
 from shrinkage.search.halving import RUNGS
-from shrinkage.space import Dimension, Range, Space, dimensions_of
+from shrinkage.space import Space, dimensions_of
 from shrinkage.store.tables import Trial
 
 FEWEST = 15

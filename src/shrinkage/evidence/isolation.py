@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from shrinkage.dimension import Dimension, Range
 from shrinkage.evidence import forest
 from shrinkage.evidence.forest import Tried
 from shrinkage.evidence.importance import Surrogate, uniforms
-from shrinkage.space import Dimension, Range
 
 _POINTS, _PARTS = 256, 16
 

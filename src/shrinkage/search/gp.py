@@ -31,13 +31,14 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
+from shrinkage.dimension import Options, Range
 from shrinkage.errors import BadInput
 from shrinkage.randomness import Draws, derive
 from shrinkage.recipe import Recipe
 from shrinkage.search import acquisition, surrogate, transfer
 from shrinkage.search.random import KEEP, RandomSearch
 from shrinkage.search.surrogate import Told
-from shrinkage.space import INACTIVE, Options, Range, Space
+from shrinkage.space import INACTIVE, Space
 
 FIRST = 8
 """Recipes heard of before the process is asked."""

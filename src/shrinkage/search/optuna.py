@@ -24,10 +24,11 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
+from shrinkage.dimension import Dimension, Options
 from shrinkage.errors import BadInput
 from shrinkage.randomness import derive
 from shrinkage.recipe import Recipe
-from shrinkage.space import Dimension, Options, Space
+from shrinkage.space import Space
 
 Distribution = FloatDistribution | IntDistribution | CategoricalDistribution
 Scores = dict[float, float | None]

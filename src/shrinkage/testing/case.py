@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from shrinkage.catalog import Entry, entry_of
+from shrinkage.dimension import Range
 from shrinkage.ingredient import Member as MemberNumber
 from shrinkage.ingredient import fields_of
 from shrinkage.nets.activation import Tanh
@@ -27,7 +28,6 @@ from shrinkage.population.dataset import Dataset, Fold, Sample
 from shrinkage.population.train import Training, advance
 from shrinkage.recipe import Recipe
 from shrinkage.rows.minibatch import Minibatch
-from shrinkage.space import Range
 
 NUMBERS, CARDINALITIES = 4, (3, 5)
 ROWS, STEPS = Minibatch(batch_size=16, epochs=6), 20
