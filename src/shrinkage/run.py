@@ -30,7 +30,7 @@ from shrinkage.search.above import Above
 from shrinkage.search.events import Watch, nobody
 from shrinkage.search.folder import Folder, chosen
 from shrinkage.search.plan import Plan, planned
-from shrinkage.search.result import read_result
+from shrinkage.search.result import Result, read_result
 from shrinkage.search.settings import (
     Settings,
     device_for,
@@ -51,7 +51,7 @@ class Run:
     """A finished study: its folder, and what its result.json holds."""
 
     folder: Path
-    result: dict[str, Any]
+    result: Result
 
     @cached_property
     def model(self) -> Model:

@@ -30,6 +30,7 @@ from shrinkage.wording import command, count, listed, number
 if TYPE_CHECKING:
     from shrinkage.evidence.importance import Importance
     from shrinkage.search.plan import Plan
+    from shrinkage.search.result import Result
 
 console = Console(highlight=False)
 
@@ -49,7 +50,7 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, default=str))
 
 
-def score_table(result: Mapping[str, Any]) -> Table:
+def score_table(result: Result) -> Table:
     """Plain, default, winner and baselines: validation, test, seconds."""
     metric = result["metric"]
     second = beside(result)
@@ -75,7 +76,7 @@ def score_table(result: Mapping[str, Any]) -> Table:
     return table
 
 
-def summary(result: Mapping[str, Any], folder: str) -> list[str]:
+def summary(result: Result, folder: str) -> list[str]:
     """What a person should take from the table, in a few lines."""
     winner = result["winner"]
     start = result.get("start_from")
@@ -105,11 +106,11 @@ def summary(result: Mapping[str, Any], folder: str) -> list[str]:
     if result.get("interrupted"):
         way_out = f"go on with: {command('resume', folder)}"
         lines.insert(0, f"Interrupted: the best so far is saved; {way_out}")
-    if result.get("optimism"):
+    if optimism := result.get("optimism"):
         who = "best recipe" if together else "winner"
         metric = pretty(result["metric"])
-        lines.append(corrected_line(result["optimism"], metric, who))
-        lines += filter(None, [epochs_line(result["optimism"], metric)])
+        lines.append(corrected_line(optimism, metric, who))
+        lines += filter(None, [epochs_line(optimism, metric)])
     lines += filter(None, [against_line(result), copies_line(result)])
     lines += after_training(result)
     if groups := result.get("subgroups"):
@@ -131,7 +132,7 @@ def summary(result: Mapping[str, Any], folder: str) -> list[str]:
     return lines
 
 
-def print_result(result: Mapping[str, Any], folder: str) -> None:
+def print_result(result: Result, folder: str) -> None:
     from shrinkage.evidence import ablation, words
 
     for note in (*result["notes"], *result["without_effect"]):

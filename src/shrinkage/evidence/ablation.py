@@ -22,6 +22,7 @@ from shrinkage.files import read_object, write_text
 from shrinkage.scores import Function
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch
+from shrinkage.search.result import Result
 from shrinkage.search.settings import workers_for
 from shrinkage.store.artifact import versions
 from shrinkage.wording import command
@@ -45,7 +46,7 @@ class Asked:
 
 
 def ablated(
-    root: Path, result: dict[str, Any], metric: Function | None, asked: Asked, watch: Watch
+    root: Path, result: Result, metric: Function | None, asked: Asked, watch: Watch
 ) -> dict[str, Any]:
     """Train, judge, write; returns what ablation.json holds. Raises BadInput."""
     clock = Clock(asked.started, asked.budget_s)
@@ -83,7 +84,7 @@ def ablated(
 
 
 def _seconds_a_seed(
-    rounds: Rounds, found: Mapping[str, Any], root: Path, result: Mapping[str, Any]
+    rounds: Rounds, found: Mapping[str, Any], root: Path, result: Result
 ) -> float | None:
     """What the first table takes for each seed; by this run's networks, or what was known."""
     if not rounds.networks:

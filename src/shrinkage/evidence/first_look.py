@@ -26,6 +26,7 @@ from shrinkage.evidence.studied import studied
 from shrinkage.recipe import Recipe
 from shrinkage.search import cost
 from shrinkage.search.budget import REFIT_SAFETY, Clock
+from shrinkage.search.result import Result
 from shrinkage.search.rows import repeats_of
 from shrinkage.search.study import Study
 
@@ -108,7 +109,7 @@ def keep(study: Study) -> float:
     return kept if study.clock.left - kept > alone else 0.0
 
 
-def look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock) -> None:
+def look(study: Study, result: Result, pool: Executor, clock: Clock) -> None:
     """Train and judge in the time that is left; ablation.json and ablation.md are written.
 
     Nothing is done where an ablation of this winner is there, and more than a look; else `result`

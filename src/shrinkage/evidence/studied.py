@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from shrinkage.engine.task import Problem
 from shrinkage.errors import BadInput
@@ -13,6 +12,7 @@ from shrinkage.scores import OWN, Function, Metric
 from shrinkage.search import rows
 from shrinkage.search.aim import aimed
 from shrinkage.search.folder import Folder
+from shrinkage.search.result import Result
 from shrinkage.search.settings import metric_for
 
 
@@ -28,7 +28,7 @@ class Studied:
     seed: int
 
 
-def studied(root: Path, result: dict[str, Any], metric: Function | Metric | None = None) -> Studied:
+def studied(root: Path, result: Result, metric: Function | Metric | None = None) -> Studied:
     """Read a study's work folder.
 
     result: what its result.json holds. metric: the function that it was judged by, where it was.

@@ -37,7 +37,7 @@ from shrinkage.search import rows, said, shared
 from shrinkage.search.aim import aimed
 from shrinkage.search.contest import DEFAULT
 from shrinkage.search.folder import Folder
-from shrinkage.search.result import read_result
+from shrinkage.search.result import Result, read_result
 from shrinkage.store.tables import Trial
 
 ISOLATED, LEAST = 3, 0.01
@@ -121,7 +121,7 @@ class Facts:
     """
 
     folder: str
-    result: Mapping[str, Any]
+    result: Result
     settings: Mapping[str, Any]
     epochs_share: float
     machine: Mapping[str, Any]
@@ -201,7 +201,7 @@ def read(root: Path, url: str | None = None) -> Facts:
 
 
 def contenders(
-    result: Mapping[str, Any], outputs: Mapping[str, np.ndarray], target: np.ndarray
+    result: Result, outputs: Mapping[str, np.ndarray], target: np.ndarray
 ) -> list[Contender]:
     """The lines of the table of scores, in its order.
 
@@ -288,9 +288,7 @@ def errors_of(output: np.ndarray | None, target: np.ndarray, classes: int) -> Er
     return Errors(confusion=counts.reshape(classes, classes))
 
 
-def _inside(
-    folder: Folder, result: Mapping[str, Any], recipe: Recipe, outputs: int
-) -> Inside | None:
+def _inside(folder: Folder, result: Result, recipe: Recipe, outputs: int) -> Inside | None:
     """None where what the networks were trained on is not there any more."""
     try:
         found = load_file(folder.trial(result["winner"]["trial"]))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from shrinkage.report.facts import Facts
 from shrinkage.report.page import Block, Notes, Section, Table, Text
 from shrinkage.report.suspects import ENOUGH
@@ -23,8 +26,8 @@ def section(facts: Facts) -> Section:
     ]
     if notes := (*result["notes"], *result["without_effect"]):
         blocks.append(Notes(tuple(notes)))
-    if result.get("copies"):
-        blocks += _copies(facts)
+    if copies := result.get("copies"):
+        blocks += _copies(facts, copies)
     blocks.append(Text(_suspicion(facts)))
     if facts.classes:
         total = sum(train for _, train, _ in facts.classes)
@@ -53,9 +56,8 @@ def section(facts: Facts) -> Section:
     return Section("data", "Data", tuple(blocks))
 
 
-def _copies(facts: Facts) -> list[Block]:
-    result = facts.result
-    found, metric = result["copies"], pretty(result["metric"])
+def _copies(facts: Facts, found: Mapping[str, Any]) -> list[Block]:
+    result, metric = facts.result, pretty(facts.result["metric"])
     said: list[Block] = [Text(copies_line(result) or "")]
     if found["scores"] is not None:
         heads = ("", f"all {found['rows'] + found['others']:,}", f"{found['others']:,} new ones")

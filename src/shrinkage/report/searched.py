@@ -25,10 +25,10 @@ def section(facts: Facts) -> Section:
         + "."
     )
     blocks: list[Block] = [Text(said)]
-    if result.get("optimism"):
+    if optimism := result.get("optimism"):
         who = "best recipe" if result.get("ensemble") else "winner"
-        blocks.append(Text(corrected_line(result["optimism"], metric, who)))
-        if (said := epochs_line(result["optimism"], metric)) is not None:
+        blocks.append(Text(corrected_line(optimism, metric, who)))
+        if (said := epochs_line(optimism, metric)) is not None:
             blocks.append(Text(said))
     winner, greater = result["winner"]["trial"], bool(result["greater_is_better"])
     listed = trials(facts.trials, winner, greater)

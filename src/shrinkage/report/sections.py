@@ -138,6 +138,7 @@ def _provenance(facts: Facts) -> Section:
     if machine.get("cuda"):
         hardware.append(str(machine["cuda"]))
     sessions = facts.timeline.sessions
+    device = result.get("device", "cpu"), result.get("precision", "float32")
     pairs = [
         ("data", str(facts.settings["source"])),
         ("begun", f"{began:%Y-%m-%d %H:%M}" if began else ""),
@@ -147,7 +148,7 @@ def _provenance(facts: Facts) -> Section:
         ("seed", str(result["seed"])),
         ("recipe hash", result["recipe_hash"]),
         ("machine", ", ".join(hardware)),
-        ("device, precision", f"{result['device']}, {result['precision']}"),
+        ("device, precision", ", ".join(device)),
         ("processes", str(max(1, result["workers"]))),
         ("peak memory", ", ".join(f"{k.replace('_', ' ')} {v:,.0f} MB" for k, v in memory.items())),
         ("versions", ", ".join(f"{name} {v}" for name, v in result["versions"].items())),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shrinkage.calibration import Z95
+from shrinkage.search.result import Result
 from shrinkage.wording import ends, listed, number
 
 _NAMES = {
@@ -29,7 +30,7 @@ def names(told: Mapping[str, Any]) -> dict[str, str]:
     return {**_NAMES, "default": "given recipe"} if told.get("own_recipe") else _NAMES
 
 
-def not_run(result: Mapping[str, Any], name: str) -> str:
+def not_run(result: Result, name: str) -> str:
     """Why a line of the table of scores is empty."""
     return "diverged" if name in result.get("diverged", ()) else "not run"
 
@@ -48,7 +49,7 @@ def compared(metric: str) -> str:
     return scores.compared_name(metric)
 
 
-def beside(result: Mapping[str, Any]) -> str:
+def beside(result: Result) -> str:
     """The metric that stands beside the study's own."""
     from shrinkage import scores
 
@@ -60,7 +61,7 @@ def amount(value: Any) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def unit(result: Mapping[str, Any]) -> str:
+def unit(result: Result) -> str:
     """What the row losses of the study's metric measure."""
     if result["metric"].startswith("pinball_"):
         return "quantile loss"
@@ -94,7 +95,7 @@ def corrected_line(found: Mapping[str, Any], metric: str, who: str) -> str:
     return f"{chosen}; corrected for that choice it is {corrected} ({interval})."
 
 
-def against_plain(result: Mapping[str, Any]) -> tuple[str, str, str] | None:
+def against_plain(result: Result) -> tuple[str, str, str] | None:
     """("lower", "higher" or "the same", by how much, interval of that) than the plain network's.
 
     Of the mean loss over the test rows; None where it was not compared.
@@ -110,16 +111,17 @@ def against_plain(result: Mapping[str, Any]) -> tuple[str, str, str] | None:
     return side, number(abs(gain), max(low, high, key=abs)), f"95 % interval {ends(low, high)}"
 
 
-def against_line(result: Mapping[str, Any]) -> str | None:
-    if (found := against_plain(result)) is None:
+def against_line(result: Result) -> str | None:
+    compared, found = result.get("against_plain"), against_plain(result)
+    if compared is None or found is None:
         return None
     side, gain, interval = found
-    rows = f"{result['against_plain']['rows']:,} test rows"
+    rows = f"{compared['rows']:,} test rows"
     by = "" if side == "the same" else f" by {gain}"
     return f"Against the plain network on {rows}: {unit(result)} {side}{by} ({interval})."
 
 
-def copies_line(result: Mapping[str, Any]) -> str | None:
+def copies_line(result: Result) -> str | None:
     """How many test rows repeat a training row, and the scores on those that do not."""
     found = result.get("copies")
     if not found:
@@ -157,7 +159,7 @@ def epochs_line(found: Mapping[str, Any], metric: str) -> str | None:
     )
 
 
-def after_training(result: Mapping[str, Any]) -> list[str]:
+def after_training(result: Result) -> list[str]:
     """What was done to the networks' probabilities, in one line, where anything was."""
     parts = []
     own = (result.get("ensemble") or {}).get("temperatures", [1.0])
@@ -166,19 +168,18 @@ def after_training(result: Mapping[str, Any]) -> list[str]:
             f"probabilities of each recipe at a temperature of its own, {min(own):.3g} to "
             f"{max(own):.3g}, before they are averaged"
         )
-    heat = (result.get("calibration") or {}).get("temperature", 1.0)
-    if heat != 1:
-        loss = result["calibration"]["log_loss_out_of_fold"]
+    calibration, decision = result.get("calibration") or {}, result.get("decision") or {}
+    if (heat := calibration.get("temperature", 1.0)) != 1:
+        loss = calibration["log_loss_out_of_fold"]
         parts.append(
             f"{'their mean' if parts else 'probabilities'} at temperature {heat:.3g}, as "
             f"{'it was' if parts else 'the networks were'} too "
             f"{'sure' if heat > 1 else 'unsure'} (out of fold {loss['temperature']:.3g} "
             f"took the log loss from {number(loss['before'])} to {number(loss['after'])})"
         )
-    if result.get("cutoff") is not None:
-        label = result["decision"]["class"]
-        parts.append(f"class '{label}' from a probability of {result['cutoff']:.3g} up")
-    elif (result.get("decision") or {}).get("priors"):
+    if (cutoff := result.get("cutoff")) is not None:
+        parts.append(f"class '{decision['class']}' from a probability of {cutoff:.3g} up")
+    elif decision.get("priors"):
         parts.append("classes chosen by probability over share in training")
     if not parts:
         return []

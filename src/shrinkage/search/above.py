@@ -13,6 +13,7 @@ import numpy as np
 from shrinkage.scores import Goal
 from shrinkage.search.budget import Clock
 from shrinkage.search.contest import Finalist
+from shrinkage.search.result import Result
 from shrinkage.search.rows import Rows
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ Optimism = Callable[[Mapping[int, Finalist], Rows, Goal, int, float], dict[str, 
 Keep = Callable[["Study"], float]
 """A study with its plan -> the seconds of its budget that the look at the end shall have."""
 
-Look = Callable[["Study", dict[str, Any], Executor, Clock], None]
+Look = Callable[["Study", Result, Executor, Clock], None]
 """(study, what its result.json holds, idle processes, the clock of the whole session) -> nothing:
 what it finds, it writes."""
 

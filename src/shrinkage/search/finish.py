@@ -7,7 +7,7 @@ import resource
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ from shrinkage.search.contest import (
     leading,
 )
 from shrinkage.search.effect import without_effect
+from shrinkage.search.result import Result
 from shrinkage.search.rows import Rows, repeats_of
 from shrinkage.search.scored import out_of_fold, scored
 from shrinkage.search.settings import is_own_recipe
@@ -72,7 +73,7 @@ class Contender:
         return weighted(self.output, self.model.cutoff, self.model.priors)
 
 
-def conclude(study: Study, above: Above) -> dict[str, Any]:
+def conclude(study: Study, above: Above) -> Result:
     """Choose, score, write; returns what result.json holds.
 
     above: what says how much the winner's validation score and groups of test rows are worth.
@@ -118,7 +119,7 @@ def conclude(study: Study, above: Above) -> dict[str, Any]:
         "start_from": study.settings.start_from or None,
     }
     winner.model.save(study.folder.model, provenance)
-    return result
+    return cast(Result, result)
 
 
 def _contenders(
@@ -221,11 +222,11 @@ def _models(
     }
 
 
-def write(study: Study, result: dict[str, Any]) -> None:
+def write(study: Study, result: Result) -> None:
     """result.json, with the time and the memory of everything up to here."""
     result["wall_s"] = round(study.clock.used, 2)
     result["peak_memory_mb"] = _peak_memory()
-    result |= _finite(result)
+    result.update(_finite(result))
     write_text(study.folder.result, json.dumps(result, indent=2, allow_nan=False) + "\n")
 
 

@@ -3,22 +3,87 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeGuard
+from typing import Any, NotRequired, TypedDict, TypeGuard
 
 from shrinkage import scores
 from shrinkage.errors import BadInput
 from shrinkage.search.folder import Folder
 from shrinkage.wording import command
 
+
+class Counts(TypedDict):
+    """Rows of each part, and how often the training rows were cut."""
+
+    training: int
+    validation: int
+    test: int
+    folds: int
+
+
+class Winner(TypedDict):
+    """The trial that won, or that leads the ensemble; how many networks its model has."""
+
+    trial: int
+    source: str
+    networks_on_folds: int
+    networks_on_all_rows: int
+
+
+class Result(TypedDict):
+    """What result.json holds; what an earlier version did not write is not required.
+
+    scores: by contender, "validation" and "test" by metric and "seconds"; null where it did not
+    run. budget_s, wall_s: of all sessions. optimism: what choosing by the validation score flatters
+    it by. ensemble, calibration, cutoff, decision, copies, against_plain, subgroups: see `finish`,
+    `calibrate`, `copies` and `evidence.grouped`; null where there is nothing to tell.
+    """
+
+    task: str
+    metric: str
+    greater_is_better: bool
+    rows: Counts
+    winner: Winner
+    recipe: str
+    recipe_hash: str
+    scores: dict[str, Any]
+    budget_s: float
+    wall_s: float
+    n_trials: int
+    n_trials_finished: int
+    n_members_diverged: int
+    notes: list[str]
+    without_effect: list[str]
+    seed: int
+    workers: int
+    versions: dict[str, str]
+    interrupted: NotRequired[bool]
+    shared: NotRequired[Any]
+    diverged: NotRequired[list[str]]
+    start_from: NotRequired[str | None]
+    own_recipe: NotRequired[bool]
+    device: NotRequired[str]
+    precision: NotRequired[str]
+    peak_memory_mb: NotRequired[dict[str, float]]
+    optimism: NotRequired[Any]
+    ensemble: NotRequired[Any]
+    calibration: NotRequired[Any]
+    cutoff: NotRequired[float | None]
+    decision: NotRequired[Any]
+    copies: NotRequired[Any]
+    against_plain: NotRequired[Any]
+    subgroups: NotRequired[Any]
+    seconds_a_seed: NotRequired[float]
+
+
 _NEEDED = {"task", "metric", "rows", "winner", "recipe", "scores", "notes"}
 
 
-def whole(result: object) -> TypeGuard[dict[str, Any]]:
+def whole(result: object) -> TypeGuard[Result]:
     """Whether a result has what everyone who reads one needs."""
     return isinstance(result, dict) and set(result) >= _NEEDED
 
 
-def read_result(folder: Folder) -> dict[str, Any]:
+def read_result(folder: Folder) -> Result:
     """What the folder's study found. Raises BadInput where there is no result, or half of one."""
     root, path = folder.root, folder.result
     try:

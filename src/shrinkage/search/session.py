@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
 from shrinkage import interrupts, kernels
 from shrinkage.data.source import Table
@@ -26,7 +26,7 @@ from shrinkage.search.above import Above, Keep, Look
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch, logged, nobody
 from shrinkage.search.folder import Folder
-from shrinkage.search.result import whole
+from shrinkage.search.result import Result, whole
 from shrinkage.search.scored import check_metric
 from shrinkage.search.settings import Settings, device_for, metric_for
 from shrinkage.search.study import Study
@@ -47,7 +47,7 @@ def begin(
     place: shared.Place | None = None,
     started: float | None = None,
     watch: Watch = nobody,
-) -> dict[str, Any]:
+) -> Result:
     """Search, choose and write into a new folder; returns what its result.json holds.
 
     above: what layers above the search do within its time.
@@ -113,7 +113,7 @@ def resume(
     store: str | None = None,
     started: float | None = None,
     watch: Watch = nobody,
-) -> dict[str, Any]:
+) -> Result:
     """Go on with a study: for its remaining time, or for `budget_s` more seconds.
 
     metric: the function that the study is judged by, where it is one.
@@ -133,7 +133,7 @@ def _resume(
     started: float | None,
     watch: Watch,
     above: Above,
-) -> dict[str, Any]:
+) -> Result:
     if folder.held:
         raise _in_use(folder.log)
     settings, row = shared.settings_of(store), store.me()
@@ -188,7 +188,7 @@ def _go(
     clock: Clock,
     watch: Watch,
     above: Above,
-) -> dict[str, Any]:
+) -> Result:
     pool, aside = local.executor(settings.workers), local.aside(settings.device)
     watch = logged(watch)
     kernels.available()  # where they are not compiled yet, that begins now, beside the run
@@ -278,7 +278,7 @@ def keeping(study: Study, seconds: float) -> Iterator[None]:
         study.clock = whole
 
 
-def _look(study: Study, result: dict[str, Any], pool: Executor, clock: Clock, look: Look) -> None:
+def _look(study: Study, result: Result, pool: Executor, clock: Clock, look: Look) -> None:
     """The study is done: whatever goes wrong here costs the look alone."""
     try:
         look(study, result, pool, clock)
