@@ -124,6 +124,9 @@ def test_predictions_go_where_they_were_sent(study: Path, tmp_path: Path, comman
         assert command("predict", study, tmp_path / "rows.csv", "-o", pipe).code == 0
         assert heard.result(10) == expected
     assert pipe.is_fifo()
+    (tmp_path / "round.csv").symlink_to(tmp_path / "round.csv")
+    done = command("predict", study, tmp_path / "rows.csv", "-o", tmp_path / "round.csv")
+    assert (done.code, len(done.err.splitlines())) == (2, 1), done.err
 
 
 def test_predictions_are_the_models(study: Path, tmp_path: Path, command) -> None:

@@ -177,6 +177,9 @@ def test_what_was_asked_for_later_counts_when_a_study_goes_on(folder: Path) -> N
     given = folder, table, (COLOUR, "b"), "t", result, outputs
     found = grouped.concluding(*given)
     assert found == json.loads((folder / "subgroups.json").read_text())
+    for foreign in ('{"columns": ["sex"]}', '{"columns": [{"column": "gone"}]}'):
+        (folder / "subgroups.json").write_text(foreign)
+        assert grouped.concluding(*given) == result["subgroups"]
     (folder / "subgroups.json").unlink()
     assert grouped.concluding(*given) == result["subgroups"]
     assert grouped.concluding(folder, table, (), "t", result, outputs) is not None

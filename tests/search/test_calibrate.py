@@ -245,7 +245,9 @@ def test_a_function_that_fails_on_the_test_rows_is_found_before_any_work(
 
     table, file = rare(), tmp_path / "test.csv"
     table[table["y"] == table["y"].iloc[0]].head(30).to_csv(file, index=False)
-    with pytest.raises(BadInput, match="metric=balanced: the function failed with ValueError"):
+    with pytest.raises(
+        BadInput, match="on the test rows, metric=balanced: the function failed with V"
+    ):
         tiny_fit(table, "y", tmp_path / "run", tiny, metric=balanced, test=str(file))
     assert not (tmp_path / "run").exists()
 

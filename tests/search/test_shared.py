@@ -114,6 +114,24 @@ def test_files_of_other_machines_are_what_the_database_says(
         assert np.mean(hits) == pytest.approx(trial.score, abs=1e-6)
 
 
+def test_a_machine_without_time_has_the_references_of_the_others(
+    url: str, study: Path, tiny: Path, tmp_path: Path, monkeypatch
+) -> None:
+    tiny_fit(table(study), "y", tmp_path / "a", tiny, store=url, study="s")
+    folder = Folder(tiny_fit(table(study), "y", tmp_path / "b", tiny, store=url, study="s"))
+    for path in folder.trials.iterdir():
+        path.unlink()
+    fetched: set[int] = set()
+    with shared.opened(folder) as store:
+        others = {trial.number for trial in store.trials() if trial.status == "finished"}
+        monkeypatch.setattr(shared, "REFERENCES", frozenset({"default"}))
+        shared.fetch(store, folder, fetched, until=0.0)
+        assert fetched == {0}
+        assert [path.stem for path in folder.trials.iterdir()] == ["00000"]
+        shared.fetch(store, folder, fetched)
+    assert fetched == others > {0}
+
+
 def test_a_machine_that_was_too_slow_writes_nothing(
     url: str, study: Path, tiny: Path, tmp_path: Path, monkeypatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,10 +48,16 @@ def _writing(path: Path) -> Iterator[Path]:
 
     A link stays one.
     """
-    from shrinkage.files import replacing
+    from shrinkage.files import replacing, unwritable
 
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        yield path
-        return
-    with replacing(path.resolve() if path.is_symlink() else path) as temporary:
+    try:
+        device = path.exists() and not (path.is_file() or path.is_dir())
+        place = path.resolve(strict=False) if path.is_symlink() else path
+        if device:
+            yield path
+            return
+    except (OSError, RuntimeError) as error:  # a link that leads to itself is a RuntimeError
+        cause = error if isinstance(error, OSError) else OSError(errno.ELOOP, str(error))
+        raise unwritable(path, cause) from None
+    with replacing(place) as temporary:
         yield temporary

@@ -44,7 +44,10 @@ def concluding(
     """`told` of these columns and those that the folder's study was asked for before, if any."""
     before = asked_for(root, read_object(Folder(root).result) or {})
     every = [*dict.fromkeys([*before, *columns])]
-    return told(rows, every, name, result, outputs) if every else None
+    try:
+        return told(rows, every, name, result, outputs) if every else None
+    except BadInput:  # of what a folder remembers, which may not cost a study
+        return told(rows, columns, name, result, outputs) if columns else None
 
 
 def told(
@@ -195,9 +198,9 @@ def of_folder(
 def asked_for(root: Path, result: Mapping[str, Any]) -> list[str]:
     """The columns of this study that somebody looked at, in that order."""
     looks = (result.get("subgroups"), read_object(root / FILE))
-    return list(
-        dict.fromkeys(each["column"] for look in looks if look for each in look.get("columns", ()))
-    )
+    parts = [each for look in looks if look for each in look.get("columns", ())]
+    names = [each.get("column") for each in parts if isinstance(each, Mapping)]
+    return [*dict.fromkeys(name for name in names if isinstance(name, str))]
 
 
 def bring_up_to_date(

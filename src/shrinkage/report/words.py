@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from shrinkage.calibration import Z95
-from shrinkage.search.result import Result
 from shrinkage.wording import ends, listed, number
+
+if TYPE_CHECKING:
+    from shrinkage.search.result import Result
 
 _NAMES = {
     "plain": "plain network",
@@ -69,6 +70,8 @@ def unit(result: Result) -> str:
 
 
 def ensemble_line(together: Mapping[str, Any], unit: str) -> str:
+    from shrinkage.calibration import Z95
+
     gain, error = together["mean_loss_reduction"], Z95 * (together["standard_error"] or 0)
     alone, all_ = (together["seconds_per_1000_rows"][name] for name in ("single", "winner"))
     does = "raises" if gain < 0 else "lowers"
@@ -100,6 +103,8 @@ def against_plain(result: Result) -> tuple[str, str, str] | None:
 
     Of the mean loss over the test rows; None where it was not compared.
     """
+    from shrinkage.calibration import Z95
+
     found = result.get("against_plain")
     if not found or found["standard_error"] is None:
         return None

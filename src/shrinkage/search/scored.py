@@ -49,8 +49,10 @@ def check_metric(goal: scores.Goal, rows: Rows) -> None:
 
     guess = guessed(len(target))
     scored(guess, target, rows, goal)
-    # At the end it is called on these: a class that they lack must not cost a whole study.
-    scored(guessed(len(rows.test)), rows.target(rows.test), rows, goal)
+    try:  # at the end it is called on these: a class that they lack must not cost a whole study
+        scored(guessed(len(rows.test)), rows.target(rows.test), rows, goal)
+    except BadInput as error:
+        raise BadInput(f"on the test rows, {error}") from None
     metric = scores.find(goal)
     if metric.name not in scores.METRICS:  # a person's own may have none for this guess alone
         return

@@ -207,7 +207,7 @@ def _go(
                 study.interrupted = True
                 log.warning("interrupted: keeping the best so far")
                 study.harvest()
-                shared.fetch(store, folder, study.known.fetched)
+                shared.fetch(store, folder, study.known.fetched, study.clock.deadline)
             local.stop(aside, wait=True)
             pool = local.rested(pool, settings.workers)
             folder.sweep()  # a worker that was stopped while it wrote leaves a piece

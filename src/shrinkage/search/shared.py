@@ -23,6 +23,7 @@ import pandas as pd
 
 from shrinkage.errors import BadInput
 from shrinkage.files import replacing, write_text
+from shrinkage.search.contest import REFERENCES
 from shrinkage.search.folder import Folder
 from shrinkage.search.rows import Rows
 from shrinkage.search.settings import Settings
@@ -193,13 +194,13 @@ def fetch(store: Store, folder: Folder, fetched: set[int], until: float = math.i
 
     fetched: those that this session has by now; a finished trial's file stays as it is.
     until: when to stop, in seconds of time.monotonic(): what is not here by then cannot win here.
+    References are fetched in any case, for something must be there to return.
     """
     if not store.shared:
         return
     for trial in store.trials():
         done = trial.number in fetched or trial.client == store.client
-        if time.monotonic() > until:
-            return
+        done = done or (time.monotonic() > until and trial.source not in REFERENCES)
         if trial.status != "finished" or done:
             continue
         path = folder.trial(trial.number)

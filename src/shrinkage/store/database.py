@@ -52,7 +52,7 @@ _NETWORK = {
 
 _SERVER = {
     "idle_in_transaction_session_timeout": "15s",
-    "lock_timeout": "10s",
+    "lock_timeout": "20s",
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
@@ -200,7 +200,7 @@ def at_url(text: str) -> Database:
     try:
         network = {name: value for name, value in _NETWORK.items() if name not in url.query}
         engine = create_engine(url, connect_args=network, pool_pre_ping=True)
-        event.listen(engine, "connect", _watchful)
+        event.listen(engine, "connect", partial(_watchful, str(url.query.get("options", ""))))
     except ImportError:
         raise not_installed("a study on a server needs psycopg", "postgres") from None
     return Database(engine, shown(text))
@@ -229,11 +229,15 @@ def shown(text: str) -> str:
     return URL.create("postgresql", *where).render_as_string(hide_password=False)
 
 
-def _watchful(connection, _record) -> None:
-    """What the server has to look after on this connection, for as long as it lasts."""
+def _watchful(options: str, connection, _record) -> None:
+    """What the server has to look after on this connection, for as long as it lasts.
+
+    options: of the URL, which have a say first.
+    """
     connection.autocommit = True
     for name, value in _SERVER.items():
-        connection.execute(f"set {name} = '{value}'")
+        if name not in options:
+            connection.execute(f"set {name} = '{value}'")
     connection.autocommit = False
 
 

@@ -236,8 +236,8 @@ class Store:
         was taken away meanwhile. Nothing that was recorded is changed.
         """
 
-        for number, content in found.files.items():
-            self._send(cohort, number, content)
+        if not all(self._send(cohort, *file) for file in found.files.items()):
+            return False
 
         def work(session: Session) -> bool:
             self._hold(session)
@@ -265,8 +265,8 @@ class Store:
 
         return self.database.run(work)
 
-    def _send(self, cohort: int, trial: int, content: bytes) -> None:
-        """What a trial leaves, where its cohort is still this client's: else it is another's now.
+    def _send(self, cohort: int, trial: int, content: bytes) -> bool:
+        """What a trial leaves, where its cohort is still this client's; whether it was.
 
         Who took the cohort away sends its own when it has trained it, after this.
         """
@@ -281,7 +281,8 @@ class Store:
         row = row.on_conflict_do_update(
             index_elements=[FileRow.study, FileRow.trial], set_={"content": row.excluded.content}
         )
-        self.database.run(lambda session: session.execute(row))
+        sent = row.returning(FileRow.trial)
+        return self.database.run(lambda session: session.scalar(sent) is not None)
 
     def add_baseline(self, name: str, scores: dict[str, Any], seconds: float) -> None:
         def work(session: Session) -> None:
