@@ -141,8 +141,8 @@ def fit_baseline(
     folds: each with `.train` and `.validation`, positions of rows in `frame_train`.
     frame_test: [t] rows with the same columns, or None.
     seed: decides which rows gradient boosting stops early on.
-    balanced: weigh classes by the inverse of their frequency, as the networks may where the
-        metric is balanced; no effect on regression.
+    balanced: weigh classes by the inverse of their frequency, where the metric is balanced
+        (networks are, where a recipe holds class_weight); no effect on regression.
     quantile: the level to predict, where it is not the mean: boosting is trained for it, the
         linear model moved by that quantile of its residuals; no effect on classification.
     until: no further fit is begun after this second of time.monotonic().

@@ -128,8 +128,8 @@ class Model:
     def predict(self, data: Data) -> np.ndarray:
         """Labels [n] as in the training data, or numbers [n].
 
-        Warns with UnseenWarning, as `predict_proba` does, of columns and of categories that
-        training did not see: those columns are ignored, these categories are read as rare ones.
+        Warns with UnseenWarning, as `predict_proba` does, of what training did not see: columns,
+        which are ignored, categories, and missing cells in a column that had none (see `conform`).
         """
         return self.labels(self.outputs(self._conform(data)))
 

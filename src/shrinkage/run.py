@@ -88,6 +88,7 @@ def fit(
     portfolio: bool = False,
     first_look: bool = True,
     by: str | Sequence[str] = (),
+    keep: str | Sequence[str] = (),
     keep_all: bool = False,
     store: str | None = None,
     study: str | None = None,
@@ -116,7 +117,8 @@ def fit(
     single: networks of one recipe alone, where else those of several may predict together.
     first_look: at what each ingredient bought, in a part of a budget from 60 s on, where that
     suffices; see `ablate`.
-    keep_all: use every column, also those that look like identifiers, and accept few rows.
+    keep: columns to use although they look like identifiers. keep_all: use all such, and accept
+    few rows.
     store, study: URL of a PostgreSQL database and a name there: the study is begun, or joined by
     this machine where it has been; `out`, budget, workers and device are each machine's own.
 
@@ -146,6 +148,7 @@ def fit(
         portfolio=portfolio,
         first_look=first_look,
         by=by,
+        keep=keep,
         keep_all=keep_all,
     )
     with chosen(out) as folder:
@@ -192,6 +195,7 @@ def _asked(
     portfolio: bool = False,
     first_look: bool = True,
     by: str | Sequence[str] = (),
+    keep: str | Sequence[str] = (),
     keep_all: bool = False,
 ) -> tuple[Table, Settings]:
     """The table, read, and the settings, checked. Raises BadInput."""
@@ -204,6 +208,8 @@ def _asked(
     if task not in ("auto", "classification", "regression"):
         raise BadInput(f"--task {task}: expected auto, classification or regression")
     folds_for(str(cv), 0)
+    if start_from is not None and keep:
+        raise BadInput("--keep: with --start-from the columns are those of the earlier model")
     folders = [prior] if isinstance(prior, str | Path) else list(prior)
     search = proposers.named(search, budget_s, trials, bool(folders))
     begun = start_from is not None
@@ -245,6 +251,7 @@ def _asked(
         portfolio=portfolio,
         first_look=first_look,
         by=_columns(by),
+        keep=_columns(keep),
     )
     return table, settings
 

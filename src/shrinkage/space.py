@@ -8,7 +8,7 @@
     [vary]                                         # a field: its options, or a range
     "network.mlp.width" = [128, 256]
     "update.adam.lr" = {}                          # the field's own search range
-    "network.dropout.rate" = { high = 0.4, off = 0.3 }    # 30 % of samples leave it out
+    "network.dropout.rate" = { high = 0.4, off = 0.3 }    # 30 % of draws leave it out
 
 A field counts only where its ingredient is in the recipe: that is how conditions arise. Every
 recipe of a space is a point of [0, 1]^d, one coordinate a dimension; coordinates of fields

@@ -242,6 +242,7 @@ SETTINGS = [
     fit("device unknown", "--device", "abacus", expects=("--device abacus", "cpu")),
     fit("device without numbers", "--device", "meta", expects=("--device meta", "cpu")),
     fit("group column not there", "--by", "colour", expects=("'colour' for --by", "'a', 'b', 'y'")),
+    fit("kept column not there", "--keep", "colour", expects=("'colour' for --keep", "'a', 'b'")),
     fit("group column misspelt", "--by", "y", "--by", "B_", expects=("'B_'", "Did you mean 'b'?")),
     fit("groups of too few rows", "--by", "y", expects=("--by y", "one group", "20 test rows")),
     fit("group column empty", "--by", "", expects=("no column '' for --by",)),

@@ -25,6 +25,11 @@ def start_from_another_program(place: Place) -> list[object]:
 STARTS = [
     start("start from nowhere", "nowhere", options=lambda p: ["--start-from", "nowhere"]),
     start("start from a table", "no model", options=lambda p: ["--start-from", p.table()]),
+    start(
+        "start from a model, and keep a column",
+        "earlier model",
+        options=lambda p: ["--start-from", p.study, "--keep", "a"],
+    ),
     start("start from an empty folder", "no model", options=lambda p: ["--start-from", p.folder]),
     start("start from another program", "not one of", options=start_from_another_program),
     start(

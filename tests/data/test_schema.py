@@ -290,9 +290,7 @@ def test_conform_reads_the_target_in_the_type_of_training(target: Any) -> None:
 
 
 def test_conform_counts_unseen_categories_and_missing_targets() -> None:
-    rows = pd.DataFrame(
-        [ROW, {**ROW, "c": "blue"}, {**ROW, "c": "blue", "y": ""}, {**ROW, "c": ""}]
-    )
+    rows = pd.DataFrame([ROW, {**ROW, "c": "blue"}, {**ROW, "c": "blue", "y": ""}, ROW])
     _, notes = conform(trained(), read(rows))
     assert len(notes) == 1
     assert "'c': 2 cells" in notes[0]
@@ -300,6 +298,37 @@ def test_conform_counts_unseen_categories_and_missing_targets() -> None:
     frame, notes = conform(trained(), read(rows), need_target=True)
     assert len(frame) == 3
     assert "1 row" in notes[0]
+
+
+@pytest.mark.parametrize(
+    "column, taken", [("n", "median"), ("c", "most frequent"), ("d", "median")]
+)
+def test_gaps_in_a_column_that_had_none_are_counted(column: str, taken: str) -> None:
+    rows = pd.DataFrame([ROW, {**ROW, column: ""}, {**ROW, column: ""}])
+    _, notes = conform(trained(), read(rows))
+    assert len(notes) == 1
+    assert f"'{column}': 2 missing cells, where training had none" in notes[0]
+    assert taken in notes[0]
+
+
+@pytest.mark.parametrize("column", ["n", "c", "d"])
+def test_gaps_are_nothing_new_where_training_had_some(column: str) -> None:
+    frame = pd.DataFrame({"n": range(N), "c": cells("a", "b"), "d": DAYS, "y": cells("1", "0")})
+    frame["n"] = frame["n"] % 9
+    frame.loc[3, column] = None
+    schema = infer(read(frame), "y")[0]
+    _, notes = conform(schema, read(frame))
+    assert not notes
+    known = Schema.from_json(json.loads(json.dumps(schema.to_json())))
+    assert [c.complete for c in known.columns] == [c.name != column for c in schema.columns]
+
+
+def test_a_schema_of_an_earlier_version_says_nothing_of_gaps() -> None:
+    saved = trained().to_json()
+    for column in saved["columns"]:
+        del column["complete"]
+    rows = pd.DataFrame([{**ROW, "n": ""}])
+    assert not conform(Schema.from_json(saved), read(rows))[1]
 
 
 def test_categories_agree_across_types() -> None:

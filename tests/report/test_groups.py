@@ -188,9 +188,10 @@ def test_what_was_asked_for_later_counts_when_a_study_goes_on(folder: Path) -> N
 
 
 def test_the_command_of_the_study_asks_again(by_group: Path) -> None:
-    found = commands.fit(facts.read(by_group).settings)
+    asked = facts.read(by_group).settings | {"keep": ["year of"]}
+    found = commands.fit(asked)
     assert found is not None
-    assert "--by '<script>colour</script>' --by b " in found
+    assert "--by '<script>colour</script>' --by b --keep 'year of' " in found
 
 
 def test_the_command_line(folder: Path, command: Callable[..., Done]) -> None:

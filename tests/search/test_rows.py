@@ -68,6 +68,16 @@ def test_rows_without_a_target_are_cut_away_before_the_split(frame: pd.DataFrame
     assert list(cut.test["a"]) == list(test["a"])
 
 
+def test_a_column_that_is_kept_is_used_although_it_looks_like_an_identifier(frame) -> None:
+    frame["year"], frame["id"] = range(1900, 1900 + len(frame)), range(len(frame))
+    assert not {"year", "id"} & {*rows.cut(Table(frame, "t"), CLASSES).schema.used}
+    found = rows.cut(Table(frame, "t"), replace(CLASSES, keep=("year",)))
+    assert "year" in found.schema.numbers
+    assert "id" not in found.schema.used
+    assert not any("'year'" in note for note in found.notes)
+    assert any("'id'" in note and "--keep" in note for note in found.notes)
+
+
 @pytest.mark.parametrize("scaling", ["robust", "standard", "quantile"])
 @pytest.mark.parametrize("settings", [CLASSES, NUMBERS], ids=["classes", "numbers"])
 def test_validation_and_test_rows_change_nothing_that_is_fitted(

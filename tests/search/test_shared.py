@@ -173,6 +173,7 @@ DIFFERENT = [
     ("trials", 9, "--trials None there, 9 here"),
     ("search", "gp", "--search auto there, gp here"),
     ("precision", "bfloat16", "--precision auto there"),
+    ("keep", ("id",), "--keep [] there, ['id'] here"),
     ("keep_all", True, "keep_all False there"),
     ("start_from", "run", "--start-from random weights there, a model here"),
 ]
@@ -191,6 +192,12 @@ def test_what_differs_is_named(setting: str, value: object, words: str) -> None:
         shared.check_same(founded(ASKED), other.to_json(), "0")
     assert words in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 3
+
+
+def test_an_earlier_version_kept_no_columns() -> None:
+    row = founded(ASKED)
+    row.settings = {name: value for name, value in row.settings.items() if name != "keep"}
+    shared.check_same(row, ASKED.to_json(), "0")
 
 
 def test_what_is_each_machines_own_may_differ() -> None:

@@ -46,7 +46,10 @@ def fit(
     workers: options.Workers = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[
-        str, typer.Option(help="Of wide layers' products: auto, float32, bfloat16; tf32 on a GPU.")
+        str,
+        typer.Option(
+            help="Of matrix products in wide layers: auto, float32, bfloat16; tf32 on a GPU."
+        ),
     ] = "auto",
     single: Annotated[
         bool, typer.Option("--single", help="Networks of one recipe only; no ensemble.")
@@ -75,6 +78,13 @@ def fit(
         bool, typer.Option(help="End with a first look at what each ingredient bought.")
     ] = True,
     by: options.By = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Use this column although it looks like an identifier; may be repeated.",
+            metavar="COLUMN",
+        ),
+    ] = None,
     store: Annotated[
         str | None,
         typer.Option(
@@ -82,7 +92,10 @@ def fit(
             metavar="URL",
         ),
     ] = None,
-    study: Annotated[str | None, typer.Option(help="Its name there; joined if it exists.")] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(help="Name of the shared study, with --store; joined if it exists."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done, with its cost; no more.")
@@ -115,6 +128,7 @@ def fit(
         "portfolio": portfolio,
         "first_look": first_look,
         "by": by or (),
+        "keep": keep or (),
         "started": main.STARTED,
     }
     # What follows imports torch and pandas for seconds; a first worker does so meanwhile.

@@ -17,7 +17,8 @@ Workers = Annotated[
 By = Annotated[
     list[str] | None,
     typer.Option(
-        help="Compare winner and plain network by the groups of a column; may be repeated.",
+        help="Compare winner and plain network on the test rows by the groups of a column; may be "
+        "repeated.",
         metavar="COLUMN",
     ),
 ]

@@ -11,7 +11,7 @@ The rules, in order; the first that applies decides.
    average), as in 0, 1, 2, 3+: then they are codes, and the column is a `category`.
 6. Any other text: `category`.
 7. Every cell different, and text, or integers that only rise or fall or whose column is named
-   like an id: `identifier`, dropped.
+   like an id: `identifier`, dropped unless a person keeps it.
 
 An integer column with few distinct values stays a number: the order of its values is
 information, and the network can embed numbers as well as categories.
@@ -58,7 +58,10 @@ def column_kind(series: pd.Series, name: str, keep: bool = False) -> tuple[Kind,
     if kind in ("number", "category") and not keep:
         why = _identifier(series, present, kind)
         if why:
-            return "identifier", f"Column {column} is an identifier ({why}): dropped."
+            return (
+                "identifier",
+                f"Column {column} is an identifier ({why}): dropped; --keep uses it.",
+            )
     if kind == "category" and not note:
         note = _category_note(series)
     return kind, note

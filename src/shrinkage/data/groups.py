@@ -91,10 +91,10 @@ def checked(column: str, found: Groups) -> Groups:
     return found
 
 
-def check_column(column: str, columns: Sequence[str], name: str) -> None:
-    """Raise BadInput where the table of this name has no such column."""
+def check_column(column: str, columns: Sequence[str], name: str, option: str = "--by") -> None:
+    """Raise BadInput, which names the option, where the table of this name has no such column."""
     if column not in columns:
-        raise no_column(name, column, columns, "--by")
+        raise no_column(name, column, columns, option)
 
 
 def unread(table: Table, schema: Schema) -> pd.DataFrame:

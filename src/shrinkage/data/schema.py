@@ -30,12 +30,14 @@ class Column:
     kind: number, category and date are used; identifier, constant and empty are dropped.
     note: what a person should know about it, or "".
     values: of a category, every text that was seen, in order.
+    complete: every cell was there; False also where an earlier version did not note it.
     """
 
     name: str
     kind: Kind
     note: str = ""
     values: tuple[str, ...] = ()
+    complete: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,13 @@ class Schema:
                 task=data["task"],
                 target=data["target"],
                 columns=tuple(
-                    Column(c["name"], c["kind"], c["note"], tuple(c["values"]))
+                    Column(
+                        c["name"],
+                        c["kind"],
+                        c["note"],
+                        tuple(c["values"]),
+                        c.get("complete", False),
+                    )
                     for c in data["columns"]
                 ),
                 classes=None if data["classes"] is None else tuple(data["classes"]),
@@ -129,12 +137,14 @@ def infer(
     for name in features.columns:
         kind, note = column_kind(features[name], table.name, keep=name in keep)
         values: tuple[str, ...] = ()
+        complete = False
         if kind in ("number", "category", "date"):
             cleaned_column = _as_kind(features[name], kind, table.name)
             clean[name] = cleaned_column.array  # without index: labels may be doubled
+            complete = bool(cleaned_column.notna().all())
             if kind == "category":
                 values = tuple(sorted(cleaned_column.dropna().unique()))
-        columns.append(Column(name, kind, note, values))
+        columns.append(Column(name, kind, note, values, complete))
     notes += [c.note for c in columns if c.note]
     if not clean:
         raise BadInput(
@@ -179,7 +189,8 @@ def conform(
 
     need_target: the target has to be there too (a test file); rows without it are dropped.
     Returns the used columns in the schema's order, types as from `infer`, then the target if
-    needed; and notes on ignored columns and unseen categories.
+    needed; and notes on ignored columns, on cells that are missing where none was in training, and
+    on unseen categories.
     Raises BadInput when a column is missing, or a cell is not of its column's kind.
     """
     frame: Any = table.frame
@@ -215,6 +226,12 @@ def conform(
         if column.kind == "category":
             values = _as_spelled(values, column.values)
         clean[column.name] = values.array
+        if column.complete and (gaps := int(values.isna().sum())):
+            taken = "most frequent one" if column.kind == "category" else "median"
+            notes.append(
+                f"Column {show(column.name)}: {count(gaps, 'missing cell')}, where training had "
+                f"none; taken for the {taken}."
+            )
         if column.kind == "category":
             unseen: Any = values[values.notna() & ~values.isin(column.values)]
             if len(unseen):

@@ -44,7 +44,7 @@ def fit(settings: Mapping[str, Any]) -> str | None:
         if value != usual:
             said += [f"--{name.replace('_', '-')}", str(value)]
     said += ["--workers", str(settings["workers"])]
-    for name in ("by", "prior"):
+    for name in ("by", "keep", "prior"):
         for each in settings.get(name, ()):
             said += [f"--{name}", each]
     flags = (("ensemble", "--single"), ("first_look", "--no-first-look"))

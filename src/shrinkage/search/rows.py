@@ -145,11 +145,13 @@ def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
 
     Raises BadInput for data that cannot be used.
     """
-    keep = [str(name) for name in table.frame.columns] if settings.keep_all else []
+    names = [str(name) for name in table.frame.columns]
+    for option, columns in (("--by", settings.by), ("--keep", settings.keep)):
+        for column in columns:
+            check_column(column, names, table.name, option)
+    keep = names if settings.keep_all else settings.keep
     fewest = _FEWEST if settings.keep_all else FEWEST_ROWS
     asked = table, settings.target, settings.task
-    for column in settings.by:
-        check_column(column, [str(name) for name in table.frame.columns], table.name)
     if origin is None:
         schema, frame = infer(*asked, keep=keep, min_rows=fewest)
     else:

@@ -42,6 +42,7 @@ class Settings:
     portfolio: recipes that did well on other tables are tried first; see `search.portfolio`.
     first_look: at what ingredients bought, at the end, where time allows.
     by: columns whose groups of test rows the winner is compared on; they decide nothing.
+    keep: columns that are used although they look like identifiers.
     """
 
     source: str
@@ -67,10 +68,11 @@ class Settings:
     portfolio: bool = False
     first_look: bool = False
     by: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # JSON brings them back as lists.
-        for name in ("prior", "by"):
+        for name in ("prior", "by", "keep"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     def to_json(self) -> dict[str, Any]:

@@ -48,6 +48,7 @@ OPTIONS = {
     "search": "--search",
     "portfolio": "--portfolio",
     "precision": "--precision",
+    "keep": "--keep",
     "keep_all": "keep_all",
     "start_from": "--start-from",
 }
@@ -159,6 +160,7 @@ def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Of a file's or a folder's path, only that there is one: what it holds is compared by hash."""
     found = {name: settings.get(name) for name in OPTIONS}
     found["test"] = "a file" if isinstance(found["test"], str) else found["test"]
+    found["keep"] = sorted(found["keep"] or ())  # an earlier version did not have it
     found["start_from"] = "a model" if found["start_from"] else "random weights"
     return found
 
