@@ -301,7 +301,7 @@ def test_conform_counts_unseen_categories_and_missing_targets() -> None:
 
 
 @pytest.mark.parametrize(
-    "column, taken", [("n", "median"), ("c", "most frequent"), ("d", "median")]
+    ("column", "taken"), [("n", "median"), ("c", "most frequent"), ("d", "median")]
 )
 def test_gaps_in_a_column_that_had_none_are_counted(column: str, taken: str) -> None:
     rows = pd.DataFrame([ROW, {**ROW, column: ""}, {**ROW, column: ""}])
