@@ -20,6 +20,7 @@ from sklearn.utils import estimator_checks
 
 from conftest import mixed
 from shrinkage import Classifier, Recipe, Regressor, UnseenWarning
+from shrinkage.data.source import read
 from shrinkage.model import Model
 from shrinkage.recipe import load
 
@@ -167,7 +168,24 @@ def test_a_row_is_read_as_the_training_rows_were(tiny: Path) -> None:
     row = pd.DataFrame({"flag": [True, False], "colour": [np.nan, np.nan]})
     assert row["colour"].dtype == float
     beside = pd.DataFrame({"flag": [True, False, True], "colour": [np.nan, np.nan, "red"]})
-    np.testing.assert_array_equal(model.predict_proba(row), model.predict_proba(beside)[:2])
+    with pytest.warns(UnseenWarning, match="'colour': 2 missing cells"):
+        alone, together = model.predict_proba(row), model.predict_proba(beside)
+    np.testing.assert_array_equal(alone, together[:2])
+
+
+def test_a_folder_reads_the_file_of_the_frame_that_it_was_fitted_on(
+    tiny: Path, tmp_path: Path
+) -> None:
+    """Bools are written as True and False, and a name of a header has no blanks around it."""
+    random = np.random.default_rng(0)
+    flag, number = random.random(80) < 0.5, random.random(80)
+    frame = pd.DataFrame({"flag": flag, " x": number})
+    asked = {"recipe": tiny, "trials": 2, "workers": 0, "cv": 2, "out": tmp_path / "run"}
+    model = Classifier(budget="30s", **asked).fit(frame, np.where(flag, "yes", "no"))
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    table, notes = Model.load(tmp_path / "run").table(read(tmp_path / "rows.csv"), proba=True)
+    assert not notes
+    np.testing.assert_array_equal(table, model.predict_proba(frame))
 
 
 def test_a_rare_class_keeps_its_column() -> None:

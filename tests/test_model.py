@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,17 +86,30 @@ def test_missing_and_unseen_cells_are_predicted(study: Path) -> None:
     frame.loc[0, ["a", "b", "colour", "when"]] = None
     frame.loc[1, "colour"] = "ochre"
     model = Model.load(study)
-    with pytest.warns(UnseenWarning, match=r"'colour': 1 cell .*'ochre'"):
+    with pytest.warns(UnseenWarning) as caught:
         probability = model.predict_proba(frame)
+    said = " ".join(str(each.message) for each in caught)
+    assert re.search(r"'colour': 1 cell .*'ochre'", said)
+    complete = [c.name for c in model.schema.columns if c.complete]
+    assert complete == re.findall(r"'(\w+)': 1 missing cell, where training had none", said)
     assert np.isfinite(probability).all()
     with pytest.warns(UnseenWarning, match=r"1 column ignored.*'more'"):
-        model.predict(frame.drop(index=1).assign(more=1))
+        model.predict(frame[2:].assign(more=1))
 
 
 def test_no_rows_give_no_predictions(study: Path) -> None:
     model = Model.load(study)
     assert model.predict(mixed(5)[:0]).shape == (0,)
     assert model.predict_proba(mixed(5)[:0]).shape == (0, 2)
+
+
+def test_a_column_that_nobody_reads_may_hold_anything(study: Path) -> None:
+    frame = mixed(6, seed=4)
+    model = Model.load(study)
+    expected = model.predict_proba(frame)
+    with pytest.warns(UnseenWarning, match=r"1 column ignored.*'vector'"):
+        found = model.predict_proba(frame.assign(vector=[[1.0]] * 6))
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_a_missing_column_is_named(study: Path) -> None:
@@ -115,6 +129,8 @@ def test_a_regression_predicts_in_the_targets_unit(regression: Path) -> None:
     assert notes == ()
     with pytest.raises(BadInput, match="--proba"):
         model.table(Table(frame, "t"), proba=True)
+    with pytest.raises(BadInput, match="no classes"):
+        model.predict_proba(frame)
 
 
 def test_a_target_far_from_zero_is_learned_as_well(tmp_path: Path, tiny: Path) -> None:

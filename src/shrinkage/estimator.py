@@ -145,7 +145,7 @@ class _Estimator(BaseEstimator):
                 ensure_min_samples=fewest,
             )
             frame = pd.DataFrame(np.asarray(array, dtype=np.float64))
-        names = list(getattr(self, "feature_names_in_", ()))
+        names = [str(name).strip() for name in getattr(self, "feature_names_in_", ())]
         if not names or len(set(names)) < len(names):
             names = [f"x{i}" for i in range(frame.shape[1])]
         return frame.set_axis(names, axis=1)
@@ -238,4 +238,5 @@ def _paired(X: Any, y: Any) -> tuple[Any, np.ndarray]:
 
 
 def _numeric(dtype: Any) -> bool:
-    return getattr(dtype, "kind", "O") in "iufb" and not isinstance(dtype, pd.CategoricalDtype)
+    """Yes and no are no numbers: in a file they would be text."""
+    return getattr(dtype, "kind", "O") in "iuf" and not isinstance(dtype, pd.CategoricalDtype)

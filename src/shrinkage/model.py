@@ -122,7 +122,12 @@ class Model:
         return found if self.schema.classes is None else tempered(found, self.own_temperature)
 
     def predict_proba(self, data: Data) -> np.ndarray:
-        """Class probabilities [n, C], columns in the order of `schema.classes`."""
+        """Class probabilities [n, C], columns in the order of `schema.classes`.
+
+        Raises BadInput for a regression, which has none.
+        """
+        if self.schema.classes is None:
+            raise BadInput("this model predicts numbers; it has no classes")
         return self.outputs(self._conform(data))
 
     def predict(self, data: Data) -> np.ndarray:
@@ -162,10 +167,10 @@ class Model:
         frame: Any = data  # of pandas' types, checkers know too many
         if isinstance(data, pd.DataFrame) and not len(frame):  # which nobody would fit
             table = Table(
-                frame.set_axis([str(name) for name in frame.columns], axis=1), "DataFrame"
+                frame.set_axis([str(name).strip() for name in frame.columns], axis=1), "DataFrame"
             )
         else:
-            table = data if isinstance(data, Table) else read(data)
+            table = data if isinstance(data, Table) else read(data, only=self.schema.used)
         found, notes = conform(self.schema, table)
         for note in notes:
             warnings.warn(note, UnseenWarning, stacklevel=3)

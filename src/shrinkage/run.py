@@ -223,7 +223,7 @@ def _asked(
     text = "" if begun and recipe is None else load(recipe or searched.base).to_toml()
     where = device_for(device)
     table = data if isinstance(data, Table) else read(data)
-    name = target if target is not None else table.target
+    name = str(target).strip() if target is not None else table.target
     if name is None:
         raise BadInput(f"{table.name}: say which column to predict, with --target COLUMN")
     settings = Settings(
@@ -333,7 +333,8 @@ def subgroups(folder: str | Path, by: str | Sequence[str]) -> dict[str, Any]:
 
 
 def _columns(by: str | Sequence[str]) -> tuple[str, ...]:
-    return (by,) if isinstance(by, str) else tuple(dict.fromkeys(str(name) for name in by))
+    names = [by] if isinstance(by, str) else by
+    return tuple(dict.fromkeys(str(name).strip() for name in names))
 
 
 def opened(folder: str | Path) -> Run:

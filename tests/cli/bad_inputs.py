@@ -344,6 +344,8 @@ PREDICT = [
     predict("infinite number", ROWS + "1,inf,red,2024-01-01\n", "'b'", "line 4", "infinite"),
     predict("ragged row", ROWS + "1,1\n", "line 4", "2 cells"),
     predict("no rows", "a,b,colour,when\n", "rows.csv", "no rows"),
+    predict("output of a kind we do not write", ROWS, ".parquet", options=("-o", "p.xlsx")),
+    predict("output packed twice", ROWS, ".parquet", options=("-o", "p.parquet.gz")),
     predict("output in no folder", ROWS, "no/p.csv", options=("-o", "no/p.csv")),
     predict("output in a place without files", ROWS, "/proc/p", options=("-o", "/proc/p.csv")),
     Bad("output is a folder", output_is_a_folder, ("out", "cannot write")),

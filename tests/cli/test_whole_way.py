@@ -14,6 +14,7 @@ from sklearn import metrics
 from sklearn.model_selection import train_test_split
 
 from conftest import mixed
+from shrinkage.data.source import read
 from shrinkage.model import Model
 
 ROWS = ("plain", "default", "winner", "linear", "gradient_boosting")
@@ -127,6 +128,19 @@ def test_predictions_go_where_they_were_sent(study: Path, tmp_path: Path, comman
     (tmp_path / "round.csv").symlink_to(tmp_path / "round.csv")
     done = command("predict", study, tmp_path / "rows.csv", "-o", tmp_path / "round.csv")
     assert (done.code, len(done.err.splitlines())) == (2, 1), done.err
+
+
+@pytest.mark.parametrize("name", ["p.tsv", "p.csv.gz", "p.TSV.GZ", "p.parquet", "p.feather", "p"])
+def test_predictions_are_written_as_the_name_says(
+    name: str, study: Path, tmp_path: Path, command
+) -> None:
+    mixed(25, seed=3).to_csv(tmp_path / "rows.csv", index=False)
+    assert command("predict", study, tmp_path / "rows.csv", "-o", tmp_path / name).code == 0
+    path = tmp_path / name
+    if not path.suffix:
+        path = path.rename(tmp_path / "p.csv")
+    found = read(path).frame["y"]
+    assert list(found) == list(Model.load(study).predict(mixed(25, seed=3)))
 
 
 def test_predictions_are_the_models(study: Path, tmp_path: Path, command) -> None:

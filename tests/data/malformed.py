@@ -53,6 +53,14 @@ def rows(header: str, row: Callable[[int], str], n: int = 60) -> str:
     return "\n".join([header, *(row(i) for i in range(n))]) + "\n"
 
 
+def quoted(i: int) -> str:
+    return '"' if i in (5, 40) else ""
+
+
+def closed(i: int) -> str:
+    return '"' if i == 40 else ""
+
+
 def good(i: int) -> str:
     """Row i of a table a,b,y without faults: two numbers and two classes."""
     return f"{(i * 37 % 101) / 7:.3f},{(i * 53 % 97) / 3:.3f},{'yes' if i % 3 else 'no'}"
@@ -208,6 +216,21 @@ CASES = [
         file("t.csv", 'a,b,y\n"1\n2",2,u\n1,2\n'),
         "y",
         ("line 4", "2 cells"),
+    ),
+    Malformed(
+        "rows between two quotes",
+        file("t.csv", rows("a,b,y", lambda i: f"{i},{quoted(i)}item,{i % 2}")),
+        "y",
+        ("line 7", "quote"),
+    ),
+    Malformed(
+        "rows within a cell",
+        file(
+            "t.csv",
+            rows("a,b,y", lambda i: f"{i},{quoted(i) if i == 5 else ''}item 5{closed(i)},{i % 2}"),
+        ),
+        "y",
+        ("line 7", "34 lines", "look like rows"),
     ),
     Malformed(
         "quote never closed",

@@ -64,7 +64,16 @@ COLUMNS = [
     Case("pandas category of numbers", pd.Categorical([1, 2, 3] * 20), "category"),
     Case("zip codes", cells("00123", "12345", "99999"), "category", "leading zeros"),
     Case("codes with a few words", cells(*["0", "1", "2"] * 5, "3+"), "category", "'3+'"),
-    Case("half numbers", cells("1", "2", "k", "l"), "category"),
+    Case("half numbers, few", cells("1", "2", "k", "l"), "category"),
+    Case("many numbers, and a word", cells(*map(str, range(24)), *"-----"), "category", "'-' (row"),
+    Case("mostly dates", cells("2024-01-01", "2024-01-02", "0000-00-00"), "category", "67 %"),
+    Case("other dates, year first", cells("2023/12/31", "2024/1/2"), "category", "YYYY-MM-DD"),
+    Case("months", cells("2023-12", "2024-01"), "category", "YYYY-MM-DD"),
+    Case("numbers with units", cells("12 kg", "7.5 kg"), "category", "1234.5"),
+    Case("long decimal commas", cells("1234,56", "22345,6"), "category", "1234.5"),
+    Case("rooms", cells("12 Kitchen", "7 Bathroom"), "category"),
+    Case("long codes", cells(f"{10**31 + 1}", f"{10**31 + 2}"), "category", "beyond 1e30"),
+    Case("long ids", [f"{10**31 + i * 37 % 61}" for i in range(N)], "identifier", "every text"),
     Case("other dates", cells("31/12/2023", "1/2/2024"), "category", "YYYY-MM-DD"),
     Case("decimal commas", cells("1,5", "2,5"), "category", "1234.5"),
     Case("money", cells("$1,000", "$20"), "category", "1234.5"),
@@ -85,6 +94,7 @@ COLUMNS = [
     Case("constant words", cells("x", " x"), "constant", "'x'"),
     Case("constant with gaps", cells("7", ""), "number"),
     Case("empty cells", cells("", "NA", "?", "null", "None", "N/A", "NaN", "nan"), "empty", "no "),
+    Case("numbers with NULL", cells("1.5", "NULL", "2.5", "n/a", "#N/A", "<NA>"), "number"),
     Case("empty dtype", np.full(N, np.nan), "empty", "no values"),
 ]
 
@@ -152,6 +162,7 @@ TARGETS = [
         "classification",
         ("1", "2", "3", "U"),
     ),
+    Target("ratings with a word", cells(*"12345", "-"), "classification", tuple("-12345"), "'-')"),
     Target("category of integers", pd.Categorical([3, 1, 2] * 20), "classification", (1, 2, 3)),
     Target("category of words", pd.Categorical(["u", "v"] * 30), "classification", ("u", "v")),
     Target(
@@ -350,6 +361,31 @@ def test_yes_and_no_agree_across_spellings(known: list, given: list) -> None:
     frame, notes = conform(schema, read(pd.DataFrame({"a": pd.Series(given), "b": "1.5"})))
     assert frame["a"].tolist() == [str(word) for word in known]
     assert not notes
+
+
+def test_codes_are_not_taken_for_one_another() -> None:
+    """7 is what a spreadsheet leaves of 007; 07 and 7e0 are none of training's codes."""
+    schema = infer(table_of(cells("007", "010", "123", "0123", "99")), "y")[0]
+    given = ["7", "10", "10.0", "99.0", "07", "0010", "00123", "1.23e2", "7e0", "123.0", "123"]
+    rows = pd.DataFrame({"a": given, "b": "1.5"})
+    found = conform(schema, read(rows))[0]["a"].tolist()
+    assert found[:4] == ["007", "010", "010", "99"]
+    assert found[4:] == given[4:]  # 123.0 may be 123 or 0123
+
+
+def test_long_numbers_among_words_are_compared_exactly() -> None:
+    schema = infer(table_of(cells(str(2**60), "x")), "y")[0]
+    rows = pd.DataFrame({"a": [str(2**60 + 1), f"{2**60}.0"], "b": "1.5"})
+    assert conform(schema, read(rows))[0]["a"].tolist() == [str(2**60 + 1), str(2**60)]
+
+
+def test_dates_among_words_are_spelled_alike_whatever_stands_beside_them() -> None:
+    days = [pd.Timestamp("2024-01-01"), pd.Timestamp("2024-01-02 13:00")]
+    for mixed in (pd.Series([*days, "never"] * 20, dtype=object), pd.Categorical(days * 30)):
+        schema = infer(table_of(mixed), "y")[0]
+        frame, notes = conform(schema, read(pd.DataFrame({"a": pd.Series(days), "b": "1.5"})))
+        assert not notes
+        assert set(frame["a"]) <= set(schema.columns[0].values)
 
 
 def test_numbers_among_words_are_those_of_training_whatever_their_decimals() -> None:

@@ -174,7 +174,8 @@ DTYPES = [
     Dtype(np.array([1, 2], dtype=np.float16), "float64"),
     Dtype(pd.array(["u", None], dtype="string"), "str"),
     Dtype(pd.array([True, None], dtype="boolean"), "boolean"),
-    Dtype(pd.array([1, None], dtype="int64[pyarrow]"), "float64"),
+    Dtype(pd.array([1, None], dtype="int64[pyarrow]"), "Int64"),
+    Dtype(pd.array([1, 2], dtype="int8[pyarrow]"), "int8"),
     Dtype(pd.array(["u", None], dtype="string[pyarrow]"), "str"),
     Dtype(pd.arrays.SparseArray([0.0, 1.0]), "float64"),
     Dtype(np.array([1, 2.5], dtype=object), "float64"),
@@ -191,6 +192,57 @@ def test_columns_are_brought_to_plain_dtypes(case: Dtype) -> None:
     column = read(pd.DataFrame({"a": case.values})).frame["a"]
     assert str(column.dtype) == case.expected
     assert column.notna().tolist() == pd.Series(case.values).notna().tolist()
+
+
+BIG = 2**60
+
+
+@pytest.mark.parametrize("way", ["parquet", "feather", "arrow", "polars", "pyarrow dtype", "y"])
+def test_whole_numbers_with_gaps_stay_whole_whatever_brings_them(way: str, tmp_path) -> None:
+    """As float64 they would be 1.152921504606847e18, all three."""
+    import pyarrow as pa
+    import pyarrow.feather
+    import pyarrow.parquet
+
+    numbers = [BIG, BIG + 1, None, BIG + 2]
+    table = pa.table({"a": pa.array(numbers, pa.int64()), "b": [1.0, 2.0, 3.0, 4.0]})
+    if way == "parquet":
+        pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+        found = read(tmp_path / "t.parquet").frame["a"]
+    elif way == "feather":
+        pyarrow.feather.write_feather(table, tmp_path / "t.feather")
+        found = read(tmp_path / "t.feather").frame["a"]
+    elif way == "y":
+        found = read(np.ones((4, 1)), table["a"]).frame["target"]
+    elif way == "polars":
+        polars = pytest.importorskip("polars")
+        found = read(polars.from_arrow(table)).frame["a"]
+    elif way == "arrow":
+        found = read(table).frame["a"]
+    else:
+        found = read(table.to_pandas(types_mapper=pd.ArrowDtype)).frame["a"]
+    assert [None if pd.isna(each) else int(each) for each in found] == numbers
+
+
+def test_names_are_trimmed_as_in_a_csv() -> None:
+    table = read(pd.DataFrame({" a": [1, 2], "b ": [3, 4]}), pd.Series([0, 1], name=" y "))
+    assert list(table.frame.columns) == ["a", "b", "y"]
+    assert table.target == "y"
+    with pytest.raises(BadInput, match="'a' is used twice"):
+        read(pd.DataFrame([[1, 2]], columns=["a", " a"]))
+
+
+def test_y_may_have_any_name() -> None:
+    assert read(pd.DataFrame({"a": [1, 2]}), pd.Series([0, 1], name="self")).target == "self"
+
+
+def test_columns_that_do_not_matter_may_hold_anything() -> None:
+    frame = pd.DataFrame({"a": [1, 2], "vector": [[1], [2]], "took": pd.to_timedelta([1, 2])})
+    with pytest.raises(BadInput, match="'vector'"):
+        read(frame)
+    found = read(frame, only=["a"]).frame
+    assert list(found.columns) == ["a", "vector", "took"]
+    assert list(frame.columns) == ["a", "vector", "took"]
 
 
 @dataclass(frozen=True)

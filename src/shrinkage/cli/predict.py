@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +16,12 @@ def predict(
     folder: Annotated[str, typer.Argument(help="The folder of a run or model.", metavar="DIR")],
     data: Annotated[str, typer.Argument(help="Rows to predict, in any format fit reads.")],
     output: Annotated[
-        str | None, typer.Option("--output", "-o", help="A CSV file; default: standard output.")
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="CSV, TSV (.gz too), Parquet or Feather, by the name; default: standard output.",
+        ),
     ] = None,
     proba: Annotated[bool, typer.Option(help="Probabilities of each class.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -29,17 +34,41 @@ def predict(
     from shrinkage.data.source import read
     from shrinkage.model import Model
 
-    frame, notes = Model.load(folder).table(read(data), proba=proba)
+    write = None if output is None else _writer(output)
+    model = Model.load(folder)
+    frame, notes = model.table(read(data, only=model.schema.used), proba=proba)
     for note in notes:
         print(note, file=sys.stderr)
     if as_json:
         terminal.print_json(frame.to_dict("list"))
-    elif output is None:
+    elif output is None or write is None:
         frame.to_csv(sys.stdout, index=False)
     else:
         with _writing(Path(output)) as path:
-            frame.to_csv(path, index=False)
+            write(frame, path)
         print(f"{len(frame):,} predictions in {output}", file=sys.stderr)
+
+
+def _writer(output: str) -> Callable[[Any, Path], None]:
+    """What writes a frame in the format that the name says. Raises BadInput for an unknown one."""
+    from shrinkage.errors import BadInput
+
+    suffix = Path(output).suffix.lower()
+    compression = "gzip" if suffix == ".gz" else None
+    if compression:
+        suffix = Path(Path(output).stem).suffix.lower()
+    if suffix in ("", ".csv", ".txt", ".tsv", ".tab"):
+        separator = "\t" if suffix in (".tsv", ".tab") else ","
+        return lambda frame, path: frame.to_csv(
+            path, index=False, sep=separator, compression=compression
+        )
+    if suffix == ".parquet" and not compression:
+        return lambda frame, path: frame.to_parquet(path, index=False)
+    if suffix == ".feather" and not compression:
+        return lambda frame, path: frame.to_feather(path)
+    raise BadInput(
+        f"-o {output}: predictions are written as .csv, .tsv (both also .gz), .parquet or .feather"
+    )
 
 
 @contextmanager

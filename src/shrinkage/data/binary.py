@@ -1,6 +1,5 @@
 """Parquet, Feather and NPZ files. Nothing is unpickled, whatever a file asks for."""
 
-import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -10,10 +9,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from shrinkage.data.frames import frame_of
 from shrinkage.errors import BadInput
-
-_ROW_NUMBERS = re.compile(r"__index_level_\d+__$")
-"""The name that a pandas index without one gets in a file."""
 
 
 def read_parquet(path: Path, name: str) -> pd.DataFrame:
@@ -35,7 +32,7 @@ def _frame(read_table: Any, name: str, kind: str) -> pd.DataFrame:
     try:
         table = read_table()
         table.validate(full=True)  # damaged offsets would crash the conversion
-        columns = [column.to_pandas(date_as_object=False) for column in table.columns]
+        return frame_of(table)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
@@ -43,12 +40,6 @@ def _frame(read_table: Any, name: str, kind: str) -> pd.DataFrame:
             f"{name}: damaged, or no {kind} file ({_first_line(error)}).\n"
             "Write or copy the file again."
         ) from None
-    # assembled by position, since names may be doubled: the caller checks and says so
-    frame = pd.DataFrame(dict(enumerate(columns)), index=pd.RangeIndex(table.num_rows))
-    frame = frame.set_axis(table.column_names, axis=1)
-    # What pandas numbered rows by before they were shuffled or selected says nothing of them, and
-    # of a table that was sorted by its target it says everything.
-    return frame.loc[:, [not _ROW_NUMBERS.match(name) for name in table.column_names]]
 
 
 def read_npz(path: Path, name: str) -> tuple[np.ndarray, np.ndarray | None]:

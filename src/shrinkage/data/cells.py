@@ -1,8 +1,8 @@
 """Cells: how one cell is read as text, as a number or as a date, and how errors show it.
 
 A column is a pandas Series of any dtype. Text is compared after surrounding blanks are
-removed, and these spellings count as missing: the empty cell, NA, NaN, nan, null, None,
-N/A and ?. They are case-sensitive: `none` is an ordinary word in many tables.
+removed, and the spellings of `MISSING` count as missing: nearly all that pandas knows, and ?. They
+are case-sensitive: `none` is an ordinary word in many tables.
 """
 
 from decimal import Decimal
@@ -16,7 +16,10 @@ import pyarrow.compute
 # pyarrow makes these functions at import, where type checkers do not see them
 pc: Any = pyarrow.compute
 
-MISSING = ("", "NA", "NaN", "nan", "null", "None", "N/A", "?")
+MISSING = (
+    *("", "?", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NaT"),
+    *("null", "NULL", "None"),
+)
 
 # float32 ends at 3e38, and squares of scaled values have to stay finite
 LARGEST = 1e30
@@ -164,7 +167,7 @@ def _words(series: pd.Series) -> pa.Array:
     if isinstance(series.dtype, pd.StringDtype):
         return _arrow(series)
     if pd.api.types.is_datetime64_any_dtype(series):
-        stamps = [None if pd.isna(v) else v.isoformat() for v in series]
+        stamps = [None if pd.isna(v) else label_text(v) for v in series]
         return pa.array(stamps, pa.large_string())
     codes, uniques = pd.factorize(series)
     words = np.array([label_text(v) for v in uniques] + [None], dtype=object)

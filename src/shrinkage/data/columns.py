@@ -5,11 +5,13 @@ The rules, in order; the first that applies decides.
 1. No cell is there: `empty`, dropped.
 2. Every cell is there and the same: `constant`, dropped.
 3. A bool or categorical dtype: `category`. A date dtype, or text that is all ISO dates: `date`.
-4. Text that is all numbers: `number`; with leading zeros (00123) they are codes: `category`.
+4. Text that is all numbers: `number`; with leading zeros (00123), or whole and beyond 1e30, they
+   are codes: `category`.
 5. Text of which at least 90 % are numbers (or dates), but not all: bad input that names the
    cell. Except when the numbers are few (at most 20 different, each seen three times on
    average), as in 0, 1, 2, 3+: then they are codes, and the column is a `category`.
-6. Any other text: `category`.
+6. Any other text: `category`; where half of its cells or more are dates, or numbers that are not
+   few, a note names the first that is not.
 7. Every cell different, and text, or integers that only rise or fall or whose column is named
    like an id: `identifier`, dropped unless a person keeps it.
 
@@ -29,7 +31,7 @@ from shrinkage.errors import BadInput
 
 Kind = Literal["number", "category", "date", "identifier", "constant", "empty"]
 
-MOSTLY = 0.9
+MOSTLY, HALF = 0.9, 0.5
 FEW = 20
 
 _ID = re.compile(
@@ -37,8 +39,12 @@ _ID = re.compile(
     re.IGNORECASE,
 )
 _CAMEL_ID = re.compile(r"[a-z](Id|ID|Index|Key)$")
-_OTHER_DATE = r"^\d{1,2}[./-]\d{1,2}[./-]\d{2,4}( .*)?$"
-_OTHER_NUMBER = r"^[+-]?[$€£]? ?\d{1,3}([,. ']\d{3})*([.,]\d+)? ?[%€$£]?$"
+_OTHER_DATE = (
+    r"^(\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}[./-]\d{1,2}[./-]\d{1,2}|\d{4}-\d{2})([ T].*)?$"
+)
+_OTHER_NUMBER = (
+    r"^[+-]?[$€£]? ?(\d{1,3}([,. ']\d{3})+|\d+)([.,]\d+)?( ?[%€$£]| [a-zA-Zµ°²³/]{1,6})?$"
+)
 
 
 def column_kind(series: pd.Series, name: str, keep: bool = False) -> tuple[Kind, str]:
@@ -58,10 +64,8 @@ def column_kind(series: pd.Series, name: str, keep: bool = False) -> tuple[Kind,
     if kind in ("number", "category") and not keep:
         why = _identifier(series, present, kind)
         if why:
-            return (
-                "identifier",
-                f"Column {column} is an identifier ({why}): dropped; --keep uses it.",
-            )
+            note = f"Column {column} is an identifier ({why}): dropped; --keep uses it."
+            return "identifier", note
     if kind == "category" and not note:
         note = _category_note(series)
     return kind, note
@@ -104,6 +108,10 @@ def _plain_kind(series: pd.Series, words: pd.Series, name: str) -> tuple[Kind, s
                 f"Column {column} holds codes with leading zeros ({show(example)}): "
                 "used as a category."
             )
+        values = cells.numbers(words)[0]
+        huge = cells.too_large(values[~np.isnan(values)]) is not None
+        if huge and cells.written_as_integers(words):
+            return "category", f"Column {column} holds whole numbers beyond 1e30: used as codes."
         return "number", ""
     if share >= MOSTLY:
         values = cells.numbers(words)[0]
@@ -115,12 +123,26 @@ def _plain_kind(series: pd.Series, words: pd.Series, name: str) -> tuple[Kind, s
             f"{where(words, first)}): used as a category."
         )
     _, refused = cells.dates(words)
-    share = 1 - refused.sum() / words.notna().sum()
-    if share == 1:
+    dated = 1 - refused.sum() / words.notna().sum()
+    if dated == 1:
         return "date", ""
-    if share >= MOSTLY:
-        raise _mixed(series, name, int(refused.argmax()), "a date", share)
+    if dated >= MOSTLY:
+        raise _mixed(series, name, int(refused.argmax()), "a date", dated)
+    if dated >= HALF:
+        return "category", _half_note(words, dated, "dates", int(refused.argmax()))
+    values = cells.numbers(words)[0]
+    if share >= HALF and len(np.unique(values[~np.isnan(values)])) > FEW:
+        return "category", _half_note(words, share, "numbers", first)
     return "category", ""
+
+
+def _half_note(words: pd.Series, share: float, what: str, position: int) -> str:
+    """That a column of text is in good part something else."""
+    return (
+        f"Column {show(words.name)}: {100 * share:.0f} % of its cells are {what}, "
+        f"{show(words.iloc[position])} ({where(words, position)}) is not: used as a category. "
+        "Where such a cell says nothing, leave it empty."
+    )
 
 
 def _mixed(series: pd.Series, name: str, position: int, what: str, share: float) -> BadInput:

@@ -66,7 +66,7 @@ def read_delimited(path: Path, name: str, delimiter: str, gzipped: bool) -> pd.D
     if table.num_rows == 0:
         raise BadInput(f"{name}: has a header but no rows.\nAdd at least one row of data.")
     frame = table.to_pandas().astype("str")
-    frame.index = _lines(data, delimiter, len(frame), first, blanks=one)
+    frame.index = _lines(data, name, delimiter, header, len(frame), first)
     return frame
 
 
@@ -199,7 +199,7 @@ def _check_rows(data: bytes, name: str, delimiter: str, n_columns: int) -> None:
         message = str(error)
         if "unexpected end of data" in message:
             message = 'a quote (") is opened and never closed'
-            line = _last_start(data, delimiter)
+        line = _last_start(data, delimiter)
         raise BadInput(
             f"{name}: line {line}: {message}.\nCorrect the quotes; write a quote inside a "
             'quoted cell twice ("").'
@@ -226,21 +226,44 @@ def _last_start(data: bytes, delimiter: str) -> int:
     return line
 
 
-def _lines(data: bytes, delimiter: str, n_rows: int, first: int, *, blanks: bool) -> pd.Index:
+def _lines(
+    data: bytes, name: str, delimiter: str, header: list[str], n_rows: int, first: int
+) -> pd.Index:
     """The line each row begins on, so that errors can name it.
 
-    first: how many rows come before them. blanks: a blank line is a row.
+    first: how many rows come before them.
+    Raises BadInput where there are fewer rows than lines because a quote swallowed some.
     """
     breaks = data.count(b"\n") + (not data.endswith(b"\n"))
     if breaks == n_rows + 1:
         return pd.RangeIndex(2, n_rows + 2, name="line")
+    starts = []
     try:
-        starts = [start for row, start in _records(data, delimiter) if row or blanks]
+        for row, start in _records(data, delimiter):
+            if row or len(header) == 1:
+                starts.append(start)
+                _check_swallowed(row, start, name, delimiter, len(header))
     except csv.Error:
-        starts = []
+        _check_rows(data, name, delimiter, len(header))
     if len(starts) == first + n_rows:
         return pd.Index(starts[first:], name="line")
     return pd.RangeIndex(1, n_rows + 1, name="row")
+
+
+_SWALLOWED = 3
+"""So many lines within one cell that have the delimiters of a row each are rows."""
+
+
+def _check_swallowed(row: list[str], line: int, name: str, delimiter: str, n_columns: int) -> None:
+    for cell in row:
+        inner = cell.splitlines()[1:-1] if "\n" in cell else []
+        alike = sum(each.count(delimiter) == n_columns - 1 for each in inner)
+        if n_columns > 1 and alike >= _SWALLOWED and alike == len(inner):
+            raise BadInput(
+                f"{name}: line {line}: a quoted cell holds {len(inner)} lines that look like rows "
+                f"({show(inner[0])}).\nA quote may have been opened by chance; write it twice "
+                'within a quoted cell ("").'
+            )
 
 
 def _first_line(error: Exception) -> str:

@@ -5,9 +5,10 @@
 columns stand in `columns`, those for the target in `target`.
 """
 
-import math
+import re
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
+from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 import pandas as pd
@@ -281,35 +282,42 @@ def _as_kind(series: pd.Series, kind: str, name: str) -> pd.Series:
 
 
 def _as_spelled(words: pd.Series, known: Collection[str]) -> pd.Series:
-    """Numbers, and yes and no, as training spelled them.
+    """Numbers, and yes and no, as training spelled them, where one word of it is meant.
 
-    1.0 for 1, which a file writes where a column of it has gaps; true and 1 for True, where such
-    was all that training saw.
+    1.0 for 1, which a file writes where a column of it has gaps; 7 for 007, which a spreadsheet
+    makes of codes; true and 1 for True, where such was all that training saw.
     """
     spelled = {word.lower(): word for word in known}
     binary = bool(spelled) and spelled.keys() <= {"true", "false"} and len(spelled) == len(known)
-    if binary:
-        amounts = {float(word == "true"): spelled[word] for word in spelled}
-    else:
-        amounts = {amount: word for word in known if (amount := _amount(word)) is not None}
-    if not amounts:
-        return words
+    codes = any(_LEADING_ZERO.match(word) for word in known)
+    amounts: dict[Decimal, list[str]] = {}
+    for word in known:
+        amount = Decimal(word.lower() == "true") if binary else _amount(word)
+        if amount is not None:
+            amounts.setdefault(amount, []).append(word)
     meant = {}
-    for word in {*words.dropna().unique()}.difference(known):
+    for word in {*words.dropna().unique()}.difference(known) if amounts else ():
         if binary and word.lower() in spelled:
             meant[word] = spelled[word.lower()]
-        elif (amount := _amount(word)) is not None and amount in amounts:
-            meant[word] = amounts[amount]
+        elif not codes or _SHORTENED.fullmatch(word):
+            found = amounts.get(amount, ()) if (amount := _amount(word)) is not None else ()
+            if len(found) == 1:
+                meant[word] = found[0]
     return words.replace(meant) if meant else words
 
 
-def _amount(word: str) -> float | None:
-    """What a text says as a number, if it is one."""
+_LEADING_ZERO = re.compile(r"[+-]?0\d")
+_SHORTENED = re.compile(r"[1-9]\d*(\.0*)?")
+"""What is left of a code that was read as a number."""
+
+
+def _amount(word: str) -> Decimal | None:
+    """What a text says as a number, exactly, if it is one."""
     try:
-        found = float(word)
-    except ValueError:
+        found = Decimal(word)
+    except InvalidOperation:
         return None
-    return found if math.isfinite(found) and "_" not in word else None
+    return found if found.is_finite() and "_" not in word else None
 
 
 def _conform_target(schema: Schema, series: pd.Series, name: str) -> pd.Series:

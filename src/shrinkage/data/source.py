@@ -5,18 +5,20 @@ used, is decided by `schema.infer` and `schema.conform`.
 """
 
 import difflib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from shrinkage.data import builtin
 from shrinkage.data.binary import read_feather, read_npz, read_parquet
 from shrinkage.data.cells import show
 from shrinkage.data.delimited import check_names, read_delimited
-from shrinkage.data.frames import plain_frame
+from shrinkage.data.frames import frame_of, plain_frame, series_of
 from shrinkage.errors import BadInput
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
@@ -38,13 +40,14 @@ class Table:
     target: str | None = None
 
 
-def read(source: Any, y: Any = None) -> Table:
+def read(source: Any, y: Any = None, *, only: Collection[str] | None = None) -> Table:
     """Read a table.
 
     source: path of a CSV, TSV (both also .gz), Parquet, Feather or NPZ file; a built-in name
         (digits, breast_cancer, wine, diabetes, mnist1d); a frame of pandas, or of a library whose
         frames have `to_pandas`; an array [rows, columns]; or a pair (X, y).
     y: [rows], the target, with a frame or an array.
+    only: columns that matter; others are not checked, and stay as they are. None: all matter.
     Raises BadInput in one to three lines that name the file, the place and the way out.
     """
     if isinstance(source, tuple) and len(source) == 2 and y is None:
@@ -52,20 +55,24 @@ def read(source: Any, y: Any = None) -> Table:
     if isinstance(source, (str, Path)):
         if y is not None:
             raise BadInput("y goes with a frame or an array; a file holds its own target.")
-        return _named(source)
+        return _named(source, only)
     source = pandas_frame(source)
     if isinstance(source, pd.DataFrame):
-        return _table(source, y, "DataFrame")
-    return _table(_array_frame(source, "array"), y, "array")
+        return _table(source, y, "DataFrame", only)
+    return _table(_array_frame(source, "array"), y, "array", only)
 
 
 def pandas_frame(source: Any) -> Any:
     """A frame of polars or pyarrow as one of pandas; anything else as it is."""
-    known = isinstance(source, pd.DataFrame) or not hasattr(source, "to_pandas")
-    return source if known else source.to_pandas()
+    if isinstance(source, pd.DataFrame):
+        return source
+    source = source.to_arrow() if hasattr(source, "to_arrow") else source
+    if isinstance(source, pa.Table):
+        return frame_of(source)
+    return source.to_pandas() if hasattr(source, "to_pandas") else source
 
 
-def _named(source: str | Path) -> Table:
+def _named(source: str | Path, only: Collection[str] | None) -> Table:
     name = str(source)
     if name in builtin.NAMES:
         frame = plain_frame(builtin.load(name), name)
@@ -83,9 +90,9 @@ def _named(source: str | Path) -> Table:
             if path.stat().st_size == 0:
                 raise BadInput(f"{name}: the file is empty (0 bytes).")
             if suffix == ".npz":
-                return _table(*read_npz(path, name), name)
+                return _table(*read_npz(path, name), name, only)
             read_frame = read_parquet if suffix == ".parquet" else read_feather
-            return _table(read_frame(path, name), None, name)
+            return _table(read_frame(path, name), None, name, only)
     except OSError as error:
         raise BadInput(f"{name}: cannot be read: {error.strerror or error}.") from None
     except MemoryError:
@@ -134,7 +141,7 @@ def _array_frame(source: Any, name: str) -> pd.DataFrame:
     return frame.infer_objects() if values.dtype == object else frame
 
 
-def _table(frame: Any, y: Any, name: str) -> Table:
+def _table(frame: Any, y: Any, name: str, only: Collection[str] | None) -> Table:
     """Check the frame and append the target to it."""
     if isinstance(frame, np.ndarray):
         frame = _array_frame(frame, name)
@@ -142,25 +149,28 @@ def _table(frame: Any, y: Any, name: str) -> Table:
         raise BadInput(f"{name}: has no columns.")
     if len(frame) == 0:
         raise BadInput(f"{name}: has no rows.")
-    names = [str(column) for column in frame.columns]
+    names = [str(column).strip() for column in frame.columns]  # as in the header of a CSV
     check_names(names, name)
     frame = frame.set_axis(names, axis=1)
     if y is None:
-        return Table(plain_frame(frame, name), name)
+        return Table(plain_frame(frame, name, only), name)
     target = _target_name(y, names)
     values = _target_values(y, len(frame), name)
-    frame = plain_frame(frame.assign(**{target: pd.Series(values, index=frame.index)}), name)
-    return Table(frame, name, target)
+    frame[target] = pd.Series(values, index=frame.index)  # of a frame that set_axis made
+    return Table(plain_frame(frame, name, only), name, target)
 
 
 def _target_name(y: Any, taken: list[str]) -> str:
-    name = str(y.name) if isinstance(y, pd.Series) and y.name is not None else "target"
+    name = str(y.name).strip() if isinstance(y, pd.Series) and y.name is not None else "target"
     while name in taken:
         name += "_"
     return name
 
 
 def _target_values(y: Any, n_rows: int, name: str) -> Any:
+    y = y.to_arrow() if hasattr(y, "to_arrow") else y
+    if isinstance(y, pa.Array | pa.ChunkedArray):
+        y = series_of(y)
     if isinstance(y, pd.Series):
         values: Any = y.array
         shape = (len(y),)

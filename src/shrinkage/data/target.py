@@ -7,7 +7,7 @@ import pandas as pd
 
 from shrinkage.data import cells
 from shrinkage.data.cells import count, show, where
-from shrinkage.data.columns import FEW, MOSTLY, check_finite, numeric_share
+from shrinkage.data.columns import FEW, HALF, check_finite, numeric_share
 from shrinkage.data.labels import list_labels
 from shrinkage.errors import BadInput
 
@@ -75,17 +75,20 @@ def prepare_target(
 
 
 def _numeric(words: pd.Series, name: str, task: str) -> bool:
-    """Whether the target is a number; a number column with a few text cells is bad input."""
+    """Whether the target is a number; one that is half text, or less, is bad input.
+
+    Not where a person says that it is classes, nor where there are few.
+    """
     if cells.is_number(words):
         return True
     if not cells.is_text(words) or cells.leading_zeros(words):
         return False
     share, first = numeric_share(words)
-    if MOSTLY <= share < 1 and task != "classification" and words.nunique() > FEW:
+    if HALF <= share < 1 and task != "classification" and words.nunique() > FEW:
         raise BadInput(
             f"{name}: target {show(words.name)}, {where(words, first)}: "
             f"{show(words.iloc[first])} is not a number, most of the column are.\n"
-            "Correct the cell, or leave it empty to drop the row."
+            "Correct the cell, leave it empty to drop the row, or say --task classification."
         )
     return share == 1
 
@@ -95,7 +98,9 @@ def _task(words: pd.Series, numeric: bool, task: str, notes: list[str]) -> Task:
         return task
     column = show(words.name)
     if not numeric:
-        notes.append(f"Task: classification, because target {column} is not a number.")
+        share, first = numeric_share(words) if cells.is_text(words) else (0.0, 0)
+        example = f" ({where(words, first)}: {show(words.iloc[first])})" if share >= HALF else ""
+        notes.append(f"Task: classification, because target {column} is not a number{example}.")
         return "classification"
     values = np.unique(cells.numbers(words)[0])
     if (values != np.floor(values)).any():
