@@ -11,10 +11,13 @@ import pandas as pd
 import pytest
 
 from conftest import mixed, tiny_fit
-from shrinkage import scores
+from shrinkage import run, scores
+from shrinkage.data.source import Table
+from shrinkage.errors import BadInput
 from shrinkage.model import Model
 from shrinkage.report.words import copies_line
 from shrinkage.search import copies, rows, said
+from shrinkage.search.settings import Settings
 
 FEATURES = ["a", "b", "colour", "when"]
 
@@ -91,3 +94,32 @@ def test_few_others_are_not_scored(doubled: Path, tmp_path: Path) -> None:
     line = copies_line({"copies": told})
     assert line is not None
     assert line.endswith("Too few others are left to be scored apart.")
+
+
+def cut(frame: pd.DataFrame, target: str = "y") -> rows.Rows:
+    return rows.cut(Table(frame, "t"), Settings("t", target))
+
+
+def test_rows_that_a_start_was_trained_on_are_refused(study: Path) -> None:
+    """All of the table that the study is of; its test rows are nothing that networks saw."""
+    schema, seen = Model.load(study).schema, len(rows.load(study / "work").train)
+    frame = pd.read_csv(study.parent / "table.csv", parse_dates=["when"])
+    with pytest.raises(BadInput, match=f"{seen} rows of {len(frame)}: networks start from"):
+        copies.trained_on(str(study), schema, cut(frame))
+    new = mixed(400, seed=77)
+    assert copies.trained_on(str(study), schema, cut(new)) == ()
+    train = rows.load(study / "work").train.drop_duplicates()
+    few = pd.concat([new, train[:3]], ignore_index=True)
+    (note,) = copies.trained_on(str(study), schema, cut(few))
+    assert note.startswith("3 rows of 403")
+    # What the networks learned of these rows was another target, or is not known.
+    other = frame.assign(z=frame["a"] + 1).drop(columns="y")
+    assert copies.trained_on(str(study), schema, cut(other, "z")) == ()
+    assert copies.trained_on(str(study / "model"), schema, cut(frame)) == ()
+
+
+def test_a_study_is_not_begun_from_a_model_that_knows_its_rows(study: Path, tmp_path: Path) -> None:
+    table = study.parent / "table.csv"
+    with pytest.raises(BadInput, match="--start-from"):
+        run.fit(table, "y", out=tmp_path / "run", start_from=study, trials=2, workers=0)
+    assert not (tmp_path / "run").exists()

@@ -2,6 +2,8 @@
 
 A table that holds copies has some on both sides of any split. The target has no part in what counts
 as a copy: to leave rows out by their target would be to choose the hard ones.
+
+Networks that start from a model remember the rows it was trained on, wherever these stand now.
 """
 
 from __future__ import annotations
@@ -15,7 +17,12 @@ import pandas as pd
 import torch
 
 from shrinkage import scores
+from shrinkage.data import cells
+from shrinkage.data.cells import count
+from shrinkage.data.schema import Schema
+from shrinkage.errors import BadInput
 from shrinkage.search import said
+from shrinkage.search.folder import Folder
 from shrinkage.search.rows import Rows
 
 LEAST, FEWEST = 0.02, 20
@@ -52,3 +59,30 @@ def apart(work: Path, rows: Rows, goal: scores.Goal, names: Iterable[str]) -> di
         if output is not None
     }
     return told
+
+
+def trained_on(folder: str, earlier: Schema, rows: Rows) -> tuple[str, ...]:
+    """A note where a few rows are ones that the earlier study trained on, with the same target.
+
+    folder: its own, or its model's, which does not know its rows.   earlier: its schema.
+    Raises BadInput where they are `LEAST` of all rows or more: every score would be of memory.
+    """
+    path = Folder(Path(folder)).work / "train.parquet"
+    if earlier.target != rows.schema.target or not path.is_file():
+        return ()
+    columns = [*rows.schema.used, earlier.target]
+    theirs, ours = pd.read_parquet(path), pd.concat([rows.train, rows.test])
+    pair = [frame.reset_index(drop=True)[columns] for frame in (theirs, ours)]
+    # Labels are compared as text: codes of one table are words in another.
+    pair = [frame.assign(**{columns[-1]: cells.text(frame[columns[-1]])}) for frame in pair]
+    known = repeated(*pair)
+    if not known.any():
+        return ()
+    told = f"{count(int(known.sum()), 'row')} of {len(known):,}: networks start from a model that "
+    told += f"was trained on them ({folder})"
+    if known.mean() < LEAST:
+        return (f"{told}, which flatters a little.",)
+    raise BadInput(
+        f"--start-from: {told}.\nWhat they remember would flatter every score: leave those rows "
+        "out, or fit all rows without --start-from."
+    )

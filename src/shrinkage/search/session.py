@@ -21,7 +21,7 @@ from shrinkage.errors import BadInput, Interrupted
 from shrinkage.files import read_object, unwritable
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import OWN, Function, name_of
-from shrinkage.search import earlier, finish, journal, origin, refit, rows, shared
+from shrinkage.search import copies, earlier, finish, journal, origin, refit, rows, shared
 from shrinkage.search.above import Above, Keep, Look
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch, logged, nobody
@@ -75,6 +75,9 @@ def _founded(
     # The data is read before a folder exists: bad input leaves nothing behind.
     model = origin.load(settings.start_from) if settings.start_from else None
     cut = rows.cut(table, settings, model)
+    if model is not None:
+        told = copies.trained_on(settings.start_from, model.schema, cut)
+        cut = replace(cut, notes=(*cut.notes, *told))
     task = cut.schema.task
     metric = metric_for(settings.metric, task)
     check_metric(metric, cut)
