@@ -37,6 +37,9 @@ from shrinkage.population.predict import forward, in_unit
 from shrinkage.recipe import Recipe
 from shrinkage.store import artifact
 
+_SLICE = 20_000
+"""Rows that are prepared and predicted at once."""
+
 Data = Table | pd.DataFrame | np.ndarray
 """Rows to predict: a table, a frame, or an array, whose columns are called x0, x1, ..."""
 
@@ -94,8 +97,12 @@ class Model:
     ) -> np.ndarray:
         """Probabilities [n, C], or numbers [n], of a frame that conforms to the schema.
 
-        samples: what this frame became under preparers of models that were asked before.
+        samples: what this frame became under preparers of models that were asked before. Without
+        them rows are prepared a slice at a time: each preparer makes arrays of its own.
         """
+        if samples is None and len(frame) > _SLICE:
+            slices = (frame[at : at + _SLICE] for at in range(0, len(frame), _SLICE))
+            return np.concatenate([self.outputs(each) for each in slices])
         samples = {} if samples is None else samples
         found = self._own(frame, samples)
         if self.others:

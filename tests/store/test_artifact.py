@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from conftest import mixed
+from shrinkage.data.tabular import Preparer
 from shrinkage.errors import BadInput
 from shrinkage.model import Model
 from shrinkage.store import artifact
@@ -97,3 +100,39 @@ def test_a_folder_is_copied_anywhere(study: Path, tmp_path: Path) -> None:
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="nowhere"):
         Model.load(tmp_path / "nowhere")
+
+
+def test_recipes_that_share_a_preparation_share_it_when_loaded(study: Path, tmp_path: Path) -> None:
+    """Else the rows to predict would be prepared once for each recipe; also of an older file."""
+    one = Model.load(study)
+    apart = [replace(each) for each in one.preparers]
+    others = (replace(one, share=0.3, others=()), replace(one, share=0.2, preparers=apart))
+    model = replace(one, share=0.5, others=others)
+    model.save(tmp_path / "model", {})
+    found, rows = Model.load(tmp_path / "model"), mixed(30, seed=5)
+    parts = len(one.preparers)
+    assert all(found.others[0].preparers[k] is found.preparers[k] for k in range(parts))
+    assert not {*map(id, found.others[1].preparers)} & {*map(id, found.preparers)}
+    np.testing.assert_array_equal(found.predict_proba(rows), model.predict_proba(rows))
+
+    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
+    del manifest["same"], manifest["digest"]
+    manifest["digest"] = artifact._digest_of(manifest)
+    (tmp_path / "model" / "manifest.json").write_text(json.dumps(manifest))
+    older = Model.load(tmp_path / "model")
+    np.testing.assert_array_equal(older.predict_proba(rows), model.predict_proba(rows))
+
+
+def test_many_rows_are_prepared_a_slice_at_a_time(study: Path, monkeypatch) -> None:
+    model, rows, sizes = Model.load(study), mixed(31, seed=5), []
+    whole = model.predict_proba(rows)
+    transform = Preparer.transform
+
+    def counted(self: Preparer, frame: pd.DataFrame):
+        sizes.append(len(frame))
+        return transform(self, frame)
+
+    monkeypatch.setattr("shrinkage.model._SLICE", 10)
+    monkeypatch.setattr(Preparer, "transform", counted)
+    np.testing.assert_allclose(model.predict_proba(rows), whole, atol=1e-12)
+    assert sorted(set(sizes)) == [1, 10]

@@ -4,7 +4,8 @@
     preparation/k.skops      how the columns are prepared for the members of part k
     recipe.toml              how the members were trained
     others/k/                the same of another recipe whose members predict with them
-    manifest.json            format, versions, task, shape, provenance, and a hash of each file
+    manifest.json            format, versions, task, shape, provenance, a hash of each file, and
+                             which preparations are the same
 
 The folder is written beside its place and moved there whole.
 """
@@ -16,8 +17,9 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,7 @@ def write(artifact: Artifact, folder: Path) -> None:
             "machine": machine(),
             **artifact.about,
             "others": [dict(other.about) for other in artifact.others],
+            "same": _same(_places(artifact, Path())),
             "files": {str(p.relative_to(fresh)): _digest(p) for p in _files(fresh)},
         }
         manifest["digest"] = _digest_of(manifest)
@@ -91,13 +94,32 @@ def _places(artifact: Artifact, folder: Path) -> list[tuple[Path, Artifact]]:
     return [(folder, artifact), *others]
 
 
+def _same(places: list[tuple[Path, Artifact]]) -> dict[str, str]:
+    """Files of preparers that recipes share, each with the first of its like.
+
+    Rows are then prepared once for all. (An earlier version reads every file.)
+    """
+    first: dict[Preparer, str] = {}
+    every = ((p, each) for p, artifact in places for each in enumerate(artifact.preparers))
+    named = [(preparer, _preparation(place, k)) for place, (k, preparer) in every]
+    return {
+        str(path): known
+        for preparer, path in named
+        if (known := first.setdefault(preparer, str(path))) != str(path)
+    }
+
+
+def _preparation(folder: Path, part: int) -> Path:
+    return folder / "preparation" / f"{part}.skops"
+
+
 def _fill(artifact: Artifact, folder: Path) -> None:
     """Write the arrays, the preparation and the recipe."""
     (folder / "preparation").mkdir(parents=True)
     tensors = {"weights": artifact.weights, "statistics": artifact.statistics}
     save_file({n: t.contiguous() for n, t in tensors.items()}, folder / "weights.safetensors")
     for k, preparer in enumerate(artifact.preparers):
-        preparer.save(folder / "preparation" / f"{k}.skops")
+        preparer.save(_preparation(folder, k))
     (folder / "recipe.toml").write_text(artifact.recipe, "utf-8")
 
 
@@ -133,23 +155,35 @@ def read(folder: Path) -> Artifact:
         if _digest(folder / name) != digest:
             raise BadInput(f"{folder}/{name} is damaged: its hash is not the manifest's")
     try:
+        load = _loading(folder, manifest.get("same", {}))
         others = [
-            _read(folder / "others" / str(k), about)
+            _read(folder, Path("others", str(k)), about, load)
             for k, about in enumerate(manifest.get("others", []))
         ]
-        return _read(folder, manifest, others)
+        return _read(folder, Path(), manifest, load, others)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         if isinstance(error, BadInput):
             raise
         raise BadInput(f"{folder} is damaged: {error}") from None
 
 
-def _read(folder: Path, about: Mapping[str, Any], others: Sequence[Artifact] = ()) -> Artifact:
-    """What `_fill` wrote."""
-    tensors = load_file(folder / "weights.safetensors")
-    recipe = (folder / "recipe.toml").read_text("utf-8")
-    folds = len(about["units"])
-    preparers = [Preparer.load(folder / "preparation" / f"{k}.skops") for k in range(folds)]
+def _loading(folder: Path, same: Mapping[str, str]) -> Callable[[Path], Preparer]:
+    """Reads preparers by their place in the folder; those that are the same, once."""
+    load = lru_cache(maxsize=None)(lambda name: Preparer.load(folder / name))
+    return lambda path: load(same.get(str(path), str(path)))
+
+
+def _read(
+    folder: Path,
+    place: Path,
+    about: Mapping[str, Any],
+    load: Callable[[Path], Preparer],
+    others: Sequence[Artifact] = (),
+) -> Artifact:
+    """What `_fill` wrote to this place in the folder."""
+    tensors = load_file(folder / place / "weights.safetensors")
+    recipe = (folder / place / "recipe.toml").read_text("utf-8")
+    preparers = [load(_preparation(place, k)) for k in range(len(about["units"]))]
     return Artifact(tensors["weights"], tensors["statistics"], preparers, recipe, about, others)
 
 
