@@ -121,6 +121,26 @@ def test_a_killed_process_fails_its_task_and_is_replaced() -> None:
         local.stop(pool)
 
 
+def test_all_import_ahead_the_others_after_the_first() -> None:
+    pool = local.Processes(3)
+    try:
+        pool.practise()
+        pid = pool._to(0, os.getpid).result(60)  # results are heard in order
+        pids = [next(iter(each._processes)) for each in pool.pools]  # pyright: ignore
+        assert len({*pids}) == 3
+        assert pids[0] == pid
+        tasks = [pool.submit(os.getpid) for _ in range(3)]
+        assert {each.result(60) for each in tasks} == {*pids}
+    finally:
+        local.stop(pool, wait=True)
+    pool._practise_others()
+    assert all(gone([pid], within=3) for pid in pids)
+    fresh = local.Processes(2)
+    local.stop(fresh)
+    fresh._practise_others()
+    assert fresh.pools == [None, None]
+
+
 def test_a_process_started_ahead_gets_the_first_task_and_else_ends() -> None:
     with local.warming(2):
         begun = local._warm[2]

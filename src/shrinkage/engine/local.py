@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -48,7 +48,8 @@ class Processes(Executor):
         self.threads = threads
         self.pools: list[Executor | None] = [None] * count
         self.waiting = [0] * count
-        self.lock = threading.Lock()
+        self.ended = False
+        self.lock = threading.RLock()
 
     def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Future:
         with self.lock:
@@ -59,17 +60,36 @@ class Processes(Executor):
         return future
 
     def practise(self) -> None:
-        """Have the first import what tasks need, ahead of them."""
-        self._to(0, _practise)
+        """Have all import what tasks need, ahead of them: the first, and then the others.
+
+        All at once they would be in the way of the first, which has the first task.
+        """
+        self._to(0, _practise).add_done_callback(lambda _: self._practise_others())
+
+    def _practise_others(self) -> None:
+        for process in range(1, len(self.pools)):
+            with self.lock:
+                if self.ended:
+                    return
+                self._open(process)
+            with suppress(RuntimeError):  # ended by now
+                self._to(process, _practise)
+
+    def _open(self, process: int, instead: Executor | None = None) -> Executor:
+        """The pool of this process; a new one where there is none, or only this broken one."""
+        with self.lock:
+            pool = self.pools[process]
+            if pool is None or pool is instead:
+                pool = self.pools[process] = _one_process(self.threads)
+            return pool
 
     def _to(self, process: int, fn: Callable, *args: Any, **kwargs: Any) -> Future:
-        pool = self.pools[process] = self.pools[process] or _one_process(self.threads)
+        pool = self._open(process)
         with _born_deaf():
             try:
                 return pool.submit(_settled, fn, *args, **kwargs)
             except BrokenExecutor:
-                pool = self.pools[process] = _one_process(self.threads)
-                return pool.submit(_settled, fn, *args, **kwargs)
+                return self._open(process, pool).submit(_settled, fn, *args, **kwargs)
 
     def _ended(self, process: int) -> None:
         with self.lock:
@@ -78,11 +98,14 @@ class Processes(Executor):
     def restart(self) -> None:
         """End what runs now; the next tasks begin new processes."""
         self.kill()
-        self.pools = [None] * len(self.pools)
+        with self.lock:
+            self.pools, self.ended = [None] * len(self.pools), False
 
     def kill(self, wait: bool = False) -> None:
         """End them now: waiting tasks are dropped and running ones killed."""
-        for pool in filter(None, self.pools):
+        with self.lock:
+            self.ended, pools = True, [*filter(None, self.pools)]
+        for pool in pools:
             pool.shutdown(wait=wait, kill_workers=True)  # pyright: ignore
 
 
@@ -154,8 +177,9 @@ _warm: dict[int, Processes] = {}
 
 @contextmanager
 def warming(workers: int | None) -> Iterator[None]:
-    """The first of `workers` processes imports what training needs, while this one imports and
-    reads. `executor` takes them; where it was not asked for as many, they end with this block.
+    """`workers` processes import what training needs, while this one imports and reads.
+
+    `executor` takes them; where it was not asked for as many, they end with this block.
     """
     count = cores() if workers is None else workers
     try:
