@@ -30,14 +30,13 @@ from shrinkage.search.contest import (
     FRESH,
     PLAIN,
     Finalist,
-    finalists,
-    leading,
 )
 from shrinkage.search.effect import without_effect
 from shrinkage.search.result import Result
 from shrinkage.search.rows import Rows, repeats_of
 from shrinkage.search.scored import out_of_fold, scored
 from shrinkage.search.settings import is_own_recipe
+from shrinkage.search.standing import Standing, standing
 from shrinkage.search.study import Study
 from shrinkage.store.artifact import versions
 from shrinkage.wording import command
@@ -80,11 +79,8 @@ def conclude(study: Study, above: Above) -> Result:
     Raises BadInput where no network was trained far enough to predict.
     """
     rows, metric, seed = study.rows, study.problem.metric, study.settings.seed
-    found = _finalists(study)
-    number = leading(found, rows, metric)
-    together = ensemble.Together({number: 1.0})
-    if study.settings.ensemble:
-        together = ensemble.of_trials(found, number, rows, metric, seed)
+    now = _standing(study)
+    found, number, together = now.found, now.lead, now.together
     shares = together.shares
     contenders = _contenders(study, found, together)
     winner, alone = contenders["winner"], contenders.get(SINGLE, contenders["winner"])
@@ -172,17 +168,16 @@ def _scores(contenders: dict[str, Contender], rows: Rows, metric: scores.Goal) -
     return table
 
 
-def _finalists(study: Study) -> dict[int, Finalist]:
-    found = finalists(study.store, study.folder, study.rows)
-    if not found and study.interrupted:
+def _standing(study: Study) -> Standing:
+    if (now := standing(study)) is not None:
+        return now
+    if study.interrupted:
         way_out = f"go on with `{command('resume', study.folder.root)}`"
         raise Interrupted(f"interrupted before any network was trained; {way_out}")
-    if not found:
-        raise BadInput(
-            f"no network came to its first prediction within {study.clock.budget_s:g} s; "
-            f"give it more time: `{command('resume', study.folder.root, '--budget', '5m')}`"
-        )
-    return found
+    raise BadInput(
+        f"no network came to its first prediction within {study.clock.budget_s:g} s; "
+        f"give it more time: `{command('resume', study.folder.root, '--budget', '5m')}`"
+    )
 
 
 def _entrants(found: dict[int, Finalist], number: int, *, alone: bool) -> dict[str, Finalist]:

@@ -23,10 +23,11 @@ from shrinkage.engine import arrays, refit
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput, Unwritable
 from shrinkage.randomness import derive
-from shrinkage.search import ensemble, journal, memory, rows
+from shrinkage.search import journal, memory, rows
 from shrinkage.search.budget import REFIT_SAFETY
-from shrinkage.search.contest import Finalist, finalists, leading, part_of
+from shrinkage.search.contest import Finalist, part_of
 from shrinkage.search.folder import Folder
+from shrinkage.search.standing import standing
 from shrinkage.search.study import Study, log
 
 MOST_SEEDS = 8
@@ -41,15 +42,11 @@ _TICK_S = 0.25
 
 def train(study: Study, pool: Executor) -> None:
     """Choose the recipes that win, and train them on all rows. Without enough time: nothing."""
-    folder, problem, settings = study.folder, study.problem, study.settings
-    found = finalists(study.store, folder, study.rows)
-    if not found or not settings.refit:
+    folder, settings = study.folder, study.settings
+    now = standing(study) if settings.refit else None
+    if now is None:
         return
-    lead = leading(found, study.rows, problem.metric)
-    shares = {lead: 1.0}
-    if settings.ensemble:
-        asked = lead, study.rows, problem.metric, settings.seed
-        shares = ensemble.of_trials(found, *asked).shares
+    found, shares = now.found, now.together.shares
     folder.refits.mkdir(exist_ok=True)
     slots = max(1, settings.workers)
     tried = {number: _tried(folder, number) for number in shares}

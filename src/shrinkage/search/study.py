@@ -31,6 +31,7 @@ from shrinkage.search.known import Known
 from shrinkage.search.outset import agreed
 from shrinkage.search.random import Search
 from shrinkage.search.settings import Settings
+from shrinkage.search.standing import Standing
 from shrinkage.space import Space
 from shrinkage.store.tables import Store, claim_of
 
@@ -50,6 +51,7 @@ class Study:
     default, plain: the recipes of the first two trials, with all their epochs; `space.base` is the
     first with as many as there is time for, and trial_seconds, step_seconds are of it. most:
     recipes that memory holds at once, once that is known. aside: a process of the baselines' own.
+    standing: who leads by now; ask `standing.standing` for it.
     """
 
     folder: Folder
@@ -70,6 +72,7 @@ class Study:
     step_seconds: float = 0.0
     most: int | None = None
     aside: Executor | None = None
+    standing: Standing | None = None
     _kept_parts: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -81,12 +84,9 @@ class Study:
     @cached_property
     def searching(self) -> Search:
         """What proposes recipes: one object, which keeps what it is told. Needs the plan's base."""
-        asked = self.settings, self.space, self.costs.of, self.clock.elapsed, self.folder.prior
+        costs = self.known.costs.of
+        asked = self.settings, self.space, costs, self.clock.elapsed, self.folder.prior
         return proposers.made(*asked)
-
-    @property
-    def costs(self) -> cost.Costs:
-        return self.known.costs
 
     @property
     def search_deadline(self) -> float:
@@ -236,9 +236,9 @@ class Study:
 
     def seconds_of(self, recipe: Recipe) -> float:
         """About what the whole training of a recipe takes here, on all folds."""
-        found = self.costs.seconds(recipe)
-        if found is None:
-            return self.trial_seconds * self.costs.of(recipe) / self.costs.of(self.space.base)
+        costs = self.known.costs
+        if (found := costs.seconds(recipe)) is None:
+            return self.trial_seconds * costs.of(recipe) / costs.of(self.space.base)
         return found
 
     def in_time(self, seconds: float, hope: float = _HOPE) -> bool:
@@ -367,7 +367,7 @@ class Study:
             self.known.news(at_once=True)
             return
         if scored := [cohort.trials[number] for number in found.scores]:
-            self.costs.learn(scored, found.part, found.seconds)
+            self.known.costs.learn(scored, found.part, found.seconds)
         for number, score in written.scores.items():
             self.known.seconds[number] += written.seconds
             told = cohort.trials[number], RUNGS[rung], score

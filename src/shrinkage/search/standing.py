@@ -1,0 +1,52 @@
+"""Who has won by now, and which recipes predict together.
+
+To find that out takes seconds where there are many classes or trials. The training on all rows asks
+for it, and the end of the study, when as a rule nothing has changed: so it is remembered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shrinkage.search import ensemble
+from shrinkage.search.contest import Finalist, finalists, leading
+
+if TYPE_CHECKING:
+    from shrinkage.search.study import Study
+
+Key = tuple[tuple[int, str, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """found: finalists by number, `lead` the one that leads. together: whose networks predict.
+
+    key: the trials it was found of, how far each had come.
+    """
+
+    found: dict[int, Finalist]
+    lead: int
+    together: ensemble.Together
+    key: Key
+
+
+def standing(study: Study) -> Standing | None:
+    """As it is now; None where no trial has come far enough to predict."""
+    trials = study.store.trials()
+    key = tuple((trial.number, trial.status, len(trial.rungs)) for trial in trials)
+    if study.standing is None or study.standing.key != key:
+        study.standing = _found(study, key)
+    return study.standing
+
+
+def _found(study: Study, key: Key) -> Standing | None:
+    rows, metric = study.rows, study.problem.metric
+    found = finalists(study.store, study.folder, rows)
+    if not found:
+        return None
+    lead = leading(found, rows, metric)
+    together = ensemble.Together({lead: 1.0})
+    if study.settings.ensemble:
+        together = ensemble.of_trials(found, lead, rows, metric, study.settings.seed)
+    return Standing(found, lead, together, key)
