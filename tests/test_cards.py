@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from shrinkage.cards import card, describe, index, page
-from shrinkage.catalog import ENTRIES, Entry, entry_of
+from shrinkage.catalog import CATALOG, ENTRIES, Entry, entry_of
 from shrinkage.population.cohort import Member
 from shrinkage.recipe import Recipe
 from shrinkage.testing import Case, cohort_of, small_table
 from shrinkage.testing.case import trained
 from test_conformance import CASES
 
-PAGES = Path(__file__).parents[1] / "docs" / "ingredients"
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = DOCS / "ingredients"
 BLOCK = re.compile(r"```toml\n(.*?)```", re.DOTALL)
 
 each_entry = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -52,6 +53,22 @@ def test_the_example_of_a_page_trains(case: Case) -> None:
         tried = case.base.using(shown).for_task(case.task)
         training = trained(cohort_of([Member(tried)], small_table(case.task)), 3)
         assert training.outcome(0).reason is None
+
+
+def _measured() -> list[list[str]]:
+    """Cells of the rows of docs/effects.md: ingredient, setting, data, beside, ..."""
+    lines = (DOCS / "effects.md").read_text("utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "](ing" in line]
+    return [[re.sub(r"\[(\w+)\].*", r"\1", name), *cells] for name, *cells in rows]
+
+
+@pytest.mark.parametrize("row", _measured(), ids=lambda row: row[0])
+def test_a_measured_gain_says_at_which_setting_and_beside_what(row: list[str]) -> None:
+    name, setting, _, beside = row[:4]
+    said = card(CATALOG[name]).measured
+    for field, value in (part.split("=") for part in setting.split(", ") if part):
+        assert float(value) == 0 or f"{field} {value} " in said
+    assert ("both beside" in said) == bool(beside)
 
 
 @each_entry

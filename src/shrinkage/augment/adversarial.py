@@ -14,8 +14,8 @@ code has no direction. Marks of missing cells are numbers too and are moved as s
 
 Helps: networks that small changes of a number must not turn; few rows, where it acts like a
 margin.
-Measured: 120 rows, 60 columns of which 3 matter, a number to predict, some noise: rmse 1.4
-without, 1.23 with it (difference -0.172, 95 % -0.219 to -0.125, 20 draws).
+Measured: eps 0.1 on 120 rows, 60 columns of which 3 matter, a number to predict, some noise: rmse
+1.4 without, 1.23 with it (difference -0.172, 95 % -0.219 to -0.125, 20 draws).
 Does nothing: on category codes.
 Conflicts: accuracy on rows as they are usually falls when eps is large; batch norm measures the
 moved rows; with sam a step costs three passes; eps means little where columns are not scaled.

@@ -14,8 +14,8 @@ network reads of a number, its rank (`ranked`), its code (`data.codes`), the mar
 one, comes from the row that the number comes from.
 
 Helps: many columns that say the same; categories and whole numbers, which cannot be averaged.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: log loss
-1.3 without, 0.614 with it (difference -0.682, 95 % -0.771 to -0.593, 20 draws).
+Measured: alpha 1 on 200 rows, 10 columns, two classes, a quarter of the training labels flipped:
+log loss 1.3 without, 0.614 with it (difference -0.682, 95 % -0.771 to -0.593, 20 draws).
 Does nothing: at batch size 1.
 Conflicts: where one column decides alone, a row may keep it and still be told to doubt: the
 targets are then wrong. With mixup and label_smoothing the targets are softened several times.

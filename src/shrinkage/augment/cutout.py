@@ -15,8 +15,9 @@ Differs from the paper: single cells instead of a square, since columns have no 
 cells are not scaled up, unlike dropout's: 0 is a value here, not an absence of input.
 
 Helps: many columns that say the same; prediction on rows with unseen categories.
-Measured: 300 whole rows of 12 columns, copies of 4 signals; at test 40 % of the cells are lost:
-error rate 0.133 without, 0.104 with it (difference -0.0292, 95 % -0.0346 to -0.0238, 20 draws).
+Measured: rate 0.4 on 300 whole rows of 12 columns, copies of 4 signals; at test 40 % of the cells
+are lost: error rate 0.133 without, 0.104 with it (difference -0.0292, 95 % -0.0346 to -0.0238, 20
+draws).
 Does nothing: to a number that is 0 already.
 Conflicts: batch norm measures rows with hidden cells and then predicts on whole ones; where one
 column decides alone it hides the answer. dropout's noise adds to it.

@@ -7,8 +7,8 @@ For a linear model of one output with squared error it equals an L2 penalty of w
 regularization").
 
 Helps: numeric columns measured with error, few rows.
-Measured: 120 rows, 60 columns of which 3 matter, a number to predict, some noise: rmse 1.4
-without, 1.23 with it (difference -0.171, 95 % -0.23 to -0.113, 20 draws).
+Measured: std 0.5 on 120 rows, 60 columns of which 3 matter, a number to predict, some noise: rmse
+1.4 without, 1.23 with it (difference -0.171, 95 % -0.23 to -0.113, 20 draws).
 Does nothing: on category codes; on columns whose scale dwarfs it (scale the inputs first).
 Conflicts: batch norm in the first layer partly absorbs it.
 """

@@ -9,8 +9,8 @@ label smoothing of the same strength, with noise in the gradient besides.
 Members with equal seeds share rows and classes: what a smaller rate redraws, a larger one does.
 
 Helps: long training on few rows, where a network would learn every label by heart.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: log loss
-1.3 without, 0.704 with it (difference -0.592, 95 % -0.67 to -0.513, 20 draws).
+Measured: rate 0.2 on 200 rows, 10 columns, two classes, a quarter of the training labels flipped:
+log loss 1.3 without, 0.704 with it (difference -0.592, 95 % -0.67 to -0.513, 20 draws).
 Does nothing: to numbers to predict; see target_noise.
 Conflicts: with label_smoothing it flattens the targets twice; probabilities become less sharp,
 so log loss may rise; rows whose labels are wrong already do not get better.

@@ -11,8 +11,8 @@ expected one-hot vector is the mixture. One lam a batch, as in the paper's code;
 equal seeds share its quantile, so their lam grow together with alpha.
 
 Helps: few rows, many numeric columns, overconfident networks.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: log loss
-1.3 without, 0.653 with it (difference -0.643, 95 % -0.722 to -0.565, 20 draws).
+Measured: alpha 1 on 200 rows, 10 columns, two classes, a quarter of the training labels flipped:
+log loss 1.3 without, 0.653 with it (difference -0.643, 95 % -0.722 to -0.565, 20 draws).
 Does nothing: at batch size 1.
 Conflicts: with label smoothing it softens the targets twice, and probabilities end up too even;
 cutmix on top makes a row of up to four rows; the focal loss meets mixed rows as hard ones.

@@ -9,8 +9,8 @@ Under squared error the expected gradient is that of the clean targets: the nois
 variance to each step, as a smaller batch does. Other losses have another minimizer.
 
 Helps: long training on few rows, together with a rate that falls.
-Measured: 100 rows, 8 columns, a smooth function and as much noise as signal: rmse 1.05 without,
-0.993 with it (difference -0.0534, 95 % -0.0696 to -0.0372, 20 draws).
+Measured: std 0.5 on 100 rows, 8 columns, a smooth function and as much noise as signal: rmse 1.05
+without, 0.993 with it (difference -0.0534, 95 % -0.0696 to -0.0372, 20 draws).
 Does nothing: to classes; see label_noise. Over many steps at a small rate it averages out.
 Conflicts: a small batch or a large rate is noise already; under huber or absolute_error it
 widens what counts as a small residual.

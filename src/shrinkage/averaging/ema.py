@@ -9,8 +9,9 @@ Validation and prediction use a; training goes on from w. Running statistics of 
 averages already and are not averaged again.
 
 Helps: noisy last steps: small batches, large or constant rates, gradient_noise.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: log loss
-1.77 without, 1.72 with it (difference -0.0453, 95 % -0.0493 to -0.0413, 20 draws).
+Measured: decay 0.99 on 200 rows, 10 columns, two classes, a quarter of the training labels
+flipped, both beside Adam at rate 0.01: log loss 1.77 without, 1.72 with it (difference -0.0453,
+95 % -0.0493 to -0.0413, 20 draws).
 Does nothing: decay 0 is the last weights.
 Conflicts: when a schedule has let the rate fall to zero there is little noise left to average.
 It looks back about 1 / (1 - decay) steps: over a short training that reaches into the bad start,

@@ -7,8 +7,9 @@ the weights in training; validation and prediction use slow. Momentum is kept ac
 as the paper does by default.
 
 Helps: rates that are a little too high; less tuning of rate and momentum.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: log loss
-1.77 without, 1.47 with it (difference -0.3, 95 % -0.356 to -0.245, 20 draws).
+Measured: k 5 and alpha 0.5 on 200 rows, 10 columns, two classes, a quarter of the training labels
+flipped, both beside Adam at rate 0.01: log loss 1.77 without, 1.47 with it (difference -0.3, 95 %
+-0.356 to -0.245, 20 draws).
 Does nothing: alpha 1 goes all the way forward, and k does not matter.
 Conflicts: running statistics of batch norm are those of the fast weights; ema and swa average
 the fast weights; progress a step is smaller, so a short training may end too early.

@@ -11,8 +11,9 @@ over late checkpoints), and all that were kept predict, not only the last of the
 
 Helps: log loss and calibration of a network that is too sure of itself, for one training's time;
 partly because earlier networks have overfitted less, so it is insurance as early stopping is.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: log loss
-1 without, 0.64 with it (difference -0.362, 95 % -0.402 to -0.321, 20 draws).
+Measured: count 5 on 200 rows, 10 columns, two classes, a quarter of the training labels flipped,
+both beside a cosine schedule with restarts of 5 cycles: log loss 1 without, 0.64 with it
+(difference -0.362, 95 % -0.402 to -0.321, 20 draws).
 Does nothing: count 1 is the last network alone.
 Conflicts: a recipe keeps the best epoch or snapshots, so early_stopping is refused beside them,
 and a recipe made from the preset `default` drops it. Each cycle has 1 / count of the epochs: with

@@ -10,8 +10,9 @@ Differs from the paper: weights are taken at every step, not once an epoch or cy
 small tables with few epochs have enough of them; and the schedule is any.
 
 Helps: constant or cyclic rates, which keep moving about a minimum; small batches.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: log loss
-1.77 without, 1.64 with it (difference -0.124, 95 % -0.135 to -0.113, 20 draws).
+Measured: start 0.5 on 200 rows, 10 columns, two classes, a quarter of the training labels flipped,
+both beside Adam at rate 0.01: log loss 1.77 without, 1.64 with it (difference -0.124, 95 % -0.135
+to -0.113, 20 draws).
 Does nothing: start 1 never begins.
 Conflicts: a schedule that lets the rate fall to zero leaves nothing to average, and holds the
 mean back at earlier, worse weights; with ema too, swa is what is shown once it has begun; with

@@ -10,8 +10,8 @@ towards even probabilities too, from the other side: KL(uniform || p) instead of
 KL(p || uniform), so it never lets a probability reach 0, and this does.
 
 Helps: networks that become too sure on few rows; more weight, flatter probabilities.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: log loss
-1.3 without, 0.699 with it (difference -0.597, 95 % -0.672 to -0.523, 20 draws).
+Measured: weight 0.5 on 200 rows, 10 columns, two classes, a quarter of the training labels
+flipped: log loss 1.3 without, 0.699 with it (difference -0.597, 95 % -0.672 to -0.523, 20 draws).
 Does nothing: to numbers to predict.
 Conflicts: label_smoothing, label_noise and mixup flatten the probabilities too: together they
 make them too even, and log loss rises while accuracy need not.

@@ -10,8 +10,9 @@ Acts on weight matrices and embeddings; biases and norm parameters are left out.
 weight * l1_ratio and l2 of weight * (1 - l1_ratio), so the three may be on together and add up.
 
 Helps: many irrelevant columns among correlated ones: L1 alone keeps one of a group by chance.
-Measured: 120 rows, 60 columns of which 3 matter, a number to predict, some noise: rmse 1.4
-without, 0.611 with it (difference -0.788, 95 % -0.85 to -0.725, 20 draws).
+Measured: weight 0.006 and l1_ratio 0.5 on 120 rows, 60 columns of which 3 matter, a number to
+predict, some noise: rmse 1.4 without, 0.611 with it (difference -0.788, 95 % -0.85 to -0.725, 20
+draws).
 Does nothing: to the scale of a layer followed by batch norm, beyond its effective rate.
 Conflicts: inside Adam both pulls are divided by the gradient's size; l1 and l2 beside it are the
 same penalty again. No weight becomes exactly 0 by gradient steps.

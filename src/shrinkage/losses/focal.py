@@ -8,8 +8,8 @@ Differs from the paper: many classes and soft targets, where the paper has two c
 ones; without its alpha, which is class_weight here. gamma = 0 is cross-entropy.
 
 Helps: rare classes among many easy rows; networks that are too sure of themselves.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: log loss
-1.3 without, 0.644 with it (difference -0.652, 95 % -0.721 to -0.583, 20 draws).
+Measured: gamma 3 on 200 rows, 10 columns, two classes, a quarter of the training labels flipped:
+log loss 1.3 without, 0.644 with it (difference -0.652, 95 % -0.721 to -0.583, 20 draws).
 Does nothing: to numbers to predict.
 Conflicts: wrong labels stay hard and so gain weight; probabilities are pulled towards even ones
 (with gamma > 0 it is no proper score), on top of label_smoothing and mixup. Losses with

@@ -7,8 +7,8 @@ Source: Tibshirani 1996, "Regression shrinkage and selection via the lasso".
 Acts on weight matrices and embeddings; biases and norm parameters are left out.
 
 Helps: many irrelevant columns.
-Measured: 120 rows, 60 columns of which 3 matter, a number to predict, some noise: rmse 1.4
-without, 0.675 with it (difference -0.724, 95 % -0.785 to -0.664, 20 draws).
+Measured: weight 0.003 on 120 rows, 60 columns of which 3 matter, a number to predict, some noise:
+rmse 1.4 without, 0.675 with it (difference -0.724, 95 % -0.785 to -0.664, 20 draws).
 Does nothing: to the scale of a layer followed by batch norm, beyond its effective rate.
 Conflicts: inside Adam the pull is divided by the gradient's size, as any loss gradient is.
 """

@@ -8,8 +8,8 @@ Acts on weight matrices and embeddings; biases and norm parameters are left out.
 goes through the optimizer: Adam divides it by the gradient's size, which `decay` avoids.
 
 Helps: correlated columns, few rows, plain SGD.
-Measured: 120 rows, 60 columns of which 3 matter, a number to predict, some noise: rmse 1.4
-without, 0.656 with it (difference -0.743, 95 % -0.8 to -0.686, 20 draws).
+Measured: weight 0.03 on 120 rows, 60 columns of which 3 matter, a number to predict, some noise:
+rmse 1.4 without, 0.656 with it (difference -0.743, 95 % -0.8 to -0.686, 20 draws).
 Does nothing: that `decay` would not, for SGD without momentum: both are the same.
 Conflicts: ahead of batch norm or layer norm the function does not depend on the scale of a
 weight matrix, so the pull does not make it simpler: smaller weights take larger steps, as under

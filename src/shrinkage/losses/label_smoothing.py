@@ -5,8 +5,8 @@
 Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7.
 
 Helps: noisy labels; accuracy on small tables; a network that is too sure of itself.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: log loss
-1.3 without, 0.669 with it (difference -0.627, 95 % -0.706 to -0.549, 20 draws).
+Measured: eps 0.3 on 200 rows, 10 columns, two classes, a quarter of the training labels flipped:
+log loss 1.3 without, 0.669 with it (difference -0.627, 95 % -0.706 to -0.549, 20 draws).
 Does nothing: to squared or absolute error, whose targets are numbers.
 Conflicts: it moves the best possible prediction away from the true probabilities, to
 (1 - eps) p + eps / C. A network that was too sure gets better calibrated by it; one that was

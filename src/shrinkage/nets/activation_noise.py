@@ -7,8 +7,8 @@ Differs from the paper: additive noise only. Multiplicative noise of mean one (S
 2014, section 10) is what dropout does already, and leaves a unit that is at zero unmoved.
 
 Helps: pushes units away from where their output is small; repairs too small a learning rate.
-Measured: 120 rows, 60 columns of which 3 matter, a number to predict, some noise: rmse 1.4
-without, 0.968 with it (difference -0.432, 95 % -0.48 to -0.383, 20 draws).
+Measured: std 0.5 on 120 rows, 60 columns of which 3 matter, a number to predict, some noise: rmse
+1.4 without, 0.968 with it (difference -0.432, 95 % -0.48 to -0.383, 20 draws).
 Does nothing: at inference; std 0 is the identity.
 Conflicts: std counts in units of the activation itself, so without a norm a network can grow
 its weights until the noise is small beside them; L2 or a norm holds against that. Deep networks

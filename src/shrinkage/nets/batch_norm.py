@@ -7,8 +7,9 @@
 Ioffe & Szegedy 2015, "Batch Normalization", algorithms 1 and 2; equals torch's BatchNorm1d.
 
 Helps: deep networks and large rates; its batch noise regularizes.
-Measured: 60 rows of three overlapping classes in 20 columns: error rate 0.293 without, 0.114
-with it (difference -0.179, 95 % -0.241 to -0.116, 20 draws).
+Measured: momentum 0.1 on 60 rows of three overlapping classes in 20 columns, both beside 8 hidden
+layers of 32 sigmoid units: error rate 0.293 without, 0.114 with it (difference -0.179, 95 % -0.241
+to -0.116, 20 draws).
 Does nothing: it cannot act at batch size 1, which is an error.
 Conflicts: the scale of the weights ahead of it is free, so l1, l2 and decay steer the effective
 rate instead of the function, and a fixed rho of sam means less as weights grow. dropout, cutout

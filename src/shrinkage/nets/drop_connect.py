@@ -8,8 +8,8 @@ a whole W for each; inference uses all weights instead of drawing from a Gaussia
 moments. The last layer and biases are left whole.
 
 Helps: wide layers on few rows, where dropout helps too; noise is finer, a weight at a time.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: error
-rate 0.306 without, 0.233 with it (difference -0.073, 95 % -0.0888 to -0.0572, 20 draws).
+Measured: rate 0.5 on 200 rows, 10 columns, two classes, a quarter of the training labels flipped:
+error rate 0.306 without, 0.233 with it (difference -0.073, 95 % -0.0888 to -0.0572, 20 draws).
 Does nothing: at inference; rate 0 is the identity.
 Conflicts: overlaps with dropout and L2. One mask a batch makes gradients noisier than dropout
 at equal rate, so large batches do not average it out.

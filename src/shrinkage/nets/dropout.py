@@ -6,8 +6,8 @@ Srivastava et al. 2014, "Dropout: A Simple Way to Prevent Neural Networks from O
 Members with equal seeds share u and compare it with their own rate, so masks are nested.
 
 Helps: wide networks on few rows; networks that learn their rows by heart.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: error
-rate 0.306 without, 0.251 with it (difference -0.0551, 95 % -0.0709 to -0.0393, 20 draws).
+Measured: rate 0.5 on 200 rows, 10 columns, two classes, a quarter of the training labels flipped:
+error rate 0.306 without, 0.251 with it (difference -0.0551, 95 % -0.0709 to -0.0393, 20 draws).
 Does nothing: at inference; rate 0 is the identity.
 Conflicts: it raises the variance of what the next layer sees, in training only. A batch norm
 after it has measured that larger variance and applies it at inference (Li et al. 2019,

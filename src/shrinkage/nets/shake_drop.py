@@ -10,8 +10,9 @@ Differs from the paper: division by p_l, the factor's expectation, in training s
 multiplication by it at inference, which then needs to know no rate.
 
 Helps: deep residual networks trained for long.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: log loss
-1.49 without, 0.68 with it (difference -0.806, 95 % -0.915 to -0.697, 20 draws).
+Measured: rate 0.5 on 200 rows, 10 columns, two classes, a quarter of the training labels flipped,
+both beside a residual network of 4 blocks of 32 units with batch norm: log loss 1.49 without, 0.68
+with it (difference -0.806, 95 % -0.915 to -0.697, 20 draws).
 Does nothing: in a network without residual blocks; at inference; rate 0 is the identity.
 Conflicts: excludes stochastic_depth, which is alpha = beta = 0. The step does not follow the
 gradient of the loss it reports, so loss curves are rough. Without a norm in the branch, or

@@ -10,8 +10,9 @@ shares of each row's own).
 Differs from the paper: `strength` narrows the shares around 1/2; 1 is the paper's.
 
 Helps: residual networks of two branches, trained for long with a cosine schedule.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: log loss
-1.75 without, 1.09 with it (difference -0.66, 95 % -0.786 to -0.534, 20 draws).
+Measured: strength 1 on 200 rows, 10 columns, two classes, a quarter of the training labels
+flipped, both beside a residual network of 4 blocks of 32 units with two branches: log loss 1.75
+without, 1.09 with it (difference -0.66, 95 % -0.786 to -0.534, 20 draws).
 Does nothing: in a network with fewer than two branches a block; at inference; strength 0 is the
 plain mean of both.
 Conflicts: two branches cost twice the products. The step does not follow the gradient of the

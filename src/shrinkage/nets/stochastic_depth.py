@@ -9,8 +9,9 @@ Differs from the paper: each row draws for itself instead of the whole batch, so
 gradient is less noisy; branches are scaled up in training instead of down at inference.
 
 Helps: deep residual networks; acts as an ensemble of shallower ones.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: log loss
-1.9 without, 0.651 with it (difference -1.24, 95 % -1.4 to -1.09, 20 draws).
+Measured: rate 0.8 on 200 rows, 10 columns, two classes, a quarter of the training labels flipped,
+both beside a residual network of 4 blocks of 32 units: log loss 1.9 without, 0.651 with it
+(difference -1.24, 95 % -1.4 to -1.09, 20 draws).
 Does nothing: in a network without residual blocks; at inference; rate 0 is the identity.
 Conflicts: excludes shake_drop. Dropped branches are still computed, so it saves no time here;
 batch norm within the branch sees all rows, dropped ones too.

@@ -22,9 +22,10 @@ class ClipNorm:
     Source: Pascanu et al. 2013, "On the difficulty of training recurrent neural networks",
     section 3.2; equals torch's clip_grad_norm_.
     Helps: large rates, rare huge gradients, the first steps of training.
-    Measured: 200 rows of 8 columns with very heavy tails (Student's t, 1.5 degrees), two
-    classes: error rate 0.474 without, 0.0577 with it (difference -0.417, 95 % -0.448 to -0.385,
-    20 draws).
+    Measured: max_norm 0.5 on 200 rows of 8 columns with very heavy tails (Student's t, 1.5
+    degrees), two classes, both beside SGD at rate 0.15 with momentum 0.9 on unscaled inputs: error
+    rate 0.474 without, where 6 of the 20 networks diverge, 0.0577 with it (difference -0.417, 95 %
+    -0.448 to -0.385, 20 draws).
     Does nothing: while gradients stay below the limit.
     Conflicts: Adam already divides by the gradient's size, so clipping changes it less than SGD.
     """
@@ -43,9 +44,10 @@ class ClipValue:
     Source: Mikolov 2012, "Statistical Language Models Based on Neural Networks";
     equals torch's clip_grad_value_.
     Helps: single weights with rare huge gradients.
-    Measured: 200 rows of 8 columns with very heavy tails (Student's t, 1.5 degrees), two
-    classes: error rate 0.474 without, 0.054 with it (difference -0.42, 95 % -0.452 to -0.389,
-    20 draws).
+    Measured: max_value 0.02 on 200 rows of 8 columns with very heavy tails (Student's t, 1.5
+    degrees), two classes, both beside SGD at rate 0.15 with momentum 0.9 on unscaled inputs: error
+    rate 0.474 without, where 6 of the 20 networks diverge, 0.054 with it (difference -0.42, 95 %
+    -0.452 to -0.389, 20 draws).
     Does nothing: while gradients stay below the limit.
     Conflicts: a tight limit makes every step the gradient's sign.
     """

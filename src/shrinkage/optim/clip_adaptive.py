@@ -11,8 +11,10 @@ embedding; a bias or a norm's parameters count as one unit together.
 Differs from the paper: the last layer is clipped too, and embeddings are.
 
 Helps: deep networks without batch norm, large rates, rare huge gradients in a few units.
-Measured: 200 rows of 8 columns with very heavy tails (Student's t, 1.5 degrees), two classes:
-error rate 0.474 without, 0.0555 with it (difference -0.419, 95 % -0.451 to -0.386, 20 draws).
+Measured: limit 0.05 and eps 0.001 on 200 rows of 8 columns with very heavy tails (Student's t, 1.5
+degrees), two classes, both beside SGD at rate 0.15 with momentum 0.9 on unscaled inputs: error
+rate 0.474 without, where 6 of the 20 networks diverge, 0.0555 with it (difference -0.419, 95 %
+-0.451 to -0.386, 20 draws).
 Does nothing: while gradients stay below the limit; limit = infinity is the identity.
 Conflicts: biases start at 0 and are held to steps of limit * eps at first; Adam divides by the
 gradient's size, so a clip changes its direction less than SGD's. clip_value and clip_norm act

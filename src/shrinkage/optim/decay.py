@@ -9,8 +9,8 @@ the schedule alone multiplies it, is `independent_decay`: its lambda is lr * wei
 Acts on weight matrices and embeddings; biases and norm parameters are left out.
 
 Helps: nearly always a little with Adam; more with few rows and wide networks.
-Measured: 120 rows, 60 columns of which 3 matter, a number to predict, some noise: rmse 1.4
-without, 0.671 with it (difference -0.728, 95 % -0.796 to -0.66, 20 draws).
+Measured: weight_decay 3 on 120 rows, 60 columns of which 3 matter, a number to predict, some
+noise: rmse 1.4 without, 0.671 with it (difference -0.728, 95 % -0.796 to -0.66, 20 draws).
 Does nothing: for plain SGD it equals `l2` of the same strength.
 Conflicts: ahead of batch norm or layer norm the function does not depend on the scale of a
 weight matrix: decay then holds that scale, and with it the effective rate, where it would have

@@ -8,8 +8,9 @@ section 3.
 Acts after clipping, so its size is what it says.
 
 Helps: deep or badly started networks that get stuck early.
-Measured: 60 rows of three overlapping classes in 20 columns: error rate 0.667 without, 0.0625
-with it (difference -0.604, 95 % -0.617 to -0.591, 20 draws).
+Measured: eta 0.001 and gamma 0.55 on 60 rows of three overlapping classes in 20 columns, both
+beside weights that start at zero and tanh: error rate 0.667 without, 0.0625 with it (difference
+-0.604, 95 % -0.617 to -0.591, 20 draws).
 Does nothing: late in training, once eta / (1 + t)^gamma is far below the batches' own noise.
 Conflicts: small batches are noisy already. Adam divides by the gradient's size: weights with
 small gradients then take steps of noise alone.

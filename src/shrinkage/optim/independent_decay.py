@@ -10,8 +10,8 @@ weight_decay / lr; either one or the other in a recipe.
 Acts on weight matrices and embeddings; biases and norm parameters are left out.
 
 Helps: searches: a good value stays good when the rate changes, which that of `decay` does not.
-Measured: 120 rows, 60 columns of which 3 matter, a number to predict, some noise: rmse 1.4
-without, 0.665 with it (difference -0.734, 95 % -0.803 to -0.665, 20 draws).
+Measured: weight_decay 0.01 on 120 rows, 60 columns of which 3 matter, a number to predict, some
+noise: rmse 1.4 without, 0.665 with it (difference -0.734, 95 % -0.803 to -0.665, 20 draws).
 Does nothing: at 0.
 Conflicts: it acts once a step, so twice the steps decay twice as much; useful values are as
 small as lr times those of `decay`. Ahead of batch norm it steers the effective rate.

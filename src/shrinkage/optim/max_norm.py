@@ -8,8 +8,8 @@ section 5.1, which finds limits of 3 to 4 best beside dropout; the idea is Srebr
 Acts on weight matrices alone; biases, norm parameters and embeddings are left out.
 
 Helps: large rates with dropout: weights cannot run away, and no weight inside is pulled.
-Measured: 120 rows, 60 columns of which 3 matter, a number to predict, some noise: rmse 1.4
-without, 0.836 with it (difference -0.563, 95 % -0.627 to -0.499, 20 draws).
+Measured: limit 0.5 on 120 rows, 60 columns of which 3 matter, a number to predict, some noise:
+rmse 1.4 without, 0.836 with it (difference -0.563, 95 % -0.627 to -0.499, 20 draws).
 Does nothing: while every unit stays below the limit; infinity is the identity.
 Conflicts: ahead of a norm layer it changes no function, only the effective rate. Adam's momentum
 goes on pushing against the limit. Narrow layers start near a norm of 1 to 1.5: limits below that

@@ -27,8 +27,9 @@ class Sam:
     gradients; decay, beside the loss, does not, as there.
     The second pass leaves batch norm's running statistics alone; the loss reported is the first.
     Helps: few rows, wide networks, wrong labels.
-    Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: error
-    rate 0.306 without, 0.294 with it (difference -0.0119, 95 % -0.0189 to -0.00498, 20 draws).
+    Measured: rho 0.5 on 200 rows, 10 columns, two classes, a quarter of the training labels
+    flipped: error rate 0.306 without, 0.294 with it (difference -0.0119, 95 % -0.0189 to -0.00498,
+    20 draws).
     Does nothing: where the loss is linear; rho far below the size of the weights.
     Conflicts: every step costs twice as much, for all members of a population in which one has
     it. With batch norm the scale of a layer is free, so that the same rho means less and less as
@@ -52,8 +53,9 @@ class Asam:
     Differs from it: T is 1 for the parameters of norms too. As with sam, penalties in the loss
     take part in both gradients.
     Helps: as sam, where weights of different layers differ in size.
-    Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: error
-    rate 0.306 without, 0.286 with it (difference -0.0195, 95 % -0.0297 to -0.0092, 20 draws).
+    Measured: rho 2 and eta 0.01 on 200 rows, 10 columns, two classes, a quarter of the training
+    labels flipped: error rate 0.306 without, 0.286 with it (difference -0.0195, 95 % -0.0297 to
+    -0.0092, 20 draws).
     Does nothing: with rho far below 0.1, since it is a share of the weights.
     Conflicts: every step costs twice as much, for all members of a population in which one has
     it; in a population with sam the second pass is shared.

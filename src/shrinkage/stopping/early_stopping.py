@@ -10,8 +10,9 @@ the same directions as ridge regression, with 1/(lr * t) in the role of the pena
 The smoothed score is a moving average with the bias of its start taken out, as in Adam.
 
 Helps: networks that overfit before the last epoch; saves time.
-Measured: 200 rows, 10 columns, two classes, a quarter of the training labels flipped: log loss
-1.35 without, 0.669 with it (difference -0.686, 95 % -0.815 to -0.556, 20 draws).
+Measured: patience 30 on 200 rows, 10 columns, two classes, a quarter of the training labels
+flipped, both with 30 % of the rows set aside: log loss 1.35 without, 0.669 with it (difference
+-0.686, 95 % -0.815 to -0.556, 20 draws).
 Does nothing: infinite patience is off: the last weights are kept. A patience of 1e9, as in the
 default recipe, never stops but keeps the best epoch; tables call it unlimited.
 Conflicts: schedules whose gain comes in the last epochs; small validation parts, whose best
