@@ -10,12 +10,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 from torch.nn import functional
 
 from shrinkage.losses.absolute_error import absolute_error
-from shrinkage.losses.class_weight import class_weights, weigh_rows
+from shrinkage.losses.class_weight import ClassWeight, class_weights, weigh_rows
 from shrinkage.losses.cross_entropy import cross_entropy
 from shrinkage.losses.huber import huber
 from shrinkage.losses.l1 import l1
@@ -23,6 +24,10 @@ from shrinkage.losses.l2 import l2
 from shrinkage.losses.label_smoothing import smooth_labels
 from shrinkage.losses.pinball import pinball
 from shrinkage.losses.squared_error import squared_error
+from shrinkage.population.cohort import Member
+from shrinkage.population.step import mean_loss
+from shrinkage.recipe import Recipe
+from shrinkage.testing import cohort_of, small_table
 
 MEMBERS, ROWS, CLASSES = 3, 60, 4
 EPS = [0.0, 0.1, 0.6]
@@ -159,10 +164,37 @@ def test_weights_at_power_one_are_scikit_learns_balanced() -> None:
         torch.testing.assert_close(ours[i], torch.from_numpy(theirs))
 
 
-def test_weights_give_classes_equal_totals_at_power_one_and_do_nothing_at_zero() -> None:
+def test_weights_give_classes_equal_totals_over_all_rows_and_do_nothing_at_zero() -> None:
     totals = SHARE * class_weights(SHARE, torch.ones(MEMBERS).double())
     torch.testing.assert_close(totals, torch.full_like(totals, 1 / CLASSES))
     assert torch.equal(class_weights(SHARE, torch.zeros(MEMBERS).double()), torch.ones_like(SHARE))
+
+
+SMALL = [(0.01, 32, 0.214), (0.01, 256, 0.449), (0.01, 1024, 0.488), (0.05, 256, 0.491)]
+
+
+@pytest.mark.parametrize(("share", "rows", "expected"), SMALL)
+def test_small_batches_weaken_the_weights(share: float, rows: int, expected: float) -> None:
+    """What a rare class has of the mean step's loss at power 1, where all rows cost the same."""
+    counts = torch.arange(rows + 1)
+    rare = (torch.arange(rows) < counts[:, None]).double()  # a batch for each number of rare rows
+    target, shares = torch.stack([1 - rare, rare], -1), _vector([1 - share, share])
+    each = torch.ones(rows + 1).double()
+    weight = weigh_rows(torch.ones_like(rare), target, shares.expand(rows + 1, 2), each)
+    parts = (weight * rare).sum(1) / weight.sum(1)
+    chances = torch.from_numpy(binom.pmf(counts.numpy(), rows, share))
+    assert float(parts @ chances) == pytest.approx(expected, abs=0.002)
+
+
+def test_a_batch_of_one_class_costs_what_it_does_without_weights() -> None:
+    """The loss is divided by the batch's own weights, as torch's is."""
+    dataset = small_table()
+    recipes = [Recipe(ClassWeight(power=p)).for_task("classification") for p in (0.0, 1.0)]
+    cohort = cohort_of([Member(recipe) for recipe in recipes], dataset)
+    rows = (dataset.folds[0].train.target == 2).nonzero()[:8, 0]
+    batch = dataset.batch(cohort.folds, rows.expand(2, -1))
+    off, on = mean_loss(cohort, _random(1, 8, 3, seed=7).expand(2, -1, -1), batch)
+    torch.testing.assert_close(off, on)
 
 
 def test_a_class_without_rows_weighs_one() -> None:
