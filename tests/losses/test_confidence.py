@@ -18,6 +18,7 @@ from shrinkage.losses.elastic_net import elastic_net
 from shrinkage.losses.focal import focus
 from shrinkage.losses.l1 import l1
 from shrinkage.losses.l2 import l2
+from shrinkage.losses.squared_error import squared_error
 from shrinkage.nets.mlp import Mlp
 from shrinkage.population.cohort import Member
 from shrinkage.recipe import Recipe
@@ -177,17 +178,21 @@ def test_elastic_net_is_l1_and_l2_of_their_shares() -> None:
 
 @pytest.mark.parametrize(("alpha", "ratio"), [(0.1, 0.5), (0.5, 0.2), (0.05, 0.95)])
 def test_at_scikit_learns_solution_the_pulls_balance(alpha: float, ratio: float) -> None:
-    """Its loss is half the mean squared error: the optimum has no slope where a weight is not 0."""
+    """Its loss is half the mean squared error, so our weight is twice its alpha.
+
+    The optimum has no slope where a coefficient is not 0.
+    """
     x, noise = _random(50, 6, seed=6), _random(50, seed=7)
     y = x @ _vector([1.0, -2.0, 0.0, 0.5, 0.0, 3.0]) + noise
     model = Theirs(alpha=alpha, l1_ratio=ratio, fit_intercept=False, tol=1e-14, max_iter=100000)
-    w = torch.from_numpy(model.fit(x.numpy(), y.numpy()).coef_)
-    ones = torch.ones_like(w)
-    _, pull = elastic_net(w[None], ones, _vector([alpha]), _vector([ratio]))
-    slope = x.T @ (x @ w - y) / len(x) + pull[0]
+    w = torch.from_numpy(model.fit(x.numpy(), y.numpy()).coef_).requires_grad_()
+    loss = squared_error((x @ w)[None, :, None], y[None, :, None]).mean()
+    weight = 2 * alpha
+    _, pull = elastic_net(w.detach()[None], torch.ones(6), _vector([weight]), _vector([ratio]))
+    slope = torch.autograd.grad(loss, w)[0] + pull[0]
     assert (w != 0).any()
     assert slope[w != 0].abs().max() < 1e-6
-    assert (slope[w == 0].abs() <= alpha * ratio + 1e-6).all()
+    assert (slope[w == 0].abs() <= weight * ratio + 1e-6).all()
 
 
 def test_a_loss_below_zero_from_the_start_is_no_divergence() -> None:

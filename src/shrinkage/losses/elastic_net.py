@@ -3,8 +3,9 @@
     loss <- loss + weight * (l1_ratio * sum |w| + (1 - l1_ratio) / 2 * sum w^2)
     g <- g + weight * (l1_ratio * sign(w) + (1 - l1_ratio) * w)
 
-Zou & Hastie 2005, "Regularization and Variable Selection via the Elastic Net"; numbers as in
-scikit-learn's ElasticNet (weight is its alpha).
+Zou & Hastie 2005, "Regularization and Variable Selection via the Elastic Net"; written as in
+scikit-learn's ElasticNet, whose data term is half the mean squared error: under squared_error
+weight is twice its alpha for the standardized target, l1_ratio the same.
 
 Acts on weight matrices and embeddings; biases and norm parameters are left out. Equals l1 of
 weight * l1_ratio and l2 of weight * (1 - l1_ratio), so the three may be on together and add up.
