@@ -2,19 +2,20 @@
 
     x_j <- nothing   with probability rate, each cell on its own
 
-Sources: Vincent et al. 2008, "Extracting and Composing Robust Features with Denoising
-Autoencoders", section 2.3, for masked inputs; DeVries & Taylor 2017, "Improved Regularization
-of Convolutional Neural Networks with Cutout", for the name.
-
-"Nothing" is 0 for a scaled number, the middle of its column, and code 0 for a category, which
-is the code of rare and unseen values: so that code gets trained. The code of missing cells is
-another one. With a number goes what else a network reads of it: its rank (`ranked`), its code
-(`data.codes`), the mark of a missing one; with a date all its parts.
+"Nothing" is 0 for a scaled number, the middle of its column, and code 0 for a category. Where
+training rows have rare texts that is their code, and that of unseen ones; in other columns hidden
+cells alone have it, as an unseen text is read as the most frequent one there. The code of missing
+cells is another one. With a number goes what else a network reads of it: its rank (`ranked`), its
+code (`data.codes`), the mark of a missing one; with a date all its parts.
 
 Differs from the paper: single cells instead of a square, since columns have no neighbours. Kept
 cells are not scaled up, unlike dropout's: 0 is a value here, not an absence of input.
 
-Helps: many columns that say the same; prediction on rows with unseen categories.
+Sources: Vincent et al. 2008, "Extracting and Composing Robust Features with Denoising
+Autoencoders", section 2.3, for masked inputs; DeVries & Taylor 2017, "Improved Regularization
+of Convolutional Neural Networks with Cutout", for the name.
+
+Helps: many columns that say the same; unseen categories in columns that have rare ones.
 Measured: rate 0.4 on 300 whole rows of 12 columns, copies of 4 signals; at test 40 % of the cells
 are lost: error rate 0.133 without, 0.104 with it (difference -0.0292, 95 % -0.0346 to -0.0238, 20
 draws).
@@ -37,7 +38,7 @@ from shrinkage.ingredient import Member, ingredient
 from shrinkage.randomness import Draws
 
 NOTHING = 0
-"""The middle of a scaled number, and the code of a rare or unseen category."""
+"""The middle of a scaled number, and the code of a rare category."""
 
 
 @ingredient

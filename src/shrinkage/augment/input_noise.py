@@ -6,6 +6,9 @@ For a linear model of one output with squared error it equals an L2 penalty of w
 2 std^2 on the weights (Bishop 1995, "Training with noise is equivalent to Tikhonov
 regularization").
 
+A scaled unit is a standard deviation under `standard` and `quantile`, the distance between the
+quartiles (1.35 standard deviations of a normal column) under `robust` and `ranked`.
+
 Helps: numeric columns measured with error, few rows.
 Measured: std 0.5 on 120 rows, 60 columns of which 3 matter, a number to predict, some noise: rmse
 1.4 without, 1.23 with it (difference -0.171, 95 % -0.23 to -0.113, 20 draws).
@@ -27,11 +30,11 @@ from shrinkage.randomness import Draws
 
 @ingredient
 class InputNoise:
-    """std: standard deviation of the noise, in units of the scaled inputs; 0 is the identity."""
+    """std: standard deviation of the noise, in scaled units; 0 is the identity."""
 
     std: Annotated[
         float,
-        Member("[0, inf)", 0.003, 0.3, "log", neutral=0.0, unit="standard deviations"),
+        Member("[0, inf)", 0.003, 0.3, "log", neutral=0.0, unit="scaled units"),
     ] = 0.0
 
 

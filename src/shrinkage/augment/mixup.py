@@ -8,7 +8,7 @@ Differs from the paper: lam is folded to max(lam, 1 - lam), which leaves the dis
 mixed pairs as it is (both rows of a pair are exchangeable) and makes alpha = 0 the identity.
 A category code cannot be averaged: each cell keeps its own code with probability lam, so the
 expected one-hot vector is the mixture. One lam a batch, as in the paper's code; members with
-equal seeds share its quantile, so their lam grow together with alpha.
+equal seeds share its quantile, so in every batch lam falls as alpha grows.
 
 Helps: few rows, many numeric columns, overconfident networks.
 Measured: alpha 1 on 200 rows, 10 columns, two classes, a quarter of the training labels flipped:

@@ -4,7 +4,7 @@
     h <- h + f(h),    f(h) = dropout(dropout(activation(norm(h) W1 + b1)) W2 + b2)    each block
     z  = activation(norm(h)) W + b
 
-Gorishniy et al. 2021, "Revisiting Deep Learning Models for Tabular Data", section 3.3; the
+Gorishniy et al. 2021, "Revisiting Deep Learning Models for Tabular Data", section 3.2; the
 idea is He et al. 2016. With two branches, h <- h + (f_1(h) + f_2(h)) / 2 (Gastaldi 2017).
 
 Helps: depth; gradients pass by the blocks.

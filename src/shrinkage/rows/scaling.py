@@ -61,7 +61,7 @@ class Quantile:
         x <- Phi^-1(F(x)),   F the empirical distribution
 
     Source: scikit-learn, QuantileTransformer; Gorishniy et al. 2021, "Revisiting Deep
-    Learning Models for Tabular Data", section 4.2.
+    Learning Models for Tabular Data".
     Helps: skewed columns whose order matters more than their distances.
     Conflicts: distances between values are lost.
     """

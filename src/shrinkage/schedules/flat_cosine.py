@@ -3,8 +3,8 @@
     factor(t) = 1                                          t/T < flat
               = (1 + cos(pi (t/T - flat) / (1 - flat))) / 2    after
 
-Source: the "flat and anneal" schedule of Wright 2019 (Ranger); Holzmüller et al. 2024 use it
-for tables.
+Source: the "flat and anneal" schedule of Wright 2019 (Ranger). Holzmüller et al. 2024 let
+dropout and weight decay of RealMLP follow it; their learning rate follows another, coslog4.
 
 Helps: long exploration at a high rate, a clean end.
 Does nothing: flat 0 is the cosine schedule.
