@@ -213,7 +213,22 @@ def test_stopping_after_t_steps_is_close_to_ridge_of_strength_one_over_rate_time
     strengths = np.logspace(-6, 6, 400)  # s^2 / n
     stopped = 1 - (1 - np.minimum(2 * rate * strengths, 1)) ** steps
     ridge = strengths / (strengths + 1 / (2 * rate * steps))
-    assert np.abs(stopped - ridge).max() < 0.21
     weak, strong = strengths < 1e-4, strengths > 1e4
     np.testing.assert_allclose(stopped[weak], ridge[weak], rtol=2e-4)
     np.testing.assert_allclose(stopped[strong], ridge[strong], atol=2e-4)
+
+
+APART = {1: 0.5, 2: 0.348, 4: 0.272, 10: 0.230, 50: 0.209, 10**6: 0.204}
+
+
+def test_stopping_and_ridge_differ_less_the_smaller_and_more_the_steps() -> None:
+    """a = 2 rate s^2 / n in [0, 1]; the limit is of 1 - exp(-at) and at / (1 + at)."""
+    found = {}
+    for steps in APART:
+        a = np.minimum(np.logspace(-4, 4, 20_001) / steps, 1)
+        found[steps] = np.abs(1 - (1 - a) ** steps - steps * a / (1 + steps * a)).max()
+    assert found == pytest.approx(APART, abs=5e-4)
+    at = np.logspace(-4, 4, 20_001)
+    limit = np.abs(np.exp(-at) - 1 / (1 + at)).max()
+    assert found[10**6] == pytest.approx(limit, abs=1e-5)
+    assert min(found.values()) > limit - 1e-9
