@@ -207,6 +207,13 @@ def test_batch_norm_without_a_batch_is_refused() -> None:
     assert cohort(members(one, LayerNorm())).compiled is not None
 
 
+def test_batch_norm_asks_for_a_batch_only_where_a_layer_has_it() -> None:
+    linear = (Minibatch(batch_size=1, epochs=1), Mlp(depth=0))
+    normed, bare = (cohort(members(*linear, *more)) for more in ((BatchNorm(),), ()))
+    assert normed.compiled is not None
+    assert torch.equal(outputs(normed), outputs(bare))
+
+
 def test_a_member_that_diverges_is_seen_and_leaves() -> None:
     own = members(steps=Sgd(lr=1e4), task="regression")
     training = advance(Training.begin(cohort(own)), STEPS, fit_quality)

@@ -106,7 +106,8 @@ class Compiled:
         from shrinkage.kernels.mlp import Buffers, Numbers, train
 
         count, cohort = len(positions), self.cohort
-        if any(entry.name == "batch_norm" for entry, _ in cohort.active("network")):
+        normed = any(entry.name == "batch_norm" for entry, _ in cohort.active("network"))
+        if normed and len(self.plan.layers):
             check_rows(cohort.batch_size)
         first, *second, average = fused.remembered(cohort, state)
         second = second or [state.weights.new_empty(len(state.weights), 0)]
