@@ -73,6 +73,14 @@ def test_settings_say_what_differs(name: str) -> None:
     assert BY_NAME[name].setting == SETTINGS[name]
 
 
+def test_what_acts_on_the_way_to_the_plain_network_is_a_switch() -> None:
+    """A linear winner's dropout does nothing there, but much where layers take its place."""
+    linear = DEFAULT.set({"network.mlp.depth": 0})
+    found, idle = arms.switches(linear, PLAIN, "classification", NUMBERS)
+    assert {"dropout", "batch_norm"} <= {switch.name for switch in found}
+    assert idle == []
+
+
 def test_what_cannot_act_is_no_switch() -> None:
     # The plain network has an embedding of its own, of the same size: there is nothing to switch.
     assert "embedding" not in BY_NAME

@@ -69,6 +69,8 @@ def switches(
     """
     found, idle = [], []
     plain = as_long(plain, winner)
+    # On the way to the plain network its architecture takes the winner's place.
+    networks = winner, winner.using(plain.get("architecture"))
     for on in winner.ingredients:
         role = entry_of(on).role
         off = plain.get(role)
@@ -76,8 +78,9 @@ def switches(
             off = _like(off, lr=on.lr)
         if on == off:
             continue
-        if sentences := _idle(on, winner, task, shape):
-            idle += sentences
+        sentences = [_idle(on, network, task, shape) for network in networks]
+        if all(sentences):
+            idle += sentences[0]
         else:
             found.append(Switch(role, on, off))
     if not found:
@@ -148,10 +151,10 @@ def with_(plain: Recipe, on: Sequence[Switch]) -> Recipe | None:
         return None
 
 
-def _idle(on: Any, winner: Recipe, task: str, shape: TableShape) -> list[str]:
+def _idle(on: Any, recipe: Recipe, task: str, shape: TableShape) -> list[str]:
     if entry_of(on).role == "categories" and not shape.cardinalities:
         return [f"{entry_of(on).name} changes nothing: there are no categorical columns."]
-    return without_effect([on], winner, task, shape)
+    return without_effect([on], recipe, task, shape)
 
 
 def _like(instance: Any, **values: Any) -> Any:

@@ -14,6 +14,7 @@ import torch
 
 from shrinkage import scores
 from shrinkage.calibration import Z95, Temperature, matched, t95, tempered
+from shrinkage.catalog import DEFAULTS
 from shrinkage.cutoff import NOTHING, Decision, weighted
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput, Interrupted
@@ -31,7 +32,7 @@ from shrinkage.search.contest import (
     PLAIN,
     Finalist,
 )
-from shrinkage.search.effect import without_effect
+from shrinkage.search.effect import rates_without_effect, without_effect
 from shrinkage.search.result import Result
 from shrinkage.search.rows import Rows, repeats_of
 from shrinkage.search.scored import out_of_fold, scored
@@ -347,11 +348,15 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
 
 
 def _without_effect(study: Study) -> list[str]:
-    """What a person's own recipe asks for in vain; our default is written for every task."""
-    ours = load("default").ingredients
+    """What a person's own recipe asks for in vain; our default is written for every task.
+
+    Nor does a person ask for what fills a role that was left open.
+    """
+    ours = (*load("default").ingredients, *DEFAULTS.values())
     recipe = study.default
     asked = [each for each in recipe.ingredients if each not in ours]
-    return without_effect(asked, recipe, study.problem.task, study.problem.shape)
+    idle = without_effect(asked, recipe, study.problem.task, study.problem.shape)
+    return idle + rates_without_effect(asked, recipe)
 
 
 def _peak_memory() -> dict[str, float]:
