@@ -20,6 +20,7 @@ from shrinkage.ingredient import (
     neutral,
     switchable,
 )
+from shrinkage.optim.adam import Adam
 
 
 @ingredient
@@ -74,6 +75,26 @@ def test_an_interval_is_what_it_reads(valid: str, inside: list, outside: list) -
     number = Number(valid, 0, 1)
     assert all(number.allows(value) for value in inside)
     assert not any(number.allows(value) for value in outside)
+
+
+@pytest.mark.parametrize(
+    ("valid", "inside", "outside"),
+    [
+        ("[0, 1)", [0.0, 0.9999999], [0.99999999, 1 - 1e-16]),
+        ("(0, inf)", [1e-40, 3e38], [1e-50, 1e39]),
+        ("(0, inf]", [1e39, inf], [1e-50]),
+        ("[0, 0.3]", [0.3, 0.1 + 0.2 - 1e-16], [0.1 + 0.2, 0.31]),
+    ],
+)
+def test_a_members_number_stays_within_its_interval_in_float32(
+    valid: str, inside: list, outside: list
+) -> None:
+    """As training has it: a decay of 1 - 1e-8 is 1 there, and Adam would divide by 1 - 1."""
+    number = Member(valid, 0, 1)
+    assert all(number.allows(value) for value in inside)
+    assert not any(number.allows(value) for value in outside)
+    with pytest.raises(ValidationError, match=r"0.99999999 is outside \[0, 1\) in float32"):
+        Adam(beta2=0.99999999)
 
 
 REFUSED = [

@@ -58,7 +58,7 @@ def _number(number: Number, whole: bool) -> st.SearchStrategy:
         exclude_min=not closed_below,
         exclude_max=not closed_above,
         allow_nan=False,
-    )
+    ).filter(number.allows)  # in float32, too
 
 
 def _value(field: Field) -> st.SearchStrategy:

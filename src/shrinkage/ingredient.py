@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from ctypes import c_float
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, dataclass_transform, get_args, get_type_hints
 
@@ -57,28 +58,43 @@ class Number:
         return lower, upper, self.valid[0] == "[", self.valid[-1] == "]"
 
     def allows(self, value: float) -> bool:
-        lower, upper, closed_below, closed_above = self.bounds
-        above = value >= lower if closed_below else value > lower
-        below = value <= upper if closed_above else value < upper
-        return above and below and not math.isnan(value)
+        return _within(value, *self.bounds)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
         def inside(value: float) -> float:
             if not self.allows(value):
-                raise PydanticCustomError(
-                    "outside", "{value} is outside {valid}", {"value": value, "valid": self.valid}
-                )
+                hint = " in float32" if Number.allows(self, value) else ""
+                about = {"value": value, "valid": self.valid + hint}
+                raise PydanticCustomError("outside", "{value} is outside {valid}", about)
             return value
 
         return core_schema.no_info_after_validator_function(inside, handler(source))
 
 
 class Member(Number):
-    """A number that may differ between the members of a population."""
+    """A number that may differ between the members of a population.
+
+    Training has it in float32, where 0.99999999 is 1: it must be within the interval there, too.
+    """
+
+    def allows(self, value: float) -> bool:
+        if not super().allows(value):
+            return False
+        lower, upper, closed_below, closed_above = self.bounds
+        value, lower, upper = (c_float(each).value for each in (value, lower, upper))
+        return _within(value, lower, upper, closed_below, closed_above)
 
 
 class Structural(Number):
     """A number that decides shapes; equal for all members of a population."""
+
+
+def _within(
+    value: float, lower: float, upper: float, closed_below: bool, closed_above: bool
+) -> bool:
+    above = value >= lower if closed_below else value > lower
+    below = value <= upper if closed_above else value < upper
+    return above and below and not math.isnan(value)
 
 
 @dataclass(frozen=True)
