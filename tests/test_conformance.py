@@ -52,6 +52,7 @@ from shrinkage.nets.resnet import Resnet
 from shrinkage.nets.shake_drop import ShakeDrop
 from shrinkage.nets.shake_shake import ShakeShake
 from shrinkage.nets.stochastic_depth import StochasticDepth
+from shrinkage.nets.taper import Taper
 from shrinkage.optim.adadelta import Adadelta
 from shrinkage.optim.adagrad import Adagrad
 from shrinkage.optim.adam import Adam
@@ -115,6 +116,7 @@ CASES = [
     Case(Minibatch, fixed={"batch_size": 16, "epochs": 6}),
     Case(Mlp, fixed={"width": 8, "depth": 2}),
     Case(Resnet, fixed={"width": 8, "blocks": 2}),
+    Case(Taper, fixed={"ratio": 0.5}),
     Case(Embedding, fixed={"dim": 3}),
     Case(Periodic, fixed={"frequencies": 3, "dim": 2}),
     Case(PiecewiseLinear, fixed={"bins": 4, "dim": 2}),

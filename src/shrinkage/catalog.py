@@ -58,6 +58,7 @@ from shrinkage.nets.resnet import Resnet, resnet
 from shrinkage.nets.shake_drop import ShakeDrop, shake_drop
 from shrinkage.nets.shake_shake import ShakeShake, shake_shake
 from shrinkage.nets.stochastic_depth import StochasticDepth, stochastic_depth
+from shrinkage.nets.taper import Taper, taper
 from shrinkage.optim.adadelta import Adadelta, adadelta
 from shrinkage.optim.adagrad import Adagrad, accumulators, adagrad
 from shrinkage.optim.adam import Adam, adam
@@ -145,9 +146,9 @@ def _scaling(name: str) -> str:
     return name
 
 
-def _noise(name: str, kind: type, apply: Callable[..., Any], only: Only = "") -> Entry:
-    """An augmentation that draws, and is the only one of its role."""
-    return Entry(name, kind, apply, "augment", name, needs=("draws",), only=only)
+def _augmentation(name: str, kind: type, apply: Any, only: Only = "", *needs: str) -> Entry:
+    """An augmentation, the only one of its role. needs: draws unless told."""
+    return Entry(name, kind, apply, "augment", name, needs=needs or ("draws",), only=only)
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -156,23 +157,16 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("robust", Robust, _scaling, "data", "scaling"),
     Entry("quantile", Quantile, _scaling, "data", "scaling"),
     Entry("ranked", Ranked, _scaling, "data", "scaling"),
-    _noise("label_noise", LabelNoise, label_noise, "classes"),
-    _noise("target_noise", TargetNoise, target_noise, "numbers to predict"),
-    _noise("input_noise", InputNoise, input_noise, "numeric columns"),
-    Entry("cutout", Cutout, cutout, "augment", "cutout", needs=("draws", "cells")),
-    _noise("mixup", Mixup, mixup),
-    Entry("cutmix", Cutmix, cutmix, "augment", "cutmix", needs=("draws", "cells")),
-    Entry(
-        "adversarial",
-        Adversarial,
-        adversarial,
-        "augment",
-        "adversarial",
-        needs=("input_gradient",),
-        only="numeric columns",
-    ),
+    _augmentation("label_noise", LabelNoise, label_noise, "classes"),
+    _augmentation("target_noise", TargetNoise, target_noise, "numbers to predict"),
+    _augmentation("input_noise", InputNoise, input_noise, "numeric columns"),
+    _augmentation("cutout", Cutout, cutout, "", "draws", "cells"),
+    _augmentation("mixup", Mixup, mixup),
+    _augmentation("cutmix", Cutmix, cutmix, "", "draws", "cells"),
+    _augmentation("adversarial", Adversarial, adversarial, "numeric columns", "input_gradient"),
     Entry("mlp", Mlp, mlp, "network", "architecture"),
     Entry("resnet", Resnet, resnet, "network", "architecture"),
+    Entry("taper", Taper, taper, "network", "taper"),
     Entry("batch_ensemble", BatchEnsemble, batch_ensemble, "network", "ensemble"),
     Entry("embedding", Embedding, embed_categories, "network", "categories"),
     Entry("periodic", Periodic, embed_periodic, "network", "numbers", only="numeric columns"),

@@ -37,6 +37,7 @@ from shrinkage.nets.resnet import Resnet
 from shrinkage.nets.shake_drop import ShakeDrop
 from shrinkage.nets.shake_shake import ShakeShake
 from shrinkage.nets.stochastic_depth import StochasticDepth
+from shrinkage.nets.taper import Taper
 from shrinkage.optim.sgd import Sgd
 from shrinkage.population.cohort import Cohort, Member
 from shrinkage.population.state import State, start
@@ -72,6 +73,8 @@ CASES = [
     Case("mlp", "periodic", "layer_norm", (MLP, LayerNorm(), PERIODIC), torch.relu),
     Case("mlp", "piecewise_linear", "batch_norm", (MLP, BatchNorm(), RAMPS), torch.relu),
     Case("mlp", "plain", "group_norm", (MLP, GroupNorm(groups=3)), torch.relu),
+    Case("mlp", "plain", "layer_norm", (MLP, Taper(ratio=0.5), LayerNorm()), torch.relu),
+    Case("mlp", "periodic", "batch_norm", (MLP, Taper(2.0), BatchNorm(), PERIODIC), torch.relu),
     Case("mlp", "plain", "instance_norm", (MLP, InstanceNorm(positions=3)), torch.relu),
     Case("resnet", "plain", "none", (RESNET, activation.Tanh()), torch.tanh),
     Case("resnet", "periodic", "batch_norm", (RESNET, BatchNorm(), PERIODIC), torch.relu),

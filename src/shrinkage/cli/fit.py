@@ -37,7 +37,9 @@ def fit(
     ] = None,
     space: Annotated[
         str | None,
-        typer.Option(help="What to search: tabular, finetune, or a TOML file. Default: tabular."),
+        typer.Option(
+            help="What to search: tabular, finetune, two_layers, or a TOML file. Default: tabular."
+        ),
     ] = None,
     start_from: Annotated[
         str | None, typer.Option(help="A run or model whose layers networks start with.")

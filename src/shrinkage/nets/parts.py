@@ -46,12 +46,14 @@ class Parts:
     activation: a function of `nets.activation` with its numbers.
     norm: a name in NORMS, or None. structure: its structural numbers.
     k: networks that share weights, as a batch ensemble; None: one plain network.
+    taper: units of a hidden layer over those of the one before it, in a perceptron.
     """
 
     activation: partial[Tensor]
     norm: str | None = None
     structure: Mapping[str, Any] = field(default_factory=dict)
     k: int | None = None
+    taper: float = 1.0
     weights: list[Entry] = field(default_factory=list)
     statistics: list[Entry] = field(default_factory=list)
 

@@ -51,12 +51,13 @@ def network_of(recipe: Recipe, shape: TableShape) -> Network:
         instance = recipe.get(role)
         return partial(entry_of(instance).apply, **dataclasses.asdict(instance))
 
-    norm, ensemble = recipe.get("normalization"), recipe.get("ensemble")
+    norm, ensemble, taper = map(recipe.get, ("normalization", "ensemble", "taper"))
     parts = Parts(
         bound("activation"),
         norm=entry_of(norm).name if norm else None,
         structure=structure(norm) if norm else {},
         k=ensemble.k if ensemble else None,
+        taper=taper.ratio if taper else 1.0,
     )
     dim = recipe.get("categories").dim
     numbers = recipe.get("numbers")

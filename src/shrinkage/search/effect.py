@@ -35,6 +35,8 @@ def without_effect(asked: Iterable[Any], recipe: Recipe, task: str, shape: Table
         reasons["two residual branches"] = (
             "acts on two residual branches, and no block of the network has two"
         )
+    if getattr(network, "depth", 0) < 2:
+        reasons["taper"] = "acts on a perceptron's second hidden layer, and the network has none"
     if getattr(network, "depth", 1) == 0:
         reasons |= dict.fromkeys(_IN_LAYERS, "acts in hidden layers, and the network has none")
     elif getattr(network, "blocks", 1) == 0:

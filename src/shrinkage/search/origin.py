@@ -28,7 +28,9 @@ from shrinkage.space import Space
 GENTLER, FROZEN = 0.5, 0.1
 """Trial 0 has the model's recipe with these layer rates; docs/log.md compares others."""
 
-_SHAPING = ("scaling", "architecture", "ensemble", "categories", "numbers", "normalization")
+_SHAPING = (
+    *("scaling", "architecture", "taper", "ensemble", "categories", "numbers", "normalization"),
+)
 """Roles that decide which arrays a network has."""
 
 _TRIED = 32
