@@ -7,6 +7,11 @@ A trial challenges the default with d_t - se_t: a gain smaller than its own nois
 The best challenger above 0 wins, else the default stays; and what is left must not validate
 worse than the plain network, else the plain network is the answer.
 
+This guards against one challenger, not against the best of many. One that differs from the default
+by noise alone wins with probability P(d > se) = 16 %; one of m independent ones with 1 - 0.84^m, so
+of twenty with 97 %. What the winner's score owes to having been chosen is not mended here, but
+measured and said by `evidence.optimism`.
+
 Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3 (the one-standard-
 error rule), applied to paired differences.
 """
