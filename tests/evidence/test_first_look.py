@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,11 +19,13 @@ from shrinkage.data.source import Table
 from shrinkage.engine import local, scoring
 from shrinkage.errors import BadInput
 from shrinkage.evidence import first_look
+from shrinkage.evidence.rounds import Rounds
 from shrinkage.recipe import Recipe
 from shrinkage.report.write import write
 from shrinkage.search import session
 from shrinkage.search.above import Above
 from shrinkage.search.budget import Clock
+from shrinkage.search.events import Progress
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import Settings
 from shrinkage.search.study import Study
@@ -113,18 +116,25 @@ def test_what_the_look_does_not_need_goes_to_the_search_and_it_takes_none_back(
     done: list[float] = []
     revived: list[int] = []
 
+    def usable(clock: Clock) -> float:
+        """Kept seconds are not used: a budget that is less by them would have the same end."""
+        shorter = replace(clock, budget_s=clock.budget_s - clock.kept_s, kept_s=0.0)
+        assert shorter.deadline == clock.deadline
+        assert shorter.share_until(7.0) == clock.share_until(7.0)
+        return shorter.budget_s
+
     class Stub:
         clock = Clock(0.0, 100.0)
         known = SimpleNamespace(revive=lambda: revived.append(len(done)))
 
         def run(self, _pool: Any) -> None:
-            done.append(self.clock.budget_s)
+            done.append(usable(self.clock))
 
     kept, stub = iter(guesses), Stub()
     with session._search(stub, None, lambda _: next(kept)):  # type: ignore[arg-type]
         assert done == searched
-        assert stub.clock.budget_s == searched[-1], "nor by the last training"
-    assert stub.clock.budget_s == 100
+        assert usable(stub.clock) == searched[-1], "nor by the last training"
+    assert usable(stub.clock) == 100
     assert revived == [1] * (len(searched) - 1)
 
 
@@ -287,3 +297,24 @@ def test_a_look_that_fails_costs_the_look_alone(error: BaseException, tmp_path: 
     assert not result["interrupted"]
     assert run.opened(tmp_path / "run").result["scores"] == result["scores"]
     assert result["budget_s"] == 100.0
+
+
+def test_whoever_watches_hears_of_one_budget_whose_time_only_grows_less(tmp_path: Path) -> None:
+    """Also while the search keeps some for the look, and where the look's own ending is shorter."""
+    heard: list[Progress] = []
+
+    def look(study: Study, result: dict, pool: Any, clock: Clock) -> None:
+        design: Any = SimpleNamespace(problem=study.problem)
+        Rounds(design, pool, 1, replace(clock, ending_s=0.5), study.watch)._show("first look")
+
+    above = Above(lambda *_: None, lambda _: 25.0, look)
+    settings = asked(trials=2, workers=0)
+    session.begin(Table(mixed(), "t"), settings, tmp_path / "run", above, watch=heard.append)
+    phases = [progress.phase for progress in heard]
+    assert phases[0] == "reading"
+    assert phases[-2:] == ["scoring", "first look"]
+    assert "searching" in phases
+    left = [progress.left_s for progress in heard]
+    assert left == sorted(left, reverse=True)
+    assert left[-1] > 0
+    assert {progress.budget_s for progress in heard} == {100.0}

@@ -137,6 +137,17 @@ def test_the_clock_counts_all_sessions() -> None:
     assert budget.Clock(time.monotonic(), 0.0).left <= 0
 
 
+def test_what_is_kept_is_not_used_but_told_of() -> None:
+    """At second 30 of 60 with 15 kept, training halts as of 45; people hear of the 60."""
+    began = time.monotonic() - 30
+    whole, kept = (budget.Clock(began, 60, kept_s=seconds) for seconds in (0.0, 15.0))
+    assert kept.deadline == budget.Clock(began, 45).deadline
+    assert kept.search_deadline(1.0) == budget.Clock(began, 45).search_deadline(1.0)
+    assert kept.told_s == pytest.approx(whole.left, abs=0.5)
+    assert whole.told_s == pytest.approx(60 - 30 - 3.3, abs=0.5)
+    assert budget.Clock(began, 20.0).told_s == 0.0
+
+
 EPOCHS = [
     # epochs, seconds of the whole training, seconds left, affordable
     (100, 0.0, 60, 100), (100, 1.0, 60, 100), (100, 1000.0, 60, 1), (100, 10.0, 0, 1),

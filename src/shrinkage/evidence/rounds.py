@@ -203,7 +203,7 @@ class Rounds:
                 self.phase,
                 scores.name_of(self.design.problem.metric),
                 alive=alive,
-                left_s=max(0.0, self.clock.left),
+                left_s=self.clock.told_s,
                 budget_s=self.clock.budget_s,
             )
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 DEFAULT_SHARE = 0.22
 """Part of the time left that trial 0 may take: enough remains to try something better."""
@@ -37,7 +37,7 @@ class Clock:
     sets it. spent: by earlier sessions of the study.
 
     ending_s: what scoring and writing take after training; None: a guess by the budget and by
-    `cells`, how many cells the table has.
+    `cells`, how many cells the table has. kept_s: of the budget, seconds for what comes after.
     """
 
     started: float
@@ -45,6 +45,7 @@ class Clock:
     spent: float = 0.0
     ending_s: float | None = None
     cells: int = 0
+    kept_s: float = 0.0
 
     @property
     def used(self) -> float:
@@ -60,6 +61,13 @@ class Clock:
         """Seconds until training must halt, so that scoring and writing fit in."""
         return self.deadline - time.monotonic()
 
+    @property
+    def told_s(self) -> float:
+        """The seconds left that people are told: of the whole budget, whatever is kept of it now
+        and however long this ending takes, so that they only grow less.
+        """
+        return max(0.0, replace(self, kept_s=0.0, ending_s=None).left)
+
     def search_deadline(self, refit_s: float) -> float:
         """When no new recipe is tried any more. refit_s: one network on all rows, in seconds."""
         whole = self.deadline - self.started
@@ -68,8 +76,13 @@ class Clock:
         return self.deadline - self.preparing_s - max(several, min(one, REFIT_MOST * whole))
 
     def share_until(self, seconds: float) -> float:
-        """The share of this session's budget that `seconds` are, in [0, 1]."""
-        return min(1.0, max(0.0, seconds / max(self.budget_s, 1e-9)))
+        """The share of this session's budget, less what is kept, that `seconds` are, in [0, 1]."""
+        return min(1.0, max(0.0, seconds / max(self._own_s, 1e-9)))
+
+    @property
+    def _own_s(self) -> float:
+        """What may be used now."""
+        return self.budget_s - self.kept_s
 
     @property
     def preparing_s(self) -> float:
@@ -81,8 +94,8 @@ class Clock:
         """When training must halt."""
         reserve = self.ending_s
         if reserve is None:
-            reserve = 1.5 + 0.03 * self.budget_s + ENDING_S_A_CELL * self.cells
-        return self.started + self.budget_s - min(reserve, self.budget_s / 3)
+            reserve = 1.5 + 0.03 * self._own_s + ENDING_S_A_CELL * self.cells
+        return self.started + self._own_s - min(reserve, self._own_s / 3)
 
 
 def affordable_epochs(epochs: int, seconds: float, left: float) -> int:

@@ -105,6 +105,6 @@ def progress_of(
         alive=alive,
         rungs=rungs,
         best=best,
-        left_s=max(0.0, clock.left),
+        left_s=clock.told_s,
         budget_s=clock.budget_s,
     )

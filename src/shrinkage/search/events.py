@@ -15,7 +15,7 @@ class Progress:
 
     tried: trials that began. alive: members in training now. rungs: members in the contest by the
     rung that they come to next, the first one first; empty where there is no contest. left_s:
-    seconds of the budget.
+    seconds of the whole budget until training must halt, also of what is kept for the end.
     """
 
     phase: str

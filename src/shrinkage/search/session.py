@@ -216,7 +216,8 @@ def _go(
             folder.sweep()  # a worker that was stopped while it wrote leaves a piece
             # What a kill spared, and cohorts that another machine brought to their end.
             folder.forget(but={each.cohort for each in store.trials() if each.status == "running"})
-            watch(Progress("scoring", name_of(settings.metric), budget_s=clock.budget_s))
+            name, left, budget = name_of(settings.metric), clock.told_s, clock.budget_s
+            watch(Progress("scoring", name, left_s=left, budget_s=budget))
             # A kill from here on leaves a model that the result of an earlier session is not of.
             store.spend(clock.used, finished=False)
             result = finish.conclude(study, above)
@@ -274,7 +275,7 @@ def _search(study: Study, pool: Executor, keep: Keep) -> Iterator[None]:
 def keeping(study: Study, seconds: float) -> Iterator[None]:
     """So much of the study's budget is not used within, but for what comes after."""
     whole = study.clock
-    study.clock = replace(whole, budget_s=whole.budget_s - seconds)
+    study.clock = replace(whole, kept_s=whole.kept_s + seconds)
     try:
         yield
     finally:
