@@ -23,8 +23,9 @@ pytest.importorskip("uvicorn", reason="needs shrinkage[dashboard]")
 pytest.importorskip("starlette", reason="needs shrinkage[dashboard]")
 
 from cli.processes import group, start
-from shrinkage.dashboard import watch
+from shrinkage.dashboard import state, watch
 from shrinkage.errors import BadInput
+from shrinkage.report.timeline import timeline
 from shrinkage.wording import number
 
 from .conftest import Run
@@ -216,6 +217,18 @@ def test_names_that_people_gave_stay_text(run: Run, monkeypatch: pytest.MonkeyPa
 
 def text_of(told: dict[str, Any]) -> str:
     return re.sub(r"\s+", " ", unescape(re.sub("<[^>]+>", " ", told["body"])))
+
+
+def test_a_look_reads_the_log_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long one takes a while, every second."""
+    read: list[str] = []
+    monkeypatch.setattr(state, "timeline", lambda log: read.append(log) or timeline(log))
+    look = watch.Look(run.folder)
+    try:
+        assert look.now().end is None
+        assert read == [run.folder.log.read_text()]
+    finally:
+        look.close()
 
 
 BETTER = "update rung set score = 0.99999 where trial = 0 and share = 1"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
 
-from shrinkage.report.timeline import Span, in_lanes, timeline
+from shrinkage.report.facts import points
+from shrinkage.report.searched import where_time_went
+from shrinkage.report.timeline import Span, Timeline, in_lanes, timeline
+from shrinkage.store.schema import Rung
+from shrinkage.store.tables import Trial
 
 FIRST = """\
 2026-01-02 10:00:05,000 INFO classification, 455 training rows, 3 folds
@@ -40,6 +45,11 @@ def test_sessions_follow_each_other() -> None:
     assert found.ended(0, 1) == pytest.approx(36.0)
     refit = next(span for span in found.spans if span.kind == "refit")
     assert (refit.name, refit.begin, refit.end) == ("4", pytest.approx(36.5), pytest.approx(38.0))
+
+
+def test_a_rung_that_is_trained_again_ended_when_it_first_did() -> None:
+    again = FIRST + DONE + SECOND.replace("rung 1", "rung 0")
+    assert timeline(again).ended(0, 0) == timeline(FIRST + DONE).ended(0, 0)
 
 
 def test_a_killed_session_begins_at_zero() -> None:
@@ -96,3 +106,32 @@ def test_work_in_one_lane_does_not_overlap() -> None:
         for other in placed:
             apart = one.end <= other.begin or other.end <= one.begin
             assert one is other or one.lane != other.lane or apart
+
+
+class Counted(list):
+    """How often it is gone through from the beginning."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_trials_and_work_are_gone_through_once_each_however_many_there_are() -> None:
+    """Else a page that is made every second costs the square of their number."""
+
+    def rounds(cohorts: int) -> tuple[int, ...]:
+        work = [Span("cohort", f"{i}.0", i, i + 1.0) for i in range(cohorts)]
+        score = (Rung(0, 1, 1 / 9, 0.5, 1.0),)
+        every = [Trial(i, i // 2, "gp", "", "dropped", None, 0, score) for i in range(2 * cohorts)]
+        spans, trials = Counted(work), Counted(every)
+        found = Timeline(None, 1, spans)  # type: ignore[arg-type]
+        chart = where_time_went(found, trials)
+        assert chart.numbers is not None
+        assert chart.numbers.rows[-1][0] == f"trials {2 * cohorts - 2} to {2 * cohorts - 1}, rung 1"
+        ends = {point.trial: point.second for point in points(trials, found, True)}
+        assert ends == {i: i // 2 + 1.0 for i in range(2 * cohorts)}
+        return spans.times, trials.times
+
+    assert rounds(3) == rounds(30)

@@ -149,9 +149,12 @@ class Reader:
         self.folder = folder
         self._store: Store | None = None
 
-    def read(self) -> State:
-        """What is known now. The log comes first: what it tells of is in the database by then."""
-        how, found = status(self.folder)
+    def read(self, seen: tuple[str, Timeline] | None = None) -> State:
+        """What is known now. The log comes first: what it tells of is in the database by then.
+
+        seen: its status, where that was just looked at: a long log is not read twice.
+        """
+        how, found = seen or status(self.folder)
         if found.last is None:
             raise BadInput(f"{self.folder.log} tells of no session that could be followed")
         store = self._opened()

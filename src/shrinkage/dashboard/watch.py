@@ -61,10 +61,11 @@ class Look:
 
     def now(self) -> Seen:
         """Raises BadInput where the folder could not be read from the beginning."""
-        if status(self.folder)[0] == FINISHED:
+        seen = status(self.folder)
+        if seen[0] == FINISHED:
             return self._finished()
         try:
-            state = self.reader.read()
+            state = self.reader.read(seen)
         except BadInput as error:
             if self._known is None:
                 raise

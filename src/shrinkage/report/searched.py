@@ -103,13 +103,16 @@ def trials(every: Sequence[Trial], winner: int | None, greater_is_better: bool) 
 def _span_names(timeline: Timeline, every: Sequence[Trial]) -> dict[str, str]:
     """What a piece of work was, for people: by "kind name"."""
     found = {}
+    cohorts: dict[int, list[int]] = {}
+    for trial in every:
+        cohorts.setdefault(trial.cohort, []).append(trial.number)
     for span in timeline.spans:
         name = span.name.replace("_", " ")
         if span.kind == "refit":
             name = f"{count(int(span.name), 'network')} on all rows"
         if span.kind == "cohort":
             cohort, rung = span.name.split(".")
-            own = [trial.number for trial in every if trial.cohort == int(cohort)]
+            own = cohorts.get(int(cohort), [])
             span_ = f"{min(own)} to {max(own)}" if len(own) > 1 else f"{min(own, default='')}"
             name = f"trial{'s' if len(own) > 1 else ''} {span_}, rung {int(rung) + 1}"
         found[f"{span.kind} {span.name}"] = name

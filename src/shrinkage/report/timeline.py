@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from shrinkage.search import journal
 
@@ -57,8 +58,12 @@ class Timeline:
 
     def ended(self, cohort: int, rung: int) -> float | None:
         """When a cohort finished a rung."""
-        name = f"{cohort}.{rung}"
-        return next((s.end for s in self.spans if s.kind == "cohort" and s.name == name), None)
+        return self._ends.get(f"{cohort}.{rung}")
+
+    @cached_property
+    def _ends(self) -> dict[str, float]:
+        """Of cohorts, by name: the first end of each."""
+        return {s.name: s.end for s in reversed(self.spans) if s.kind == "cohort"}
 
 
 def timeline(log: str) -> Timeline:
