@@ -23,8 +23,8 @@ from shrinkage.wording import command, effect, ends, number, signed
         (99.99, "99.9900"),
         (46084.85, "46,084.8"),
         (-1.23e12, "-1.23e+12"),
-        (float("nan"), "nan"),
-        (float("inf"), "inf"),
+        (float("nan"), "-"),
+        (float("-inf"), "-"),
         (None, "-"),
     ],
 )

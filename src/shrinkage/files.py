@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -45,6 +46,15 @@ def write_text(path: Path, text: str) -> None:
     """Replace the file's content, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, "utf-8")
+
+
+def finite(value: Any) -> Any:
+    """The same without numbers that JSON does not know: NaN and infinities are null."""
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_object(path: Path) -> dict[str, Any] | None:

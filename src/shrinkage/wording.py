@@ -11,9 +11,11 @@ from pathlib import Path
 def number(value: float | None, beside: float = 0.0) -> str:
     """Four decimals, and three digits that matter at least; no exponent for everyday sizes.
 
+    A dash where there is no number, or none that is finite.
+
     beside: a number that it stands beside; the larger of both tells the decimals.
     """
-    if value is None:
+    if value is None or not math.isfinite(value):
         return "-"
     size = max(abs(value), abs(beside))
     if 1e-4 <= size < 0.01:

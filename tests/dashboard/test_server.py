@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from email.message import Message
+from functools import partial
 from html import unescape
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -229,6 +230,30 @@ def test_a_look_reads_the_log_once(run: Run, monkeypatch: pytest.MonkeyPatch) ->
         assert read == [run.folder.log.read_text()]
     finally:
         look.close()
+
+
+def test_a_trial_whose_metric_is_not_defined_does_not_freeze_the_page(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser parses no -Infinity."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON")
+
+    run.sql("update rung set score = -9e999 where trial = 0")
+    monkeypatch.setattr(json, "loads", partial(json.loads, parse_constant=refuse))
+    best = "select trial from rung where rung = 2 order by score desc, trial"
+    with serving(run, monkeypatch) as served:
+        text = served.get(served.own("/")).text
+        json.loads(re.findall(r'id="figures">(.*?)</script>', text, re.S)[0])
+        with served.events() as events:
+            told = next(told for name, told in events if name == "page")
+            assert f"best score so far is trial {run.sql(best)[0][0]}'s" in text_of(told)
+            assert "inf" not in re.findall(r"[\w-]+", text_of(told))
+            run.sql("update rung set score = -9e999")
+            told = next(told for name, told in events if name == "page")
+    assert "No trial has a score yet" in text_of(told)
+    assert "search" not in told["figures"]
 
 
 BETTER = "update rung set score = 0.99999 where trial = 0 and share = 1"

@@ -300,6 +300,20 @@ def test_a_recipe_that_diverges_has_no_effect_but_a_word(own: Studied) -> None:
     assert told["clip_norm"]["verdict"] == "equivalent"
 
 
+def test_where_a_persons_own_function_has_no_value_nothing_is_said_to_diverge(own: Studied) -> None:
+    """Of those called 1, how many are: without the one ingredient nothing is called."""
+    metric = scores.own(_precision, "classification")
+    own = replace(own, problem=replace(own.problem, metric=metric))
+    found = ablate.left_out(own, rounds_of(), 2)
+    found.values["without dropout"] = np.full_like(found.values["without dropout"], np.nan)
+    told = ablate.first_table(found, 0.0)["ingredients"]
+    assert (told["dropout"]["effect"], told["dropout"]["verdict"]) == (None, "no score")
+
+
+def _precision(target: np.ndarray, output: np.ndarray) -> float:
+    return float(target[output[:, 1] > 0.2].mean())
+
+
 def test_where_the_winner_diverges_no_ingredient_is_to_blame(own: Studied) -> None:
     found = ablate.left_out(own, rounds_of(), 2)
     found.values[ablate.WINNER] = np.full_like(found.values[ablate.WINNER], np.nan)

@@ -62,7 +62,7 @@ def test_a_winner_that_diverges_is_not_booked_on_its_ingredients() -> None:
     result = RESULT | {"score": None, "ingredients": told, "placebo": none}
     (only,) = words.conclusions(result, "run")
     assert only.startswith("The winner's recipe diverges with some seeds")
-    assert all(row[2:] == ("diverges", "-", "") for row in words.table(result))
+    assert all(row[2:] == ("no score", "-", "") for row in words.table(result))
 
 
 @pytest.mark.parametrize(
@@ -155,3 +155,14 @@ def test_no_number_is_cut_in_a_narrow_terminal(
     for word in ("patience", "1,000,000", "setting", "verdict", "interval"):
         assert word in whole
     assert "…" not in table
+
+
+def test_a_persons_own_function_may_have_no_value_where_nothing_diverged() -> None:
+    none = {"effect": None, "verdict": "no score", "setting": ""}
+    result = RESULT | {"metric": "function:precision"}
+    result |= {"ingredients": RESULT["ingredients"] | {"norm": none}}
+    for said in (words.conclusions(result, "run")[0], bought.sentence(result)):
+        assert "without norm training diverges or the metric is not defined" in said
+    assert words.table(result)[0][2:] == ("no score", "-", "no score")
+    (only,) = words.conclusions(result | {"score": None}, "run")
+    assert only.startswith("The winner's recipe diverges or the metric is not defined")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,21 @@ def planted(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ended = dict.fromkeys(scores, ("dropped", None))
     store.finish_rung(cohort, Finished(0, 3, 1 / 9, 1.0, scores, ended, {}, {}), 9.0)
     store.close()
+    write(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def undefined(planted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, where the metric was not defined for the default and for the last trial."""
+    folder = tmp_path_factory.mktemp("undefined") / "run"
+    shutil.copytree(planted, folder)
+    connection = sqlite3.connect(folder / "study.db")
+    with connection:
+        connection.execute(
+            "update rung set score = -9e999 where trial in (0, (select max(number) from trial))"
+        )
+    connection.close()
     write(folder)
     return folder
 

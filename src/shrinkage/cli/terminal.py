@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shrinkage.evidence import mattered
+from shrinkage.files import finite
 from shrinkage.report.words import (
     after_training,
     against_line,
@@ -47,7 +48,7 @@ def plain_table(*columns: str) -> Table:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, default=str))
+    print(json.dumps(finite(value), indent=2, default=str, allow_nan=False))
 
 
 def score_table(result: Result) -> Table:

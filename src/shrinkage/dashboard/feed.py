@@ -16,7 +16,7 @@ from shrinkage.report.html import Body
 
 def event(name: str, data: object) -> str:
     """One event as a browser's EventSource reads it: JSON has no line ends of its own."""
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
+    return f"event: {name}\ndata: {json.dumps(data, allow_nan=False)}\n\n"
 
 
 @dataclass

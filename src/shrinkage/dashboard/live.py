@@ -74,14 +74,15 @@ def _answer(state: State) -> tuple[str, ...]:
     )
     best = state.best
     if best is None:
-        return (*said, "No trial has come to its end yet.")
+        none = "has a score" if state.finished else "has come to its end"
+        return (*said, f"No trial {none} yet.")
     references = [
         f"{label} {number(state.score(found))}"
         for label, found in (
             (_names(state)["plain"], state.plain),
             (_names(state)["default"], state.default),
         )
-        if found is not None
+        if found is not None and found.score is not None
     ]
     beside = f" ({', '.join(references)})" if references else ""
     said.append(

@@ -92,13 +92,14 @@ class State:
 
     @property
     def finished(self) -> list[Trial]:
-        """Trials that were trained to the end, with a score."""
-        return [t for t in self.trials if t.status == "finished" and t.score is not None]
+        """Trials that were trained to the end."""
+        return [trial for trial in self.trials if trial.status == "finished"]
 
     @property
     def best(self) -> Trial | None:
-        """The first of those with the best score among `finished`."""
-        return max(self.finished, key=lambda t: (t.score or 0.0, -t.number), default=None)
+        """The first of those with the best score among `finished`; None where none is known."""
+        scored = [trial for trial in self.finished if trial.score is not None]
+        return max(scored, key=lambda t: (t.score or 0.0, -t.number), default=None)
 
     def score(self, trial: Trial) -> float | None:
         """In the metric's own unit."""

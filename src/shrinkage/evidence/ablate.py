@@ -212,6 +212,12 @@ def _margin(found: Ablation) -> float:
     return MARGIN if metric.greater_is_better else 2 * MARGIN * abs(_score(found, WINNER) or 0)
 
 
+def _without_score(found: Ablation) -> str:
+    """A person's own function may have no value where nothing diverged."""
+    own = scores.name_of(found.design.problem.metric).startswith(scores.OWN)
+    return "no score" if own else "diverged"
+
+
 def _score(found: Ablation, arm: str) -> float | None:
     """An arm's score in the metric's own unit and sign."""
     value = float(found.values[arm].mean())
@@ -226,7 +232,7 @@ def first_table(found: Ablation, margin: float | None) -> dict[str, Any]:
         margin = _margin(found)
     effects = {name: found.between(WINNER, f"without {name}") for name in found.names}
     effects[PLACEBO] = found.between(WINNER, PLACEBO)
-    told = judged(effects, margin)
+    told = judged(effects, margin, _without_score(found))
     for switch in found.switches:
         name = switch.name
         told[name] |= {
@@ -252,17 +258,19 @@ def first_table(found: Ablation, margin: float | None) -> dict[str, Any]:
     }
 
 
-def judged(effects: dict[str, stats.Estimate | None], margin: float) -> dict[str, dict[str, Any]]:
+def judged(
+    effects: dict[str, stats.Estimate | None], margin: float, none: str = "diverged"
+) -> dict[str, dict[str, Any]]:
     """What is said of each of a family of effects, Holm's correction being over all of them.
 
-    None, of an arm that diverged at every rate, has the verdict "diverged".
+    none: the verdict of None, where an arm has no score at any rate; see `_without_score`.
     """
     known = {name: found for name, found in effects.items() if found is not None}
     adjusted = dict(zip(known, stats.holm([e.p_value for e in known.values()]), strict=True))
     told: dict[str, dict[str, Any]] = {}
     for name, found in effects.items():
         if found is None:
-            told[name] = {"effect": None, "verdict": "diverged"}
+            told[name] = {"effect": None, "verdict": none}
             continue
         said = stats.verdict(found, adjusted[name], margin)
         more = stats.seeds_needed(found, len(known), margin) if said == "no evidence" else None
@@ -290,7 +298,8 @@ def _alone(found: Ablation, margin: float) -> dict[str, Any] | None:
     if not found.train(asked, "alone") or not np.isfinite(found.values[PLAIN]).all():
         return None
     names = [arm.name for arm in asked[1:]]
-    told = judged({n.removeprefix("alone "): found.between(n, PLAIN) for n in names}, margin)
+    effects = {n.removeprefix("alone "): found.between(n, PLAIN) for n in names}
+    told = judged(effects, margin, _without_score(found))
     return {"score": _score(found, PLAIN), "rates": found.picked[PLAIN], "ingredients": told}
 
 
@@ -312,7 +321,7 @@ def _pairs(found: Ablation, first: dict[str, dict]) -> list[dict[str, Any]] | No
         arm.name: found.contrast([WINNER, arm.name], [f"without {a.name}", f"without {b.name}"])
         for arm, (a, b) in zip(asked, chosen, strict=True)
     }
-    told = judged(effects, 0.0).values()
+    told = judged(effects, 0.0, _without_score(found)).values()
     return [{"pair": [a.name, b.name], **each} for (a, b), each in zip(chosen, told, strict=True)]
 
 

@@ -32,6 +32,7 @@ from shrinkage.evidence.arms import Arm
 from shrinkage.evidence.design import Design
 from shrinkage.evidence.rounds import Wanted, read
 from shrinkage.evidence.subsets import as_many_steps, part, rows_of, trained_on
+from shrinkage.evidence.words import diverges
 
 _NO_TIME = "time ended first; what was trained is kept, and the same command goes on from there."
 
@@ -138,10 +139,11 @@ def said(
     seeds: tuple[int, ...],
     told: dict[str, Any],
 ) -> dict[str, Any]:
-    """values: [K, S, J] of both arms; where training diverged they are not finite."""
-    if not all(np.isfinite(y).all() for y in values.values()):
-        return {"missing": "training diverges on some parts of the rows at every rate."}
+    """values: [K, S, J] of both arms; where there is no score they are not finite."""
     metric = scores.find(found.design.problem.metric)
+    if not all(np.isfinite(y).all() for y in values.values()):
+        lost = diverges(metric.name)
+        return {"missing": f"training {lost} on some parts of the rows at every rate."}
     own = metric.name.startswith(scores.OWN)
     least = -np.inf if own else 0.0
     fits = {name: curves.fitted(shares_, y, least) for name, y in values.items()}

@@ -43,7 +43,7 @@ class Tried:
     """A recipe of the space and how it did.
 
     point: `Space.encode`. counts: which coordinates do. rungs: (number, score) each, larger is
-    better; None: diverged.
+    better, finite; None: diverged.
     """
 
     number: int

@@ -239,14 +239,18 @@ def _halves(features: Features, tried: Sequence[Tried], last: int, seed: int) ->
 
 
 def tried_of(space: Space, trials: Sequence[Trial]) -> list[Tried]:
-    """The trials that are recipes of the space, each at its finished rungs."""
+    """The trials that are recipes of the space, each at its finished rungs.
+
+    A rung where the metric is not defined says nothing and is left out.
+    """
     found = []
     for trial in trials:
         try:
             point = space.encode(Recipe.from_toml(trial.recipe))
         except BadInput:
             continue  # as the plain network
-        rungs = tuple((rung.number, rung.score) for rung in trial.rungs)
+        told = [rung for rung in trial.rungs if rung.known is not None or rung.score is None]
+        rungs = tuple((rung.number, rung.score) for rung in told)
         found.append(Tried(trial.number, tuple(point), tuple(space.counting(point)), rungs))
     return found
 

@@ -21,7 +21,15 @@ SEEDS = 3
 """For so many a budget is named where no number of seeds is."""
 
 
-DIVERGES = "The winner's recipe diverges with some seeds: nothing can be compared with it."
+def diverges(metric: str) -> str:
+    """What a training without a score does: a person's own function may have no value either."""
+    return "diverges or the metric is not defined" if metric.startswith(scores.OWN) else "diverges"
+
+
+def nothing(result: Mapping[str, Any]) -> str:
+    """Why there is nothing to say of a winner."""
+    lost = f"{diverges(result['metric'])} with some seeds"
+    return f"The winner's recipe {lost}: nothing can be compared with it."
 
 
 def title(result: Mapping[str, Any]) -> str:
@@ -55,14 +63,14 @@ def _place(item: tuple[str, dict[str, Any]]) -> float:
 
 def _row(name: str, setting: str, told: Mapping[str, Any]) -> tuple[str, ...]:
     if told["effect"] is None:
-        return name, setting, "diverges", "-", told["verdict"] or ""
+        return name, setting, "no score", "-", told["verdict"] or ""
     return name, setting, *effect(told["effect"], told["interval"]), told["verdict"] or ""
 
 
 def conclusions(result: Mapping[str, Any], folder: str) -> list[str]:
     """What may be concluded, and what is missing for more."""
     if result["score"] is None:
-        return [DIVERGES]
+        return [nothing(result)]
     if not result["tuned"]:
         return [*filter(None, [passed_over(result)]), _noise(result), at_one_rate(result, folder)]
     told = result["ingredients"]
@@ -124,8 +132,8 @@ def _found(by: dict[str, list[str]], total: int, result: Mapping[str, Any]) -> s
         parts.append(f"{listed(by['helps'])} {_verb('help', by['helps'])}")
     if "hurts" in by:
         parts.append(f"{listed(by['hurts'])} {_verb('hurt', by['hurts'])}")
-    if "diverged" in by:
-        parts.append(f"without {listed(by['diverged'])} training diverges")
+    if lost := by.get("diverged") or by.get("no score"):
+        parts.append(f"without {listed(lost)} training {diverges(result['metric'])}")
     sure = "; ".join(parts) or "none has an effect that is sure"
     same = by.get("equivalent", [])
     tail = ""
@@ -139,7 +147,8 @@ def _found(by: dict[str, list[str]], total: int, result: Mapping[str, Any]) -> s
 def _noise(result: Mapping[str, Any]) -> str:
     told = result["placebo"]
     if told["effect"] is None:
-        return "What noise alone looks like is not known: with other seeds the winner diverges."
+        lost = f"with other seeds the winner {diverges(result['metric'])}"
+        return f"What noise alone looks like is not known: {lost}."
     value, interval = effect(told["effect"], told["interval"])
     return f"What noise alone looks like: other seeds, {value} (95 % interval {interval})."
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from shrinkage.evidence.words import (
-    DIVERGES,
     ablate_command,
+    diverges,
     heads,
+    nothing,
     over,
     passed_over,
     provenance,
@@ -26,7 +27,7 @@ def sentence(ablation: Mapping[str, Any], whose: str = "its") -> str:
     """The ingredients with a verdict, each with its interval. whose: the recipe's."""
     told = ablation["ingredients"]
     if ablation["score"] is None:
-        return DIVERGES
+        return nothing(ablation)
     if not ablation["tuned"]:
         return _without_verdicts(ablation, whose)
     named = {
@@ -34,7 +35,7 @@ def sentence(ablation: Mapping[str, Any], whose: str = "its") -> str:
         for verdict in ("helps", "hurts")
     }
     begin = f"Of {_looked_at(ablation, whose)}"
-    without = [name for name, each in told.items() if each["verdict"] == "diverged"]
+    without = [name for name, each in told.items() if each["effect"] is None]
     if not any(named.values()) and not without:
         return f"{begin}, none has an effect that is sure over {ablation['seeds']} seeds."
     parts = []
@@ -43,7 +44,7 @@ def sentence(ablation: Mapping[str, Any], whose: str = "its") -> str:
     if hurting := named["hurts"]:
         parts.append(f"{listed(hurting)} {'hurts' if len(hurting) == 1 else 'hurt'}")
     if without:
-        parts.append(f"without {listed(without)} training diverges")
+        parts.append(f"without {listed(without)} training {diverges(ablation['metric'])}")
     return f"{begin}, {'; '.join(parts)}."
 
 

@@ -256,13 +256,14 @@ def contenders(
 
 
 def points(trials: list[Trial], log: Timeline, greater_is_better: bool) -> list[Point]:
-    """Every finished rung with a score, by when it ended; those the log does not hold are left."""
+    """Every finished rung whose score is known, by when it ended; what the log does not hold is
+    left."""
     found = []
     for trial in trials:
         for rung in trial.rungs:
             second = log.ended(trial.cohort, rung.number)
-            if rung.score is not None and second is not None:
-                own = rung.score if greater_is_better else -rung.score
+            if rung.known is not None and second is not None:
+                own = rung.known if greater_is_better else -rung.known
                 found.append(Point(trial.number, rung.share, second, own))
     return sorted(found, key=lambda point: (point.second, point.trial))
 

@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from shrinkage.files import finite
 from shrinkage.report.page import Block, Chart, Page
 
 _HERE = "shrinkage.report"
@@ -23,7 +24,7 @@ _HERE = "shrinkage.report"
 
 @dataclass(frozen=True)
 class Body:
-    """What stands between <body> and the scripts. figures: by the name of their place."""
+    """What stands between <body> and the scripts. figures: by the name of their place, as JSON."""
 
     title: str
     markup: Markup
@@ -38,7 +39,7 @@ def html(page: Page) -> str:
 def body(page: Page, kicker: str = "shrinkage report", footer: str | None = None) -> Body:
     """kicker: the line above the title. footer: the last one."""
     blocks: list[Block] = [*page.first, *(b for section in page.sections for b in section.blocks)]
-    figures = {block.name: block.figure for block in blocks if isinstance(block, Chart)}
+    figures = {block.name: finite(block.figure) for block in blocks if isinstance(block, Chart)}
     footer = footer or (
         f"Written by shrinkage {_version()}. The same numbers stand in report.md and result.json."
     )
@@ -65,7 +66,7 @@ def rendered(template: str, body: Body, package: str = _HERE, **more: object) ->
 
 @cache
 def _environment(package: str) -> Environment:
-    return Environment(
+    found = Environment(
         loader=ChoiceLoader([PackageLoader(_HERE), PackageLoader(package)]),
         autoescape=True,
         undefined=StrictUndefined,
@@ -73,6 +74,8 @@ def _environment(package: str) -> Environment:
         lstrip_blocks=True,
         finalize=_unbroken,
     )
+    found.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False}
+    return found
 
 
 @cache

@@ -26,7 +26,7 @@ from shrinkage.store.database import at_url, parsed, shown
 from shrinkage.store.tables import Store
 
 Heard = tuple[str, float, float | None]
-"""A recipe as TOML, the share of its epochs, and its score; None: diverged."""
+"""A recipe as TOML, the share of its epochs, and its score; None: diverged, or not defined."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _heard_by(store: Store, space: Space, task: str) -> tuple[Heard, ...]:
     unlike = FROM_RANDOM_WEIGHTS if settings.get("start_from") else frozenset()
     for trial in store.trials():
         if trial.source not in unlike and _point(trial.recipe, around) is not None:
-            heard += [(trial.recipe, rung.share, rung.score) for rung in trial.rungs]
+            heard += [(trial.recipe, rung.share, rung.known) for rung in trial.rungs]
     if not any(score is not None for _, _, score in heard):
         raise BadInput("no trial of it finished a rung")
     return tuple(heard)
@@ -133,7 +133,8 @@ def _point(toml: str, around: Space) -> tuple[float, ...] | None:
 
 def save(found: Sequence[Study], path: Path) -> None:
     """Keep what was read in the new study's own folder."""
-    write_text(path, json.dumps([{"folder": s.place, "heard": s.heard} for s in found]))
+    told = [{"folder": s.place, "heard": s.heard} for s in found]
+    write_text(path, json.dumps(told, allow_nan=False))
 
 
 def kept(path: Path) -> list[Study]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,7 @@ def _read(session: Session) -> list[Overview]:
     whole = and_(TrialRow.study == RungRow.study, TrialRow.number == RungRow.trial)
     best = select(RungRow.study, func.max(RungRow.score)).join(TrialRow, whole)
     best = best.where(TrialRow.status == "finished", RungRow.share >= 1.0)
+    best = best.where(RungRow.score > -math.inf)  # where the metric is defined
     scores = _grouped(session, best, RungRow.study)
     near = and_(ClientRow.seen > now() - LEASE_S, ClientRow.finished.is_(False))
     clients = select(ClientRow.study, func.count(), func.sum(cast(near, Integer)))

@@ -11,6 +11,7 @@ Every row belongs to a study. Times are seconds since 1970 on the database's own
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -157,13 +158,21 @@ class FileRow(Base):
 
 
 class Rung(NamedTuple):
-    """A rung that a trial came to the end of. share: of its epochs. score: None: it diverged."""
+    """A rung that a trial came to the end of. share: of its epochs.
+
+    score: None: it diverged; -inf: the metric is not defined there, which is worse than any score.
+    """
 
     number: int
     step: int
     share: float
     score: float | None
     seconds: float
+
+    @property
+    def known(self) -> float | None:
+        """The score, where there is one that can be shown."""
+        return None if self.score is None or not math.isfinite(self.score) else self.score
 
 
 @dataclass(frozen=True)
@@ -182,8 +191,8 @@ class Trial:
 
     @property
     def score(self) -> float | None:
-        """At its last finished rung."""
-        return self.rungs[-1].score if self.rungs else None
+        """At its last finished rung, where it is known."""
+        return self.rungs[-1].known if self.rungs else None
 
     @property
     def share(self) -> float:
