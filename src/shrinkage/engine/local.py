@@ -99,7 +99,8 @@ class Processes(Executor):
         """End what runs now; the next tasks begin new processes."""
         self.kill()
         with self.lock:
-            self.pools, self.ended = [None] * len(self.pools), False
+            self.pools = [None] * len(self.pools)
+            self.ended = False
 
     def kill(self, wait: bool = False) -> None:
         """End them now: waiting tasks are dropped and running ones killed."""

@@ -18,7 +18,7 @@ from shrinkage.catalog import DEFAULTS
 from shrinkage.cutoff import NOTHING, Decision, weighted
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput, Interrupted
-from shrinkage.files import write_text
+from shrinkage.files import finite, write_text
 from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
 from shrinkage.recipe import load
@@ -222,17 +222,8 @@ def write(study: Study, result: Result) -> None:
     """result.json, with the time and the memory of everything up to here."""
     result["wall_s"] = round(study.clock.used, 2)
     result["peak_memory_mb"] = _peak_memory()
-    result.update(_finite(result))
+    result.update(finite(result))
     write_text(study.folder.result, json.dumps(result, indent=2, allow_nan=False) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    """JSON knows no NaN: a score that is not defined, such as the AUC of one class, is null."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _model(finalist: Finalist, rows: Rows, shape: TableShape) -> Model:
