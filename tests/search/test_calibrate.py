@@ -279,8 +279,8 @@ def test_a_temperature_is_told(study: Path) -> None:
     told = {"temperature": 1.09, "log_loss_out_of_fold": loss}
     lines = terminal.summary({**run.opened(study).result, "calibration": told}, "run")
     assert (
-        "Probabilities at temperature 1.09, as the networks were too sure "
-        "(out of fold 1.33 took the log loss from 0.5000 to 0.4500)." in lines
+        "Probabilities softened (temperature 1.09), as the networks were surer than right: on rows "
+        "that a network has not seen, 1.33 takes the log loss from 0.5000 to 0.4500." in lines
     )
     told["temperature"] = 1.0
     lines = terminal.summary({**run.opened(study).result, "calibration": told}, "run")
@@ -290,8 +290,8 @@ def test_a_temperature_is_told(study: Path) -> None:
     result = {"calibration": told, "ensemble": ensemble}
     assert after_training(result) == [
         "Probabilities of each recipe at a temperature of its own, 0.371 to 1, before they are "
-        "averaged; their mean at temperature 1.09, as it was too sure (out of fold 1.33 took the "
-        "log loss from 0.5000 to 0.4500)."
+        "averaged; their mean softened (temperature 1.09), as it was surer than right: on rows "
+        "that a network has not seen, 1.33 takes the log loss from 0.5000 to 0.4500."
     ]
     ensemble["temperatures"], told["temperature"] = [1.0, 1.0], 1.0
     assert after_training(result) == []

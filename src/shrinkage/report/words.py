@@ -158,9 +158,9 @@ def epochs_line(found: Mapping[str, Any], metric: str) -> str | None:
         return None
     low, high = epochs["interval"]
     return (
-        f"Each fold keeps the epoch that is best on its own validation rows: that flatters its "
-        f"{metric} by up to {number(epochs['luck'], high)} (95 % interval {ends(low, high)}), "
-        "against the epoch that the other folds choose."
+        f"Each network keeps the epoch that scores best on the very rows it is judged by: that "
+        f"flatters its {metric} by up to {number(epochs['luck'], high)} (95 % interval "
+        f"{ends(low, high)}), against the epoch that the other folds choose."
     )
 
 
@@ -176,11 +176,12 @@ def after_training(result: Result) -> list[str]:
     calibration, decision = result.get("calibration") or {}, result.get("decision") or {}
     if (heat := calibration.get("temperature", 1.0)) != 1:
         loss = calibration["log_loss_out_of_fold"]
+        done, sure = ("softened", "surer") if heat > 1 else ("sharpened", "less sure")
         parts.append(
-            f"{'their mean' if parts else 'probabilities'} at temperature {heat:.3g}, as "
-            f"{'it was' if parts else 'the networks were'} too "
-            f"{'sure' if heat > 1 else 'unsure'} (out of fold {loss['temperature']:.3g} "
-            f"took the log loss from {number(loss['before'])} to {number(loss['after'])})"
+            f"{'their mean' if parts else 'probabilities'} {done} (temperature {heat:.3g}), as "
+            f"{'it was' if parts else 'the networks were'} {sure} than right: on rows that a "
+            f"network has not seen, {loss['temperature']:.3g} takes the log loss from "
+            f"{number(loss['before'])} to {number(loss['after'])}"
         )
     if (cutoff := result.get("cutoff")) is not None:
         parts.append(f"class '{decision['class']}' from a probability of {cutoff:.3g} up")
