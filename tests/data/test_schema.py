@@ -73,6 +73,7 @@ COLUMNS = [
     Case("long decimal commas", cells("1234,56", "22345,6"), "category", "1234.5"),
     Case("rooms", cells("12 Kitchen", "7 Bathroom"), "category"),
     Case("long codes", cells(f"{10**31 + 1}", f"{10**31 + 2}"), "category", "beyond 1e30"),
+    Case("a few long numbers", cells("1", "2.5", f"{10**29}"), "number"),
     Case("long ids", [f"{10**31 + i * 37 % 61}" for i in range(N)], "identifier", "every text"),
     Case("other dates", cells("31/12/2023", "1/2/2024"), "category", "YYYY-MM-DD"),
     Case("decimal commas", cells("1,5", "2,5"), "category", "1234.5"),
@@ -371,6 +372,26 @@ def test_codes_are_not_taken_for_one_another() -> None:
     found = conform(schema, read(rows))[0]["a"].tolist()
     assert found[:4] == ["007", "010", "010", "99"]
     assert found[4:] == given[4:]  # 123.0 may be 123 or 0123
+
+
+def test_the_code_of_zeros_is_what_a_spreadsheet_calls_0() -> None:
+    schema = infer(table_of(cells("00", "01", "10", "05")), "y")[0]
+    rows = pd.DataFrame({"a": ["0", "1", "5", "0.0"], "b": "1.5"})
+    assert conform(schema, read(rows))[0]["a"].tolist() == ["00", "01", "05", "00"]
+
+
+def test_what_an_earlier_version_took_for_words_stays_words() -> None:
+    columns = Column("a", "category", values=("A", "NULL", "n/a")), Column(" b ", "number")
+    schema = Schema("classification", "y ", columns, ("NULL", "yes"), ())
+    rows = pd.DataFrame(
+        {"a": ["NULL", "n/a", "#N/A"], "b": ["1", "2", "3"], "y": ["NULL", "yes"] * 1 + [""]}
+    )
+    frame, notes = conform(schema, read(rows), need_target=True)
+    assert list(frame.columns) == ["a", " b ", "y "]
+    assert frame["a"].tolist() == ["NULL", "n/a"]
+    assert frame["y "].tolist() == ["NULL", "yes"]
+    assert notes == ("1 row without a target dropped.",)
+    assert pd.isna(conform(schema, read(rows))[0]["a"][2])
 
 
 def test_long_numbers_among_words_are_compared_exactly() -> None:

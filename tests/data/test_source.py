@@ -197,7 +197,10 @@ def test_columns_are_brought_to_plain_dtypes(case: Dtype) -> None:
 BIG = 2**60
 
 
-@pytest.mark.parametrize("way", ["parquet", "feather", "arrow", "polars", "pyarrow dtype", "y"])
+WAYS = ["parquet", "feather", "arrow", "batch", "polars", "pyarrow dtype", "y"]
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_whole_numbers_with_gaps_stay_whole_whatever_brings_them(way: str, tmp_path) -> None:
     """As float64 they would be 1.152921504606847e18, all three."""
     import pyarrow as pa
@@ -217,11 +220,40 @@ def test_whole_numbers_with_gaps_stay_whole_whatever_brings_them(way: str, tmp_p
     elif way == "polars":
         polars = pytest.importorskip("polars")
         found = read(polars.from_arrow(table)).frame["a"]
+    elif way == "batch":
+        found = read(table.to_batches()[0]).frame["a"]
     elif way == "arrow":
         found = read(table).frame["a"]
     else:
         found = read(table.to_pandas(types_mapper=pd.ArrowDtype)).frame["a"]
     assert [None if pd.isna(each) else int(each) for each in found] == numbers
+
+
+def csv_of(tmp_path: Path, cell: str, more: str = "") -> Path:
+    """Sixty rows; in line 4 there is a cell of a person's making, at the end blank lines or not."""
+    lines = [f"{i},{cell if i == 2 else 'plain'},{i % 2}" for i in range(60)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["x,comment,y", *lines]) + "\n" + more)
+    return path
+
+
+@pytest.mark.parametrize("more", ["", "\n"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        '"all fine, mostly\nthe room, clean, quiet\nthe food, rich, late\nstaff, kind, slow\nbye"',
+        '"3" inch',
+        f'"{"long " * 30_000}"',
+    ],
+    ids=["a comment of lines with commas", "a loose quote", "a long text"],
+)
+def test_texts_of_any_kind_are_read_with_and_without_a_blank_line(
+    cell: str, more: str, tmp_path: Path
+) -> None:
+    frame = read(csv_of(tmp_path, cell, more)).frame
+    assert list(frame["x"]) == [str(i) for i in range(60)]
+    assert frame["comment"].iloc[3] == "plain"
+    assert len(frame["comment"].iloc[2]) >= len(cell) - 2
 
 
 def test_names_are_trimmed_as_in_a_csv() -> None:

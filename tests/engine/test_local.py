@@ -121,10 +121,10 @@ def test_a_killed_process_fails_its_task_and_is_replaced() -> None:
         local.stop(pool)
 
 
-def test_all_import_ahead_the_others_after_the_first() -> None:
+def test_some_import_ahead_after_the_first() -> None:
     pool = local.Processes(3)
     try:
-        pool.practise()
+        pool.practise(others=True)
         pid = pool._to(0, os.getpid).result(60)  # results are heard in order
         pids = [next(iter(each._processes)) for each in pool.pools]  # pyright: ignore
         assert len({*pids}) == 3
@@ -139,6 +139,16 @@ def test_all_import_ahead_the_others_after_the_first() -> None:
     local.stop(fresh)
     fresh._practise_others()
     assert fresh.pools == [None, None]
+
+
+def test_the_first_alone_imports_ahead_unless_told() -> None:
+    pool = local.Processes(2)
+    try:
+        pool.practise()
+        pool._to(0, os.getpid).result(60)
+        assert pool.pools[1] is None
+    finally:
+        local.stop(pool)
 
 
 def test_a_process_started_ahead_gets_the_first_task_and_else_ends() -> None:

@@ -62,9 +62,9 @@ def test_a_ratio_of_one_is_the_perceptron_alone() -> None:
 
 
 def test_where_there_is_no_second_layer_a_person_is_told() -> None:
-    for depth, told in ((0, 1), (1, 1), (2, 0)):
-        recipe = Recipe(Mlp(width=8, depth=depth), Taper())
-        found = without_effect([Taper()], recipe, "classification", SHAPE)
+    for depth, ratio, told in ((0, 0.5, 1), (1, 0.5, 1), (2, 0.5, 0), (2, 1.0, 1)):
+        recipe = Recipe(Mlp(width=8, depth=depth), Taper(ratio=ratio))
+        found = without_effect([recipe.get("taper")], recipe, "classification", SHAPE)
         assert len(found) == told
         assert all("taper changes nothing" in each for each in found)
 

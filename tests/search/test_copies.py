@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def cut(frame: pd.DataFrame, target: str = "y") -> rows.Rows:
     return rows.cut(Table(frame, "t"), Settings("t", target))
 
 
-def test_rows_that_a_start_was_trained_on_are_refused(study: Path) -> None:
+def test_rows_that_a_start_was_trained_on_are_refused(study: Path, tmp_path: Path) -> None:
     """All of the table that the study is of; its test rows are nothing that networks saw."""
     schema, seen = Model.load(study).schema, len(rows.load(study / "work").train)
     frame = pd.read_csv(study.parent / "table.csv", parse_dates=["when"])
@@ -115,7 +116,24 @@ def test_rows_that_a_start_was_trained_on_are_refused(study: Path) -> None:
     # What the networks learned of these rows was another target, or is not known.
     other = frame.assign(z=frame["a"] + 1).drop(columns="y")
     assert copies.trained_on(str(study), schema, cut(other, "z")) == ()
-    assert copies.trained_on(str(study / "model"), schema, cut(frame)) == ()
+    with pytest.raises(BadInput, match="networks start from"):
+        copies.trained_on(str(study / "model"), schema, cut(frame))
+    shutil.copytree(study / "model", tmp_path / "model")
+    assert copies.trained_on(str(tmp_path / "model"), schema, cut(frame)) == ()
+
+
+def test_rows_that_repeat_by_chance_are_not_remembered(tiny: Path, tmp_path: Path) -> None:
+    """Of few kinds: nearly all new ones equal an old one, as the old study's test rows did."""
+    random = np.random.default_rng(0)
+
+    def drawn(count: int) -> pd.DataFrame:
+        return pd.DataFrame({name: random.choice(list("uvw"), count) for name in "abcy"})
+
+    folder = tiny_fit(drawn(300), "y", tmp_path / "run", tiny, trials=2)
+    schema, new = Model.load(folder).schema, cut(drawn(200))
+    theirs = rows.load(folder / "work").train
+    assert copies.repeated(theirs, pd.concat([new.train, new.test])).mean() > 0.5
+    assert copies.trained_on(str(folder), schema, new) == ()
 
 
 def test_a_study_is_not_begun_from_a_model_that_knows_its_rows(study: Path, tmp_path: Path) -> None:

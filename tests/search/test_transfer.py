@@ -240,7 +240,8 @@ def test_networks_that_did_not_start_where_others_did_teach_nothing(
     runs: Path, tmp_path: Path
 ) -> None:
     asked = {"trials": 4, "cv": "holdout", "budget": "10m", "workers": 0}
-    tuned = run.fit(mixed(), "y", out=tmp_path / "tuned", start_from=runs / "alike", **asked)
+    table = mixed(seed=12)
+    tuned = run.fit(table, "y", out=tmp_path / "tuned", start_from=runs / "alike", **asked)
     store = shared.opened(Folder(tuned.folder))
     settings = store.study().settings
     store.close()

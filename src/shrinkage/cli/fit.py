@@ -134,7 +134,7 @@ def fit(
         "started": main.STARTED,
     }
     # What follows imports torch and pandas for seconds; a first worker does so meanwhile.
-    with nullcontext() if dry_run else local.warming(workers):
+    with nullcontext() if dry_run else local.warming(workers, others=True):
         from shrinkage import run as program
         from shrinkage.cli import live, terminal
 

@@ -5,6 +5,7 @@ removed, and the spellings of `MISSING` count as missing: nearly all that pandas
 are case-sensitive: `none` is an ordinary word in many tables.
 """
 
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -78,9 +79,12 @@ def is_text(series: pd.Series) -> bool:
     return isinstance(series.dtype, pd.StringDtype)
 
 
-def text(series: pd.Series) -> pd.Series:
-    """The column as text: blanks trimmed, missing cells NaN, index kept."""
-    words = _words(series).to_pandas().array
+def text(series: pd.Series, known: Iterable[str] = ()) -> pd.Series:
+    """The column as text: blanks trimmed, missing cells NaN, index kept.
+
+    known: words, though they are spelled as missing cells are: an earlier version knew fewer.
+    """
+    words = _words(series, {*known}).to_pandas().array
     return pd.Series(words, index=series.index, name=series.name, dtype="str")
 
 
@@ -162,28 +166,29 @@ def _all_finite(cells: pa.Array) -> np.ndarray | None:
     return _numpy(values) if pc.all(pc.is_finite(values), min_count=0).as_py() else None
 
 
-def _words(series: pd.Series) -> pa.Array:
+def _words(series: pd.Series, known: Collection[str] = ()) -> pa.Array:
     """The column as text: blanks trimmed, missing cells null."""
     if isinstance(series.dtype, pd.StringDtype):
-        return _arrow(series)
+        return _arrow(series, known)
     if pd.api.types.is_datetime64_any_dtype(series):
         stamps = [None if pd.isna(v) else label_text(v) for v in series]
         return pa.array(stamps, pa.large_string())
     codes, uniques = pd.factorize(series)
     words = np.array([label_text(v) for v in uniques] + [None], dtype=object)
-    return _trim(pa.array(words[codes], pa.large_string()))
+    return _trim(pa.array(words[codes], pa.large_string()), known)
 
 
-def _arrow(series: pd.Series) -> pa.Array:
+def _arrow(series: pd.Series, known: Collection[str] = ()) -> pa.Array:
     cells = pa.array(series, type=pa.large_string(), from_pandas=True)
     if isinstance(cells, pa.ChunkedArray):
         cells = cells.combine_chunks()
-    return _trim(cells)
+    return _trim(cells, known)
 
 
-def _trim(cells: pa.Array) -> pa.Array:
+def _trim(cells: pa.Array, known: Collection[str] = ()) -> pa.Array:
     cells = pc.utf8_trim_whitespace(cells)
-    missing = pc.is_in(cells, value_set=pa.array(MISSING, pa.large_string()))
+    spelled = [each for each in MISSING if each not in known]
+    missing = pc.is_in(cells, value_set=pa.array(spelled, pa.large_string()))
     return pc.if_else(missing, pa.scalar(None, pa.large_string()), cells)
 
 

@@ -5,8 +5,8 @@ The rules, in order; the first that applies decides.
 1. No cell is there: `empty`, dropped.
 2. Every cell is there and the same: `constant`, dropped.
 3. A bool or categorical dtype: `category`. A date dtype, or text that is all ISO dates: `date`.
-4. Text that is all numbers: `number`; with leading zeros (00123), or whole and beyond 1e30, they
-   are codes: `category`.
+4. Text that is all numbers: `number`; with leading zeros (00123), or whole and half of them beyond
+   1e30, they are codes: `category`.
 5. Text of which at least 90 % are numbers (or dates), but not all: bad input that names the
    cell. Except when the numbers are few (at most 20 different, each seen three times on
    average), as in 0, 1, 2, 3+: then they are codes, and the column is a `category`.
@@ -109,8 +109,8 @@ def _plain_kind(series: pd.Series, words: pd.Series, name: str) -> tuple[Kind, s
                 "used as a category."
             )
         values = cells.numbers(words)[0]
-        huge = cells.too_large(values[~np.isnan(values)]) is not None
-        if huge and cells.written_as_integers(words):
+        huge = np.abs(values[~np.isnan(values)]) > cells.LARGEST
+        if huge.mean() >= HALF and cells.written_as_integers(words):
             return "category", f"Column {column} holds whole numbers beyond 1e30: used as codes."
         return "number", ""
     if share >= MOSTLY:

@@ -124,7 +124,7 @@ def _header(data: bytes, name: str, delimiter: str) -> tuple[list[str], int]:
     """The column names, checked, in the first line that is not blank; and how many are before."""
     try:
         lines = enumerate(_records(data, delimiter))
-        before, names = next((place, row) for place, (row, _) in lines if row)
+        before, names = next((place, row) for place, (row, *_) in lines if row)
     except csv.Error as error:
         raise BadInput(f"{name}: the header cannot be read: {error}.") from None
     names = [cell.strip() for cell in names]
@@ -187,43 +187,42 @@ def _check_utf8(data: bytes, name: str) -> None:
 
 def _check_rows(data: bytes, name: str, delimiter: str, n_columns: int) -> None:
     """Raise BadInput for the first row that is too short, too long or never closes a quote."""
-    line = 1
     try:
-        for row, line in _records(data, delimiter):
+        for row, line, _ in _records(data, delimiter):
             if row and len(row) != n_columns:
                 raise BadInput(
                     f"{name}: line {line} has {len(row)} cells, the header has {n_columns}.\n"
                     f"Correct the line; a cell that holds {show(delimiter)} needs quotes."
                 )
-    except csv.Error as error:
+    except _Broken as error:
         message = str(error)
         if "unexpected end of data" in message:
             message = 'a quote (") is opened and never closed'
-        line = _last_start(data, delimiter)
         raise BadInput(
-            f"{name}: line {line}: {message}.\nCorrect the quotes; write a quote inside a "
+            f"{name}: line {error.first}: {message}.\nCorrect the quotes; write a quote inside a "
             'quoted cell twice ("").'
         ) from None
 
 
-def _records(data: bytes, delimiter: str) -> Iterator[tuple[list[str], int]]:
-    """Rows of cells, each with the line on which it begins; a blank line is an empty row."""
+class _Broken(csv.Error):
+    """A row that is none. first, last: the line it begins on, and the one where that shows."""
+
+    def __init__(self, message: str, first: int, last: int):
+        super().__init__(message)
+        self.first, self.last = first, last
+
+
+def _records(data: bytes, delimiter: str) -> Iterator[tuple[list[str], int, int]]:
+    """Rows of cells, each with its first and its last line; a blank line is an empty row."""
     words = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", "replace", newline="")
     reader = csv.reader(words, delimiter=delimiter, strict=True)
     start = 1
-    for row in reader:
-        yield row, start
-        start = reader.line_num + 1
-
-
-def _last_start(data: bytes, delimiter: str) -> int:
-    line = 1
     try:
-        for _, start in _records(data, delimiter):
-            line = start + 1
-    except csv.Error:
-        pass
-    return line
+        for row in reader:
+            yield row, start, reader.line_num
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise _Broken(str(error), start, reader.line_num) from None
 
 
 def _lines(
@@ -239,12 +238,15 @@ def _lines(
         return pd.RangeIndex(2, n_rows + 2, name="line")
     starts = []
     try:
-        for row, start in _records(data, delimiter):
+        for row, first_line, last_line in _records(data, delimiter):
             if row or len(header) == 1:
-                starts.append(start)
-                _check_swallowed(row, start, name, delimiter, len(header))
-    except csv.Error:
-        _check_rows(data, name, delimiter, len(header))
+                starts.append(first_line)
+            if last_line > first_line:
+                _check_swallowed(row, first_line, name, delimiter)
+    except _Broken as error:
+        if error.last > error.first and "field limit" not in str(error):
+            _check_rows(data, name, delimiter, len(header))
+        starts = []
     if len(starts) == first + n_rows:
         return pd.Index(starts[first:], name="line")
     return pd.RangeIndex(1, n_rows + 1, name="row")
@@ -254,15 +256,20 @@ _SWALLOWED = 3
 """So many lines within one cell that have the delimiters of a row each are rows."""
 
 
-def _check_swallowed(row: list[str], line: int, name: str, delimiter: str, n_columns: int) -> None:
-    for cell in row:
-        inner = cell.splitlines()[1:-1] if "\n" in cell else []
-        alike = sum(each.count(delimiter) == n_columns - 1 for each in inner)
-        if n_columns > 1 and alike >= _SWALLOWED and alike == len(inner):
+def _check_swallowed(row: list[str], line: int, name: str, delimiter: str) -> None:
+    """Raise BadInput where a cell is rows: its first line ends one, its last line begins one."""
+    whole = len(row) - 1
+    for place, cell in enumerate(row):
+        counts = [each.count(delimiter) for each in cell.splitlines()]
+        if len(counts) < 2:
+            continue
+        first, *inner, last = counts
+        ends = first == whole - place and last == place
+        if whole and ends and len(inner) >= _SWALLOWED and {*inner} == {whole}:
             raise BadInput(
                 f"{name}: line {line}: a quoted cell holds {len(inner)} lines that look like rows "
-                f"({show(inner[0])}).\nA quote may have been opened by chance; write it twice "
-                'within a quoted cell ("").'
+                f"({show(cell.splitlines()[1])}).\nA quote may have been opened by chance; write "
+                'it twice within a quoted cell ("").'
             )
 
 

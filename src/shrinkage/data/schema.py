@@ -194,7 +194,7 @@ def conform(
     on unseen categories.
     Raises BadInput when a column is missing, or a cell is not of its column's kind.
     """
-    frame: Any = table.frame
+    frame: Any = _named_as(schema, table.frame)
     notes: list[str] = []
     wanted = schema.used + ((schema.target,) if need_target else ())
     absent = [name for name in wanted if name not in frame.columns]
@@ -212,7 +212,7 @@ def conform(
         )
     y = None
     if need_target:
-        present = cells.text(frame[schema.target]).notna()
+        present = cells.text(frame[schema.target], map(str, schema.classes or ())).notna()
         if not present.all():
             notes.append(f"{count(int((~present).sum()), 'row')} without a target dropped.")
             frame = frame[present]
@@ -223,7 +223,7 @@ def conform(
     for column in schema.columns:
         if column.kind not in ("number", "category", "date"):
             continue
-        values = _as_kind(frame[column.name], column.kind, table.name)
+        values = _as_kind(frame[column.name], column.kind, table.name, column.values)
         if column.kind == "category":
             values = _as_spelled(values, column.values)
         clean[column.name] = values.array
@@ -260,9 +260,16 @@ def _target(table: Table, target: str, task: str, min_rows: int) -> Any:
     return found
 
 
-def _as_kind(series: pd.Series, kind: str, name: str) -> pd.Series:
+def _named_as(schema: Schema, frame: Any) -> Any:
+    """Names have no blanks around them; in a schema of an earlier version they may."""
+    names = [*(column.name for column in schema.columns), schema.target]
+    return frame.rename(columns={name.strip(): name for name in names if name != name.strip()})
+
+
+def _as_kind(series: pd.Series, kind: str, name: str, known: Collection[str] = ()) -> pd.Series:
+    """known: words of a category, whatever else such a spelling means."""
     if kind == "category":
-        return cells.text(series)
+        return cells.text(series, known)
     if kind == "date":
         values, bad = cells.dates(series)
     else:
@@ -307,7 +314,7 @@ def _as_spelled(words: pd.Series, known: Collection[str]) -> pd.Series:
 
 
 _LEADING_ZERO = re.compile(r"[+-]?0\d")
-_SHORTENED = re.compile(r"[1-9]\d*(\.0*)?")
+_SHORTENED = re.compile(r"(0|[1-9]\d*)(\.0*)?")
 """What is left of a code that was read as a number."""
 
 

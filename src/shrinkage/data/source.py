@@ -52,6 +52,7 @@ def read(source: Any, y: Any = None, *, only: Collection[str] | None = None) -> 
     """
     if isinstance(source, tuple) and len(source) == 2 and y is None:
         source, y = source
+    only = None if only is None else {name.strip() for name in only}
     if isinstance(source, (str, Path)):
         if y is not None:
             raise BadInput("y goes with a frame or an array; a file holds its own target.")
@@ -67,6 +68,8 @@ def pandas_frame(source: Any) -> Any:
     if isinstance(source, pd.DataFrame):
         return source
     source = source.to_arrow() if hasattr(source, "to_arrow") else source
+    if isinstance(source, pa.RecordBatch):
+        source = pa.Table.from_batches([source])
     if isinstance(source, pa.Table):
         return frame_of(source)
     return source.to_pandas() if hasattr(source, "to_pandas") else source

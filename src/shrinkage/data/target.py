@@ -85,10 +85,11 @@ def _numeric(words: pd.Series, name: str, task: str) -> bool:
         return False
     share, first = numeric_share(words)
     if HALF <= share < 1 and task != "classification" and words.nunique() > FEW:
+        or_else = ", or say --task classification" if task == "auto" else ""
         raise BadInput(
             f"{name}: target {show(words.name)}, {where(words, first)}: "
-            f"{show(words.iloc[first])} is not a number, most of the column are.\n"
-            "Correct the cell, leave it empty to drop the row, or say --task classification."
+            f"{show(words.iloc[first])} is not a number, {int(100 * share)} % of the column are.\n"
+            f"Correct the cell, or leave it empty to drop the row{or_else}."
         )
     return share == 1
 

@@ -19,6 +19,9 @@ from typing import Any
 
 _POLL_S = 0.5
 
+AHEAD = 4
+"""Processes that import before it is known whether they are wanted: each takes half a gigabyte."""
+
 _THE_PARENTS = {signal.SIGINT, signal.SIGTERM}
 """Signals that are the parent's to hear; it ends its processes by SIGKILL."""
 
@@ -59,15 +62,17 @@ class Processes(Executor):
         future.add_done_callback(lambda _: self._ended(process))
         return future
 
-    def practise(self) -> None:
-        """Have all import what tasks need, ahead of them: the first, and then the others.
+    def practise(self, *, others: bool = False) -> None:
+        """Have the first import what tasks need, ahead of them; others: then some more of them.
 
         All at once they would be in the way of the first, which has the first task.
         """
-        self._to(0, _practise).add_done_callback(lambda _: self._practise_others())
+        done = self._to(0, _practise)
+        if others:
+            done.add_done_callback(lambda _: self._practise_others())
 
     def _practise_others(self) -> None:
-        for process in range(1, len(self.pools)):
+        for process in range(1, min(len(self.pools), AHEAD)):
             with self.lock:
                 if self.ended:
                     return
@@ -177,16 +182,16 @@ _warm: dict[int, Processes] = {}
 
 
 @contextmanager
-def warming(workers: int | None) -> Iterator[None]:
-    """`workers` processes import what training needs, while this one imports and reads.
-
-    `executor` takes them; where it was not asked for as many, they end with this block.
+def warming(workers: int | None, *, others: bool = False) -> Iterator[None]:
+    """The first of `workers` processes imports what training needs, while this one imports and
+    reads; others: some more after it. `executor` takes them; where it was not asked for as many,
+    they end with this block.
     """
     count = cores() if workers is None else workers
     try:
         if count > 0:
             _warm[count] = Processes(count)
-            _warm[count].practise()
+            _warm[count].practise(others=others)
         yield
     finally:
         _end_warm()

@@ -64,25 +64,37 @@ def apart(work: Path, rows: Rows, goal: scores.Goal, names: Iterable[str]) -> di
 def trained_on(folder: str, earlier: Schema, rows: Rows) -> tuple[str, ...]:
     """A note where a few rows are ones that the earlier study trained on, with the same target.
 
-    folder: its own, or its model's, which does not know its rows.   earlier: its schema.
+    Rows of a table with few different cells repeat by chance: as many as the earlier study's own
+    test rows did are not counted.
+    folder: the study's, or its model's.   earlier: its schema.
     Raises BadInput where they are `LEAST` of all rows or more: every score would be of memory.
     """
-    path = Folder(Path(folder)).work / "train.parquet"
-    if earlier.target != rows.schema.target or not path.is_file():
+    place = Path(folder)
+    works = [Folder(root).work for root in (place, place.parent)]
+    work = next((each for each in works if (each / "train.parquet").is_file()), None)
+    if earlier.target != rows.schema.target or work is None:
         return ()
     columns = [*rows.schema.used, earlier.target]
-    theirs, ours = pd.read_parquet(path), pd.concat([rows.train, rows.test])
-    pair = [frame.reset_index(drop=True)[columns] for frame in (theirs, ours)]
-    # Labels are compared as text: codes of one table are words in another.
-    pair = [frame.assign(**{columns[-1]: cells.text(frame[columns[-1]])}) for frame in pair]
-    known = repeated(*pair)
-    if not known.any():
+    theirs, aside = (
+        _comparable(pd.read_parquet(work / f"{name}.parquet"), columns)
+        for name in ("train", "test")
+    )
+    ours = _comparable(pd.concat([rows.train, rows.test]), columns)
+    known, chance = repeated(theirs, ours), repeated(theirs, aside)
+    beyond = known.mean() - (chance.mean() if len(chance) else 0.0)
+    if not known.any() or (chance.any() and beyond < LEAST):
         return ()
     told = f"{count(int(known.sum()), 'row')} of {len(known):,}: networks start from a model that "
     told += f"was trained on them ({folder})"
-    if known.mean() < LEAST:
+    if beyond < LEAST:
         return (f"{told}, which flatters a little.",)
     raise BadInput(
         f"--start-from: {told}.\nWhat they remember would flatter every score: leave those rows "
         "out, or fit all rows without --start-from."
     )
+
+
+def _comparable(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """These columns; the last, the target, as text: codes of one table are words in another."""
+    frame = frame.reset_index(drop=True)[columns]
+    return frame.assign(**{columns[-1]: cells.text(frame[columns[-1]])})

@@ -37,6 +37,8 @@ def without_effect(asked: Iterable[Any], recipe: Recipe, task: str, shape: Table
         )
     if getattr(network, "depth", 0) < 2:
         reasons["taper"] = "acts on a perceptron's second hidden layer, and the network has none"
+    elif (taper := recipe.get("taper")) and taper.ratio == 1:
+        reasons["taper"] = "leaves all layers as wide as the first"
     if getattr(network, "depth", 1) == 0:
         reasons |= dict.fromkeys(_IN_LAYERS, "acts in hidden layers, and the network has none")
     elif getattr(network, "blocks", 1) == 0:

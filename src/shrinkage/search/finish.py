@@ -116,6 +116,7 @@ def conclude(study: Study, above: Above) -> Result:
         "start_from": study.settings.start_from or None,
     }
     winner.model.save(study.folder.model, provenance)
+    study.standing = None  # it holds all networks and what they predict
     return cast(Result, result)
 
 

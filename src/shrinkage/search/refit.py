@@ -43,8 +43,8 @@ _TICK_S = 0.25
 def train(study: Study, pool: Executor) -> None:
     """Choose the recipes that win, and train them on all rows. Without enough time: nothing."""
     folder, settings = study.folder, study.settings
-    now = standing(study) if settings.refit else None
-    if now is None:
+    now = standing(study)
+    if now is None or not settings.refit:
         return
     found, shares = now.found, now.together.shares
     folder.refits.mkdir(exist_ok=True)

@@ -75,9 +75,6 @@ def _founded(
     # The data is read before a folder exists: bad input leaves nothing behind.
     model = origin.load(settings.start_from) if settings.start_from else None
     cut = rows.cut(table, settings, model)
-    if model is not None:
-        told = copies.trained_on(settings.start_from, model.schema, cut)
-        cut = replace(cut, notes=(*cut.notes, *told))
     task = cut.schema.task
     metric = metric_for(settings.metric, task)
     check_metric(metric, cut)
@@ -90,6 +87,8 @@ def _founded(
     space.check(task)
     if model is not None:
         origin.check(model, recipe, space, settings.start_from)
+        told = copies.trained_on(settings.start_from, model.schema, cut)
+        cut = replace(cut, notes=(*cut.notes, *told))
     others, notes = earlier.read(
         settings.prior, space, task, place and (place.study, shared.digest_of(cut))
     )
@@ -250,6 +249,7 @@ def _train(study: Study, pool: Executor, keep: Keep) -> None:
             if counted or study.known.trials == tried or not again:
                 return study.wind_up()
             log.info("%.1f s are left: the search goes on", study.clock.left)
+            study.standing = None  # it holds all networks and what they predict
         study.known.revive()
 
 

@@ -15,14 +15,14 @@ from shrinkage.search.contest import Finalist, finalists, leading
 if TYPE_CHECKING:
     from shrinkage.search.study import Study
 
-Key = tuple[tuple[int, str, int], ...]
+Key = tuple[tuple[int, str, int, int], ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Standing:
     """found: finalists by number, `lead` the one that leads. together: whose networks predict.
 
-    key: the trials it was found of, how far each had come.
+    key: the trials it was found of, how far each had come, and when its file was written.
     """
 
     found: dict[int, Finalist]
@@ -34,10 +34,18 @@ class Standing:
 def standing(study: Study) -> Standing | None:
     """As it is now; None where no trial has come far enough to predict."""
     trials = study.store.trials()
-    key = tuple((trial.number, trial.status, len(trial.rungs)) for trial in trials)
+    key = tuple((t.number, t.status, len(t.rungs), _written(study, t.number)) for t in trials)
     if study.standing is None or study.standing.key != key:
         study.standing = _found(study, key)
     return study.standing
+
+
+def _written(study: Study, number: int) -> int:
+    """When the file of a trial's networks was; 0: it is not there."""
+    try:
+        return study.folder.trial(number).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _found(study: Study, key: Key) -> Standing | None:
