@@ -8,6 +8,8 @@ import sys
 import weakref
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -63,6 +65,18 @@ def test_what_a_callback_swallowed_is_noted_and_not_printed(
             interrupts.check()
     gone(ValueError)
     assert printed == [ValueError, ValueError]
+
+
+def test_a_second_one_while_the_first_is_kept_from_being_printed_is_noted() -> None:
+    """Raised where Python calls that hook, it would be printed as one more that was ignored."""
+    with interrupts.listening():
+        there: Any = SimpleNamespace(f_code=sys.unraisablehook.__code__)  # pyright: ignore
+        interrupts._noted(signal.SIGTERM, there)
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.check()
+        elsewhere: Any = SimpleNamespace(f_code=swallowed.__code__)
+        with pytest.raises(KeyboardInterrupt):
+            interrupts._noted(signal.SIGTERM, elsewhere)
 
 
 def test_what_is_ignored_stays_ignored() -> None:

@@ -11,9 +11,11 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import CodeType, FrameType
 
 _asked = False
+_hook: CodeType | None = None
+"""What Python calls about an exception that it ignores: one more, raised there, would be printed."""
 
 
 @contextmanager
@@ -23,13 +25,14 @@ def listening() -> Iterator[None]:
     In the main thread only. A signal that this process was told to ignore stays ignored. What was
     raised in a callback is not printed either: it is not lost.
     """
+    global _hook
     printed, before = sys.unraisablehook, {}
 
     def unraisable(what: sys.UnraisableHookArgs) -> None:
         if not (_asked and issubclass(what.exc_type, KeyboardInterrupt)):
             printed(what)
 
-    sys.unraisablehook = unraisable
+    sys.unraisablehook, _hook = unraisable, unraisable.__code__
     for each in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(each) is not signal.SIG_IGN:
             before[each] = signal.signal(each, _noted)
@@ -57,4 +60,5 @@ def heard() -> None:
 def _noted(number: int, frame: FrameType | None) -> None:
     global _asked
     _asked = True
-    raise KeyboardInterrupt
+    if frame is None or frame.f_code is not _hook:
+        raise KeyboardInterrupt
