@@ -15,7 +15,7 @@ from types import CodeType, FrameType
 
 _asked = False
 _hook: CodeType | None = None
-"""What Python calls about an exception that it ignores: one more, raised there, would be printed."""
+"""What Python calls about an exception that it ignores: what is raised there, it prints."""
 
 
 @contextmanager
