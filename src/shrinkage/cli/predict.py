@@ -34,31 +34,35 @@ def predict(
     from shrinkage.data.source import read
     from shrinkage.model import Model
 
-    write = None if output is None else _writer(output)
+    write = _writer(output or "")
     model = Model.load(folder)
     frame, notes = model.table(read(data, only=model.schema.used), proba=proba)
     for note in notes:
         print(note, file=sys.stderr)
     if as_json:
         terminal.print_json(frame.to_dict("list"))
-    elif output is None or write is None:
-        frame.to_csv(sys.stdout, index=False)
+    elif output is None:
+        write(frame, sys.stdout)
     else:
         with _writing(Path(output)) as path:
             write(frame, path)
         print(f"{len(frame):,} predictions in {output}", file=sys.stderr)
 
 
-def _writer(output: str) -> Callable[[Any, Path], None]:
-    """What writes a frame in the format that the name says. Raises BadInput for an unknown one."""
+def _writer(output: str) -> Callable[[Any, Any], None]:
+    """What writes a frame in the format that the name says, CSV where it says nothing.
+
+    Raises BadInput for a format that is not written.
+    """
+    from shrinkage.data.source import DELIMITERS
     from shrinkage.errors import BadInput
 
     suffix = Path(output).suffix.lower()
     compression = "gzip" if suffix == ".gz" else None
     if compression:
         suffix = Path(Path(output).stem).suffix.lower()
-    if suffix in ("", ".csv", ".txt", ".tsv", ".tab"):
-        separator = "\t" if suffix in (".tsv", ".tab") else ","
+    separator = {"": ",", ".txt": ",", **DELIMITERS}.get(suffix)
+    if separator is not None:
         return lambda frame, path: frame.to_csv(
             path, index=False, sep=separator, compression=compression
         )

@@ -27,7 +27,7 @@ LARGEST = 1e30
 
 _NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[iI]nf(inity)?|INF)$"
 _INTEGER = r"^[+-]?\d+$"
-_LEADING_ZERO = r"^[+-]?0\d+$"
+LEADING_ZERO = r"^[+-]?0\d+$"
 _DATE = (
     r"^\d{4}-\d{2}-\d{2}"
     r"([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?$"
@@ -143,7 +143,7 @@ def leading_zeros(series: pd.Series) -> bool:
     """Whether a text column holds codes such as 00123, which a number would shorten."""
     if not isinstance(series.dtype, pd.StringDtype):
         return False
-    found = pc.any(pc.match_substring_regex(_arrow(series), _LEADING_ZERO), min_count=0)
+    found = pc.any(pc.match_substring_regex(_arrow(series), LEADING_ZERO), min_count=0)
     return bool(found.as_py())
 
 

@@ -296,7 +296,7 @@ def _as_spelled(words: pd.Series, known: Collection[str]) -> pd.Series:
     """
     spelled = {word.lower(): word for word in known}
     binary = bool(spelled) and spelled.keys() <= {"true", "false"} and len(spelled) == len(known)
-    codes = any(_LEADING_ZERO.match(word) for word in known)
+    codes = any(re.match(cells.LEADING_ZERO, word) for word in known)
     amounts: dict[Decimal, list[str]] = {}
     for word in known:
         amount = Decimal(word.lower() == "true") if binary else _amount(word)
@@ -313,7 +313,6 @@ def _as_spelled(words: pd.Series, known: Collection[str]) -> pd.Series:
     return words.replace(meant) if meant else words
 
 
-_LEADING_ZERO = re.compile(r"[+-]?0\d")
 _SHORTENED = re.compile(r"(0|[1-9]\d*)(\.0*)?")
 """What is left of a code that was read as a number."""
 

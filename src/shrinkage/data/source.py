@@ -21,7 +21,7 @@ from shrinkage.data.delimited import check_names, read_delimited
 from shrinkage.data.frames import frame_of, plain_frame, series_of
 from shrinkage.errors import BadInput
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _SUFFIXES = ".csv, .tsv, .csv.gz, .tsv.gz, .parquet, .feather, .npz"
 
 
@@ -87,8 +87,8 @@ def _named(source: str | Path, only: Collection[str] | None) -> Table:
         gzipped = suffix == ".gz"
         if gzipped:
             suffix = Path(path.stem).suffix.lower()
-        if suffix in _DELIMITERS:
-            return Table(read_delimited(path, name, _DELIMITERS[suffix], gzipped), name)
+        if suffix in DELIMITERS:
+            return Table(read_delimited(path, name, DELIMITERS[suffix], gzipped), name)
         if suffix in (".parquet", ".feather", ".npz") and not gzipped:
             if path.stat().st_size == 0:
                 raise BadInput(f"{name}: the file is empty (0 bytes).")
