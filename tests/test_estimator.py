@@ -246,3 +246,24 @@ IDS = [str(more) for _, more, _ in ERRORS]
 def test_bad_parameters_are_named_when_fitting(kind, more: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         kind(**more).fit(*(WINE if kind is classifier else DIABETES))
+
+
+def test_groups_keep_what_is_known_by_heart_out_of_the_score() -> None:
+    """Labels are the patients' own, by chance; features say who it is, and nothing else."""
+    random = np.random.default_rng(0)
+    who = np.repeat(np.arange(60), 5)
+    X = random.normal(size=(60, 6))[who] + 0.1 * random.normal(size=(300, 6))
+    y = random.permutation(np.repeat([0, 1], 30))[who]
+    heart = classifier().fit(X, y).result_["scores"]["default"]["test"]["accuracy"]
+    model = classifier().fit(X, y, groups=[f"patient {i}" for i in who])
+    honest = model.result_["scores"]["default"]["test"]["accuracy"]
+    assert heart > 0.95
+    assert honest == pytest.approx(0.5, abs=0.3)
+    assert model.n_features_in_ == 6
+    assert model.predict(X[:3]).shape == (3,)
+    low, high = model.result_["optimism"]["interval"]
+    assert high - low > 4 * 0.98 / np.sqrt(240) / 2  # wider than of as many strangers
+    with pytest.raises(ValueError, match="inconsistent"):
+        classifier().fit(X, y, groups=who[:-1])
+    frame = pd.DataFrame(X).assign(groups=0.0).rename(columns=str)
+    assert classifier().fit(frame, y, groups=who).n_features_in_ == 7

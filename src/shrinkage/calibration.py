@@ -23,6 +23,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax, stdtrit
 
+from shrinkage import clusters as together
+from shrinkage.clusters import Clusters
 from shrinkage.measures import EPS, HOTTEST
 
 Z95 = 1.959963984540054
@@ -103,11 +105,14 @@ class Temperature:
     rows: int
 
 
-def fit_temperature(probability: np.ndarray, target: np.ndarray, group: np.ndarray) -> Temperature:
+def fit_temperature(
+    probability: np.ndarray, target: np.ndarray, group: np.ndarray, clusters: Clusters = None
+) -> Temperature:
     """T by all rows, if T by the other groups' rows lowers the loss of each group's rows.
 
     probability: [n, C], of networks that have not seen the rows.   target: [n].
     group: [n], two or more different values; rows of one group judge a T from all others.
+    clusters: [n], of rows that belong together; each lies in one group.
     The gain must be larger than its standard error over rows, else T = 1.
     Raises ValueError where all rows are in one group.
     """
@@ -116,7 +121,7 @@ def fit_temperature(probability: np.ndarray, target: np.ndarray, group: np.ndarr
     for here, rest in apart(group):
         log_t = float(np.log(best_temperature(*with_one_wrong(probability[rest], target[rest]))))
         after[here] = tempered_losses(probability[here], target[here], log_t)
-    gain, error = paired(before - after)
+    gain, error = paired(together.values(before - after, clusters))
     found = best_temperature(*with_one_wrong(probability, target))
     value = found if gain > error else 1.0
     return Temperature(value, found, float(before.mean()), float(after.mean()), error, len(before))
@@ -163,11 +168,14 @@ class Bin:
     high: float
 
 
-def reliability(score: np.ndarray, event: np.ndarray, bins: int = 10) -> list[Bin]:
+def reliability(
+    score: np.ndarray, event: np.ndarray, bins: int = 10, clusters: Clusters = None
+) -> list[Bin]:
     """The reliability table: rows in bins of about equal counts, by their score.
 
     score: [n] probabilities of the event.   event: [n] bool.   Returns at most `bins` bins, by
     growing score; equal scores share a bin, and a bin without rows is left out.
+    clusters: [n], of rows that belong together, as intervals see them.
     The bins are those of scikit-learn's calibration_curve(strategy="quantile").
     """
     edges = np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1])
@@ -175,17 +183,41 @@ def reliability(score: np.ndarray, event: np.ndarray, bins: int = 10) -> list[Bi
     found = []
     for k in np.unique(place):
         here = place == k
-        low, high = wilson(int(event[here].sum()), int(here.sum()))
-        found.append(
-            Bin(int(here.sum()), float(score[here].mean()), float(event[here].mean()), low, high)
-        )
+        count, rate = int(here.sum()), float(event[here].mean())
+        known = effective(event[here], None if clusters is None else clusters[here])
+        ends = wilson(rate * known, known)
+        found.append(Bin(count, float(score[here].mean()), rate, *ends))
     return found
 
 
-def wilson(hits: int, count: int) -> tuple[float, float]:
+def effective(v: np.ndarray, clusters: Clusters) -> float:
+    """How many independent rows would tell as much of the mean of v [n].
+
+        n* = var(v) / se^2,   se^2 = var(V) / G (t_{G-1} / z)^2,   V, G: see `clusters`
+
+    n where no rows belong together, and never more; G where v does not vary.
+
+    Korn & Graubard 1998, "Confidence intervals for proportions with small expected number of
+    positive counts estimated from survey data".
+    """
+    if clusters is None:
+        return float(len(v))
+    its = together.values(v, clusters)
+    if len(its) < 2:
+        return 1.0
+    square = its.var(ddof=1) / len(its) * (t95(len(its)) / Z95) ** 2
+    spread = v.var()
+    if not spread > 0 or not square > 0:
+        return float(len(its))
+    return float(min(spread / square, len(v)))
+
+
+def wilson(hits: float, count: float) -> tuple[float, float]:
     """The 95 % interval of a rate, hits of count: within [0, 1], fair for few rows too.
 
         (p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)
+
+    Of rows that belong together, count is how many independent ones they are (`effective`).
 
     Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference".
     """

@@ -26,6 +26,7 @@ import torch
 
 from shrinkage import scores
 from shrinkage.calibration import apart, paired
+from shrinkage.clusters import Clusters, values
 
 MOST_CANDIDATES = 199
 """Cutoffs that are tried, at equal shares of the rows."""
@@ -163,12 +164,17 @@ NOTHING = Decision(None, None, None, 0.0, 0.0, 0)
 
 
 def fit_cutoff(
-    probability: np.ndarray, target: np.ndarray, group: np.ndarray, metric: str
+    probability: np.ndarray,
+    target: np.ndarray,
+    group: np.ndarray,
+    metric: str,
+    clusters: Clusters = None,
 ) -> Decision:
     """The cutoff by all rows, if cutoffs by the other groups' rows help each group's rows.
 
     probability: [n, 2], of networks that have not seen the rows.   target: [n].
     group: [n], two or more different values.   metric: accuracy, balanced_accuracy or f1.
+    clusters: [n], of rows that belong together; each lies in one group.
     The gain must be larger than its standard error over rows, else there is no cutoff.
     Raises ValueError where all rows are in one group.
     """
@@ -177,13 +183,17 @@ def fit_cutoff(
     for here, rest in apart(group):
         named[here] = score[here] > best_cutoff(score[rest], target[rest], metric)
     before, after = (_losses(each, target, metric) for each in (score > 0.5, named))
-    gain, error = paired(before - after)
+    gain, error = paired(values(before - after, clusters))
     found = best_cutoff(score, target, metric)
     return Decision(found if gain > error else None, None, found, gain, error, len(score))
 
 
 def try_priors(
-    probability: np.ndarray, target: np.ndarray, priors: Sequence[float], metric: str
+    probability: np.ndarray,
+    target: np.ndarray,
+    priors: Sequence[float],
+    metric: str,
+    clusters: Clusters = None,
 ) -> Decision:
     """Whether the largest p_c / prior_c is a better choice than the largest p_c.
 
@@ -195,7 +205,7 @@ def try_priors(
         scores.row_losses(metric, torch.from_numpy(each), y).numpy()
         for each in (probability, weighted(probability, None, priors))
     )
-    gain, error = paired(before - after)
+    gain, error = paired(values(before - after, clusters))
     kept = tuple(map(float, priors)) if gain > error else None
     return Decision(None, kept, None, gain, error, len(target))
 

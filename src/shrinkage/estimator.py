@@ -28,8 +28,6 @@ from shrinkage.run import Run, fit
 from shrinkage.scores import Function
 from shrinkage.search.settings import test_part
 
-_TARGET = "target"
-
 
 class _Estimator(BaseEstimator):
     """What both estimators do; their parameters are among those of `shrinkage.fit`."""
@@ -73,12 +71,10 @@ class _Estimator(BaseEstimator):
         self.out = out
         self.random_state = random_state
 
-    def _fit(self, X: Any, y: Any) -> None:
+    def _fit(self, X: Any, y: Any, groups: Any) -> None:
         frame = self._frame(X, reset=True)
-        target = _TARGET
-        while target in frame:
-            target += "_"
-        frame[target] = np.asarray(y)
+        target = _beside(frame, "target", y)
+        together = "" if groups is None else _beside(frame, "groups", groups)
         folder = Path(self.out) if self.out is not None else Path(tempfile.mkdtemp()) / "run"
         try:
             run = fit(
@@ -102,6 +98,7 @@ class _Estimator(BaseEstimator):
                 search=self.search,
                 portfolio=self.portfolio,
                 first_look=False,
+                together=together,
                 keep_all=True,
             )
             self._adopt(run)
@@ -172,9 +169,13 @@ class Classifier(ClassifierMixin, _Estimator):
 
     _task = "classification"
 
-    def fit(self, X: Any, y: Any) -> Classifier:
-        """X: [n, d] array or frame; y: [n] labels. Returns self."""
-        X, y = _paired(X, y)
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Classifier:
+        """X: [n, d] array or frame; y: [n] labels. Returns self.
+
+        groups: [n], equal for rows that belong together, such as those of one patient: no split
+        parts them, and networks do not read it.
+        """
+        X, y = _paired(X, y, groups)
         check_classification_targets(y)
         if isinstance(test_part(str(self.test)), str):
             raise ValueError(
@@ -183,7 +184,7 @@ class Classifier(ClassifierMixin, _Estimator):
         self.classes_, codes = np.unique(np.asarray(y), return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("Classifier can't train when only one class is present in y.")
-        self._fit(X, codes)
+        self._fit(X, codes, groups)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -211,10 +212,10 @@ class Regressor(RegressorMixin, _Estimator):
 
     _task = "regression"
 
-    def fit(self, X: Any, y: Any) -> Regressor:
-        """X: [n, d] array or frame; y: [n] numbers. Returns self."""
-        X, y = _paired(X, y)
-        self._fit(X, np.asarray(y, dtype=np.float64))
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Regressor:
+        """X: [n, d] array or frame; y: [n] numbers; groups: as of `Classifier`. Returns self."""
+        X, y = _paired(X, y, groups)
+        self._fit(X, np.asarray(y, dtype=np.float64), groups)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -223,8 +224,16 @@ class Regressor(RegressorMixin, _Estimator):
         return self.model_.predict(self._rows(X))
 
 
-def _paired(X: Any, y: Any) -> tuple[Any, np.ndarray]:
-    """y as a finite column that is as long as X; scikit-learn's own words for what is wrong."""
+def _beside(frame: pd.DataFrame, name: str, column: Any) -> str:
+    """Put a column beside those of the frame; returns its name, which none of them has."""
+    while name in frame:
+        name += "_"
+    frame[name] = np.asarray(column)
+    return name
+
+
+def _paired(X: Any, y: Any, groups: Any) -> tuple[Any, np.ndarray]:
+    """y as a finite column, as long as X and groups; errors in scikit-learn's own words."""
     from sklearn.utils import assert_all_finite, check_consistent_length
 
     if y is None:
@@ -233,7 +242,7 @@ def _paired(X: Any, y: Any) -> tuple[Any, np.ndarray]:
     if y.dtype.kind in "fc":
         assert_all_finite(y)
     if hasattr(X, "__len__") or hasattr(X, "shape"):
-        check_consistent_length(X, y)
+        check_consistent_length(X, y, groups)
     return X, y
 
 

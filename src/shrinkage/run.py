@@ -89,6 +89,7 @@ def fit(
     first_look: bool = True,
     by: str | Sequence[str] = (),
     keep: str | Sequence[str] = (),
+    together: str = "",
     keep_all: bool = False,
     store: str | None = None,
     study: str | None = None,
@@ -117,6 +118,9 @@ def fit(
     single: networks of one recipe alone, where else those of several may predict together.
     first_look: at what each ingredient bought, in a part of a budget from 60 s on, where that
     suffices; see `ablate`.
+    together: a column; rows with the same value of it, such as a patient's, are never parted by a
+    split (groups, in scikit-learn's words), and intervals count them as what they are. Networks
+    read it only where `keep` names it, too.
     keep: columns to use although they look like identifiers. keep_all: use all such, and accept
     few rows.
     store, study: URL of a PostgreSQL database and a name there: the study is begun, or joined by
@@ -149,6 +153,7 @@ def fit(
         first_look=first_look,
         by=by,
         keep=keep,
+        together=together,
         keep_all=keep_all,
     )
     with chosen(out) as folder:
@@ -196,6 +201,7 @@ def _asked(
     first_look: bool = True,
     by: str | Sequence[str] = (),
     keep: str | Sequence[str] = (),
+    together: str = "",
     keep_all: bool = False,
 ) -> tuple[Table, Settings]:
     """The table, read, and the settings, checked. Raises BadInput."""
@@ -252,6 +258,7 @@ def _asked(
         first_look=first_look,
         by=_columns(by),
         keep=_columns(keep),
+        together=str(together).strip(),
     )
     return table, settings
 

@@ -243,6 +243,13 @@ SETTINGS = [
     fit("device without numbers", "--device", "meta", expects=("--device meta", "cpu")),
     fit("group column not there", "--by", "colour", expects=("'colour' for --by", "'a', 'b', 'y'")),
     fit("kept column not there", "--keep", "colour", expects=("'colour' for --keep", "'a', 'b'")),
+    fit(
+        "column of clusters not there",
+        *("--together", "colour"),
+        expects=("'colour' for --together", "'a', 'b'"),
+    ),
+    fit("clusters by the target", "--together", "y", expects=("--together y", "to predict")),
+    fit("clusters of one row", "--together", "a", expects=("--together a", "different values")),
     fit("group column misspelt", "--by", "y", "--by", "B_", expects=("'B_'", "Did you mean 'b'?")),
     fit("groups of too few rows", "--by", "y", expects=("--by y", "one group", "20 test rows")),
     fit("group column empty", "--by", "", expects=("no column '' for --by",)),

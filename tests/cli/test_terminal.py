@@ -16,6 +16,7 @@ RESULT: dict[str, Any] = {
     "n_members_diverged": 0,
     "wall_s": 1.0,
     "budget_s": 2.0,
+    "rows": {"training": 200, "validation": 200, "test": 50, "folds": 5},
 }
 BEGIN, INTERVAL = "Validation log loss 0.5000", "95 % interval 0.4600 to 0.5800"
 CASES = [

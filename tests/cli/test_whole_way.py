@@ -16,6 +16,7 @@ from sklearn.model_selection import train_test_split
 from conftest import mixed
 from shrinkage.data.source import read
 from shrinkage.model import Model
+from shrinkage.recipe import Recipe
 
 ROWS = ("plain", "default", "winner", "linear", "gradient_boosting")
 FIELDS = {"task", "metric", "rows", "budget_s", "wall_s", "n_trials", "n_members_diverged",
@@ -333,3 +334,31 @@ def test_the_budget_is_honoured(workers: int, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert wall <= 25
     assert wall - 3 <= result_of(tmp_path / "run")["wall_s"] <= wall
+
+
+def test_rows_that_belong_together(tmp_path: Path, tiny: Path, command) -> None:
+    """The whole way with --together: fit, report by groups, ablate, resume, predict."""
+    frame = mixed(400).assign(patient=[f"p{i}" for i in np.arange(400) // 5])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    run, common = tmp_path / "run", ("--budget", "10m", "--workers", 0)
+    asked = ("--target", "y", "--together", "patient", "--recipe", tiny, "--trials", 3, *common)
+    done = command("fit", tmp_path / "t.csv", *asked, "--cv", 3, "--by", "colour", "--out", run)
+    assert done.code == 0
+    assert "Against the plain network on 80 test rows of 16 different 'patient'" in done.out
+    result = result_of(run)
+    assert result["together"] == {"column": "patient", "training": 64, "test": 16}
+    assert result["against_plain"]["rows"] == 80
+    why = {group.get("why") for group in result["subgroups"]["columns"][0]["groups"]}
+    assert why == {
+        "its test rows are of fewer than 20 different groups of rows that belong together"
+    }
+    recipe = Recipe.from_toml(result["recipe"]).set({"network.dropout.rate": 0.3})
+    (run / "result.json").write_text(json.dumps({**result, "recipe": recipe.to_toml()}))
+    assert command("ablate", run, "--seeds", 2, *common).code == 0
+    assert command("resume", run, "--budget", "10m").code == 0
+    assert result_of(run)["together"] == result["together"]
+    assert "of 16 different 'patient'" in (run / "report.md").read_text()
+    frame[:4].drop(columns=["patient", "y"]).to_csv(tmp_path / "new.csv", index=False)
+    done = command("predict", run, tmp_path / "new.csv")
+    assert (done.code, len(done.out.split())) == (0, 5)
+    assert "patient" not in done.err

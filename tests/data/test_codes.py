@@ -106,6 +106,17 @@ def test_rows_that_repeat_others_do_not_speak() -> None:
     assert codes.coded(many, schema, many["y"].to_numpy()) == ()
 
 
+def test_of_rows_that_belong_together_one_speaks() -> None:
+    """Thirty of a hundred patients have forty rows of one sum, and each a label by chance."""
+    random, who = np.random.default_rng(3), np.arange(ROWS) % 100
+    x = np.where(who < 70, 0.0, 10.0 * who)
+    y = random.integers(0, 2, 100)[who]
+    frame = pd.DataFrame({"x": x, "u": random.random(ROWS), "y": y.astype(float)})
+    schema = Schema("regression", "y", (Column("x", "number"), Column("u", "number")), None, ())
+    assert codes.coded(frame, schema, frame["y"].to_numpy()) == ("x",)
+    assert codes.coded(frame, schema, frame["y"].to_numpy(), 0, who) == ()
+
+
 def test_of_many_rows_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     x, u = column(0)
     schema, frame, y = table(x, of_names(x, u))

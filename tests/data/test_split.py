@@ -155,3 +155,64 @@ def test_an_impossible_number_of_folds_is_refused(cv: object) -> None:
 def test_a_seed_out_of_range_is_refused(seed: int) -> None:
     with pytest.raises(BadInput, match="seed"):
         split.inside(np.arange(20), "regression", 2, seed)
+
+
+def clustered(seed: int, count: int = 30) -> tuple[np.ndarray, np.ndarray]:
+    """(classes, clusters) of a few hundred rows, shuffled; clusters have 1 to 12."""
+    random = np.random.default_rng(seed)
+    clusters = np.repeat(np.arange(count) * 3, random.integers(1, 13, count))
+    order = random.permutation(len(clusters))
+    return random.integers(0, 3, len(clusters)), clusters[order]
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("cv", ["holdout", 2, 5])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_split_parts_a_cluster(task: str, cv: str | int, seed: int) -> None:
+    y, clusters = clustered(seed)
+    pairs = [split.test_split(y, task, 0.25, seed, clusters)]
+    folds = split.inside(y, task, cv, seed, 2, clusters)
+    pairs += [(fold.train, fold.validation) for fold in folds]
+    for one, other in pairs:
+        assert not np.intersect1d(clusters[one], clusters[other]).size
+        assert sorted([*one, *other]) == list(range(len(y)))
+    if cv != "holdout":
+        for repeat in (folds[:cv], folds[cv:]):
+            assert sorted(np.concatenate([f.validation for f in repeat])) == list(range(len(y)))
+    again = split.inside(y, task, cv, seed, 2, clusters)
+    for fold, same in zip(folds, again, strict=True):
+        np.testing.assert_array_equal(fold.validation, same.validation)
+    assert any(
+        not np.array_equal(a.validation, b.validation)
+        for a, b in zip(folds[: len(folds) // 2], folds[len(folds) // 2 :], strict=True)
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_parts_of_clusters_have_the_size_and_the_classes_of_all(seed: int) -> None:
+    y, clusters = clustered(seed, 60)
+    y[np.isin(clusters, np.unique(clusters)[:6])] = 7  # a class that lives in a tenth of them
+    _, test = split.test_split(y, "classification", 0.2, seed, clusters)
+    assert len(test) == pytest.approx(0.2 * len(y), rel=0.25)
+    for fold in split.inside(y, "classification", 3, seed, 1, clusters):
+        assert len(fold.validation) == pytest.approx(len(y) / 3, rel=0.25)
+        assert (y[fold.validation] == 7).any()
+
+
+def test_every_fold_has_rows_however_few_the_clusters() -> None:
+    clusters = np.repeat([0, 1, 2], [90, 5, 5])
+    y = np.repeat(["u", "v"], [90, 10])
+    for task in ("classification", "regression"):
+        for seed in range(5):
+            folds = split.inside(y, task, "auto", seed, 1, clusters)
+            assert sorted(len(fold.validation) for fold in folds) == [5, 5, 90]
+            _, test = split.test_split(y, task, 0.2, seed, clusters)
+            assert len(test) in (5, 10)
+    with pytest.raises(BadInput, match="from 2 to the 3 groups of rows that belong together"):
+        split.inside(y, "classification", 4, 0, 1, clusters)
+
+
+def test_many_clusters_are_cut_soon() -> None:
+    clusters = np.repeat(np.arange(3000), 2)
+    folds = split.inside(np.arange(6000) % 2, "classification", 3, 0, 1, clusters)
+    assert [len(fold.validation) for fold in folds] == [2000] * 3

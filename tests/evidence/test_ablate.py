@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from shrinkage import scores
+from shrinkage.data.split import inside
+from shrinkage.data.together import Together
 from shrinkage.engine import local, scoring
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput
@@ -93,6 +95,28 @@ def test_groups_are_even_in_folds_and_leave_classes_to_chance(
         for some in (*each, np.concatenate(each)):
             counts = np.bincount(some, minlength=groups)
             assert counts.max() - counts.min() <= 1
+
+
+def test_rows_that_belong_together_are_never_parted(own: Studied) -> None:
+    count = len(own.rows.train)
+    clusters = np.arange(count) // 4
+    y = own.rows.target(own.rows.train)
+    for cv in (3, "holdout"):
+        folds = inside(y, "classification", cv, 0, 1, clusters)
+        together = Together("a", clusters, np.arange(len(own.rows.test)))
+        rows = replace(own.rows, folds=folds, together=together)
+        design = designed(rows, own.problem, [own.winner], own.folder, 0)
+        for k in range(design.problem.folds):
+            sides = [clusters[part[k]] for part in (design.trained, design.watched, design.judged)]
+            assert sum(len(np.unique(side)) for side in sides) == len(np.unique(clusters))
+        part_of, group_of = {}, {}
+        for number, part in enumerate(design.parts):
+            its = clusters[design.judged[part.fold][part.rows]]
+            for cluster, group in zip(its, part.groups, strict=True):
+                assert part_of.setdefault(cluster, number) == number
+                assert group_of.setdefault(cluster, group) == group
+        judged = np.unique(clusters[np.concatenate(design.judged)])
+        assert design.groups == min(50, len(judged)) == len({*group_of.values()})
 
 
 def test_how_many_rows_of_a_class_come_is_chance_too(own: Studied) -> None:

@@ -309,3 +309,25 @@ def test_a_score_that_takes_long_is_asked_for_less_often(tick: float, monkeypatc
     assert np.isfinite([found.corrected, *found.interval]).all()
     whole, folds = asked.count(2000), asked.count(2000 // module.FOLDS)
     assert (whole, folds <= 40) == ((102, True) if tick else (401, False))
+
+
+def test_copies_of_rows_are_as_flattered_as_the_rows() -> None:
+    """Each row three times, as rows that belong together: the same choice, correction, interval."""
+    alone = regression(np.random.default_rng(3), 6, 50)
+    copies = np.repeat(np.arange(50), 3)
+    together = replace(
+        alone,
+        target=alone.target[copies],
+        outputs=[[view[copies] for view in views] for views in alone.outputs],
+        places=[np.arange(150)] * len(alone.places),
+        clusters=copies,
+    )
+    one, other = optimism(alone, 5), optimism(together, 5)
+    assert (one.rows, other.rows) == (50, 150)
+    np.testing.assert_allclose(
+        [other.validation, other.corrected, other.optimism, *other.interval],
+        [one.validation, one.corrected, one.optimism, *one.interval],
+    )
+    strangers = optimism(replace(together, losses=alone.losses[:, copies], clusters=None), 5)
+    width = other.interval[1] - other.interval[0]
+    assert strangers.interval[1] - strangers.interval[0] < 0.75 * width

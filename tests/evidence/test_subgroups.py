@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -293,3 +295,31 @@ def test_intervals_hold_the_truth(metric: str) -> None:
             low, high = getattr(group, name).interval()
             held[name] += low <= getattr(truth, name).mean <= high
     assert all(180 <= count <= 199 for count in held.values()), held
+
+
+@each_metric
+def test_copies_of_rows_say_what_the_rows_do(metric: str) -> None:
+    said, codes = drawn(metric, [60, 90], 3, hurt=1)
+    copies = np.repeat(np.arange(150), 3)
+    more = replace(said.at(copies), clusters=copies)
+    alone = compared(scores.find(metric), said, codes, 2)
+    together = compared(scores.find(metric), more, codes[copies], 2)
+    # Of hits, t with as many degrees as there are clusters, where Wilson's intervals have a normal;
+    # leaving out one of three copies is nearer to a derivative than leaving out the only one.
+    near = {"accuracy": 0.02, "balanced_accuracy": 0.02, "f1": 0.02, "rmse": 0.02, "r2": 0.05}
+    for one, other in zip(alone, together, strict=True):
+        assert other.rows == 3 * one.rows
+        atol = near.get(metric, 1e-9)
+        np.testing.assert_allclose(numbers(other), numbers(one), rtol=1e-9, atol=atol)
+    strangers = compared(scores.find(metric), said.at(copies), codes[copies], 2)
+    assert strangers[0].gain.error < 0.65 * alone[0].gain.error
+
+
+def test_groups_of_few_clusters_are_not_judged() -> None:
+    said, codes = drawn("accuracy", [60, 90], 3)
+    its = np.where(codes == 0, np.arange(150) % 10, 100 + np.arange(150))
+    group = compared(scores.find("accuracy"), replace(said, clusters=its), codes, 2)[0]
+    assert "fewer than 20 different groups of rows" in group.why
+    its = np.where(said.target == 0, np.arange(150) % 9, 100 + np.arange(150))
+    group = compared(scores.find("f1"), replace(said, clusters=its), codes, 2)[0]
+    assert "fewer than 10 different groups of rows that belong together of a class" in group.why

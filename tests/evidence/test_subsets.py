@@ -89,3 +89,18 @@ def test_as_many_steps(before: int, rows: int, size: int) -> None:
     epoch = -(-rows // min(size, rows))
     assert 0 <= total_steps(rows, size, longer.epochs) - wanted <= epoch
     assert longer.set({"data.minibatch.epochs": 30}) == recipe
+
+
+def test_rows_that_belong_together_follow_each_other() -> None:
+    random = np.random.default_rng(0)
+    clusters = random.permutation(np.repeat(np.arange(40), random.integers(1, 9, 40)))
+    codes = (clusters % 4 == 0).astype(int)  # a quarter of the clusters
+    order = subsets.nested(codes, 3, clusters)
+    np.testing.assert_array_equal(np.sort(order), np.arange(len(clusters)))
+    switches = np.count_nonzero(np.diff(clusters[order]))
+    assert switches == 39
+    seen = list(dict.fromkeys(clusters[order].tolist()))
+    for count in (8, 20, 32):
+        assert np.mean(np.array(seen[:count]) % 4 == 0) == pytest.approx(0.25, abs=2 / count)
+    alone = subsets.nested(codes, 3, np.arange(len(codes)))
+    np.testing.assert_array_equal(alone, subsets.nested(codes, 3))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shrinkage.report.words import against_line, ensemble_line, not_run
@@ -46,8 +48,11 @@ def test_against_the_plain_network(
 ) -> None:
     against = {"mean_loss_reduction": gain, "standard_error": error, "rows": 1036}
     against |= {"interval": interval} if interval else {}
-    result = {"metric": "accuracy", "task": "classification", "against_plain": against}
+    result: Any = {"metric": "accuracy", "task": "classification", "against_plain": against}
+    result["rows"] = {"test": 1036}
     assert against_line(result) == f"Against the plain network on 1,036 test rows: {said}"
+    result["together"] = {"column": "site", "training": 80, "test": 20}
+    assert "on 1,036 test rows of 20 different 'site': error rate" in (against_line(result) or "")
     assert against_line({"metric": "accuracy"}) is None
 
 

@@ -17,6 +17,7 @@ from shrinkage import Classifier, run
 from shrinkage.calibration import best_temperature, tempered, with_one_wrong
 from shrinkage.cutoff import best_cutoff
 from shrinkage.data.builtin import load
+from shrinkage.data.together import Together
 from shrinkage.errors import BadInput
 from shrinkage.losses.huber import Huber
 from shrinkage.losses.pinball import Pinball
@@ -204,6 +205,13 @@ def test_repeats_are_averaged_and_groups_are_folds(name: str, folds, expected) -
     assert target.tolist() == cut.target(cut.train).tolist()
     by_row = [[k for k, f in enumerate(folds) if i in f] for i in range(6)]
     np.testing.assert_allclose(probability[:, 0], [np.mean(k) for k in by_row])
+
+
+def test_rows_that_belong_together_are_in_one_group_of_a_holdout() -> None:
+    clusters = np.array([4, 4, 4, 9, 9, 2])
+    cut = replace(cut_in([[0, 1, 2, 3, 4, 5]], 6), together=Together("a", clusters, clusters[:0]))
+    _, _, group = calibrate.unseen([np.zeros((6, 2))], cut)
+    assert group.tolist() == [1, 1, 1, 2, 2, 0]
 
 
 def gain(target: np.ndarray, output: np.ndarray) -> float:

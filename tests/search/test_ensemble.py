@@ -53,7 +53,11 @@ def study_of(
         own = [each[at] for at in parts]
         found[number] = SimpleNamespace(parts=own, judged=own)
     rows = SimpleNamespace(
-        folds=[SimpleNamespace(validation=at) for at in parts], train=None, target=lambda _: target
+        folds=[SimpleNamespace(validation=at) for at in parts],
+        train=None,
+        target=lambda _: target,
+        validated=np.arange(len(target)),
+        clusters_of=lambda at: None,
     )
     return found, rows
 
@@ -231,6 +235,7 @@ def test_one_row_judges_no_ensemble() -> None:
     for each in found.values():
         each.parts = each.judged = [part[:1] for part in each.parts[:1]]
     rows.folds = [SimpleNamespace(validation=rows.folds[0].validation[:1])]
+    rows.validated = rows.folds[0].validation
     assert of_trials(found, 1, rows, "rmse", 0) == Together({1: 1.0})
 
 
@@ -273,7 +278,7 @@ def test_a_true_gain_on_a_holdout_is_taken() -> None:
 def test_what_judges_has_chosen_nothing(folds: int, repeats: int) -> None:
     """However often rows are validated: every one is judged, wherever it stands by one group."""
     _, rows = study_of(np.zeros((1, 60)), np.zeros(60), folds, repeats)
-    groups = ensemble._judges(rows, np.arange(len(rows.target(None))), 0)
+    groups = ensemble._judges(rows, 0)
     judged = [
         {int(row) for fold, at in zip(rows.folds, own, strict=True) for row in fold.validation[at]}
         for own in groups
@@ -412,3 +417,24 @@ def test_single_asks_for_one_recipe(
     folder = tiny_fit(table, "y", tmp_path / "run", tiny, single=True)
     assert run.opened(folder).result["ensemble"] is None
     assert Model.load(folder).others == ()
+
+
+def test_rows_that_belong_together_are_judged_together() -> None:
+    """Copies of rows as clusters choose and gain what the rows do; as strangers they seem surer."""
+    outputs, target = numbers(6, 60, 1.0, 3)
+    copies = np.repeat(np.arange(60), 4)
+    found, rows = study_of(outputs[:, copies], target[copies], 3, 1)
+    rows.clusters_of = lambda at: copies[at]
+    for judges in ensemble._judges(rows, 0):
+        its = np.concatenate(
+            [copies[fold.validation[at]] for fold, at in zip(rows.folds, judges, strict=True)]
+        )
+        assert (np.bincount(its)[np.unique(its)] == 4).all()
+    together = of_trials(found, 0, rows, "rmse", 0).gain
+    rows.clusters_of = lambda at: None
+    strangers = of_trials(found, 0, rows, "rmse", 0).gain
+    assert together is not None
+    assert strangers is not None
+    assert together.error > 1.7 * strangers.error  # twice, but for which rows chose which shares
+    rows.clusters_of = lambda at: np.zeros(len(at), int)
+    assert of_trials(found, 0, rows, "rmse", 0) == Together({0: 1.0})

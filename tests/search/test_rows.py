@@ -297,3 +297,60 @@ def test_a_model_takes_along_what_its_arrays_were_made_with(
     assert cut.units() == everyone.folds[0].units
     assert cut.width == len(whole.number_names)
     assert cut.preparer("robust") is not whole
+
+
+def patients(frame: pd.DataFrame) -> pd.DataFrame:
+    """Each of forty has three rows, whose `a` tells them apart."""
+    place = np.arange(len(frame))
+    return frame.assign(a=frame["a"] + place / 1e6, patient=[f"p{i:02d}" for i in place // 3])
+
+
+def test_rows_that_belong_together_stay_on_one_side(frame: pd.DataFrame, tmp_path: Path) -> None:
+    frame = patients(frame)
+    settings = replace(CLASSES, together="patient", cv="4x2")
+    cut = rows.cut(Table(frame, "t"), settings)
+    who = dict(zip(frame["a"], frame["patient"], strict=True))
+    sides = [{who[a] for a in part["a"]} for part in (cut.train, cut.test)]
+    assert not sides[0] & sides[1]
+    train = np.array([who[a] for a in cut.train["a"]])
+    for fold in cut.folds:
+        assert not set(train[fold.train]) & set(train[fold.validation])
+    assert cut.together is not None
+    for its, names in ((cut.together.train, train), (cut.together.test, cut.test["a"].map(who))):
+        np.testing.assert_array_equal(pd.factorize(its)[0], pd.factorize(np.array(names))[0])
+    assert "patient" not in cut.schema.used
+    assert any("'patient' stay on one side of every split: 30 different" in n for n in cut.notes)
+    kept = rows.cut(Table(frame, "t"), replace(settings, keep=("patient",)))
+    assert "patient" in kept.schema.used
+    np.testing.assert_array_equal(kept.together.train, cut.together.train)
+    rows.save(cut, tmp_path)
+    back = rows.load(tmp_path)
+    assert back.together is not None
+    assert back.together.column == "patient"
+    np.testing.assert_array_equal(back.together.train, cut.together.train)
+    np.testing.assert_array_equal(back.test_clusters, cut.together.test)
+    assert len(back.folds) == 8
+    np.testing.assert_array_equal(back.clusters_of(back.validated[3:5]), cut.together.train[3:5])
+
+
+def test_a_test_file_may_share_patients_with_the_training_rows(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    frame = patients(frame)
+    later = frame[60:].assign(a=lambda f: f["a"] + 0.001)
+    for name, given in (("later", later), ("nameless", later.drop(columns="patient"))):
+        given.to_csv(tmp_path / f"{name}.csv", index=False)
+        settings = replace(CLASSES, together="patient", test=str(tmp_path / f"{name}.csv"))
+        cut = rows.cut(Table(frame[:90], "t"), settings)
+        (note,) = [n for n in cut.notes if "stay on one side" in n]
+        assert ("10 of which are among the training rows" in note) == (name == "later")
+        assert cut.together.counts == (30, 20 if name == "later" else 60)
+
+
+def test_columns_that_look_like_people_are_pointed_at(frame: pd.DataFrame) -> None:
+    frame = patients(frame)
+    assert any("--together patient" in n for n in rows.cut(Table(frame, "t"), CLASSES).notes)
+    numbers = frame.assign(patient=frame["patient"].str[1:].astype(int))
+    assert any("--together patient" in n for n in rows.cut(Table(numbers, "t"), CLASSES).notes)
+    asked = replace(CLASSES, together="patient")
+    assert not any("too good" in n for n in rows.cut(Table(frame, "t"), asked).notes)

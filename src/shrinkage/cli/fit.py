@@ -87,6 +87,14 @@ def fit(
             metavar="COLUMN",
         ),
     ] = None,
+    together: Annotated[
+        str,
+        typer.Option(
+            help="Rows with the same value of this column, such as a patient's, stay on one side "
+            "of every split.",
+            metavar="COLUMN",
+        ),
+    ] = "",
     store: Annotated[
         str | None,
         typer.Option(
@@ -131,6 +139,7 @@ def fit(
         "first_look": first_look,
         "by": by or (),
         "keep": keep or (),
+        "together": together,
         "started": main.STARTED,
     }
     # What follows imports torch and pandas for seconds; a first worker does so meanwhile.

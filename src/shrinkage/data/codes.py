@@ -19,7 +19,8 @@ neighbours do. Among the n' rows of n that do not hold the common value, class b
 | x | the column | [n] |
 | y | 1 for rows of a class and 0 for others, for each class; or the number to predict | [n] |
 
-Rows that repeat an earlier one are left out: they would make any value speak. Of more than 50,000
+Rows that repeat an earlier one are left out: they would make any value speak. So are, of rows that
+belong together, all but the first. Of more than 50,000
 rows so many are looked at. Fewer than 24 values a network tells apart by itself. The rule is a
 guard: read so without it, columns of 24 tables cost as much as they bought; docs/log.md has the
 numbers.
@@ -32,6 +33,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from shrinkage.clusters import Clusters
 from shrinkage.data.schema import Schema
 from shrinkage.data.tabular import FIRST, MOST
 
@@ -45,19 +47,26 @@ _NEAR, _PRIOR, _GAIN, _ERRORS, _ROWS = 20, 3, 0.02, 3.0, 50_000
 
 
 def coded(
-    frame: pd.DataFrame, schema: Schema, target: np.ndarray, seed: int = 0
+    frame: pd.DataFrame,
+    schema: Schema,
+    target: np.ndarray,
+    seed: int = 0,
+    clusters: Clusters = None,
 ) -> tuple[str, ...]:
     """The number columns that are read as categories, too.
 
     frame: rows with their target.   target: [n] class codes, or numbers.   seed: of the rows that
-    are looked at, where they are many.
+    are looked at, where they are many.   clusters: [n], of rows that belong together.
     """
     found = [
         name for name in schema.numbers if common(frame[name].to_numpy(np.float64)) is not None
     ]
     if not found:
         return ()
-    rows = np.flatnonzero(~frame.duplicated().to_numpy())
+    repeated = frame.duplicated().to_numpy()
+    if clusters is not None:
+        repeated = repeated | pd.Series(clusters).duplicated().to_numpy()
+    rows = np.flatnonzero(~repeated)
     if len(rows) > _ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, _ROWS, replace=False))
     y, some = target[rows], frame.iloc[rows]

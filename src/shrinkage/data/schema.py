@@ -119,12 +119,14 @@ def infer(
     task: str = "auto",
     *,
     keep: Collection[str] = (),
+    leave: Collection[str] = (),
     min_rows: int = FEWEST_ROWS,
 ) -> tuple[Schema, pd.DataFrame]:
     """Find the task and the kind of every column.
 
     target: name of the column to predict.   task: "auto", "classification" or "regression".
-    keep: columns that are used even where they look like identifiers.
+    keep: columns that are used even where they look like identifiers.   leave: columns that are
+    identifiers whatever they look like.
     min_rows: fewer usable rows are bad input.
     Returns the schema and the cleaned frame: used columns in file order, then the target; rows
     without a usable target are gone, the index is that of the table. Numbers are float64,
@@ -136,7 +138,9 @@ def infer(
     features = frame.drop(columns=target).iloc[rows]
     columns, clean = [], {}
     for name in features.columns:
-        kind, note = column_kind(features[name], table.name, keep=name in keep)
+        kind, note = "identifier", ""
+        if name not in leave:
+            kind, note = column_kind(features[name], table.name, keep=name in keep)
         values: tuple[str, ...] = ()
         complete = False
         if kind in ("number", "category", "date"):

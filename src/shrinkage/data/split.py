@@ -1,12 +1,13 @@
 """Splits: a test part the search never sees, and folds inside the rest.
 
-Pure functions of their arguments: the same target, task and seed give the same rows
+Pure functions of their arguments: the same target, task, clusters and seed give the same rows
 everywhere and always. Positions count from 0 in the given target, in scikit-learn's order.
 
 | symbol | meaning |
 |---|---|
 | n | rows of the given target |
 | K | folds of one repeat, 1 for a holdout |
+| clusters | [n], numbers of rows that belong together, which no split parts; None: strangers |
 """
 
 import warnings
@@ -16,11 +17,26 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+from sklearn.model_selection import (
+    GroupKFold,
+    GroupShuffleSplit,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    train_test_split,
+)
 
+from shrinkage.clusters import Clusters
 from shrinkage.errors import BadInput
 
 HOLDOUT_SHARE = 0.2
+
+_DRAWS = 20
+"""Of a part made of clusters: the draw whose size and classes come nearest is taken."""
+
+_STRATIFIED = 2_000
+"""With more clusters, chance alone spreads the classes, and scikit-learn's search for a better
+spread takes long."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +52,7 @@ def test_split(
     task: str,
     share: float = 0.2,  # noqa: PT028
     seed: int = 0,  # noqa: PT028
+    clusters: Clusters = None,  # noqa: PT028
 ) -> tuple[np.ndarray, np.ndarray]:
     """Set a test part aside.
 
@@ -43,7 +60,8 @@ def test_split(
     Returns the positions of the remaining rows and of the test rows: scikit-learn's
     `train_test_split(test_size=share, random_state=seed, stratify=y)` (no `stratify` for
     regression). Where that is impossible, because a class has one row or there are more
-    classes than test rows, the split is not stratified.
+    classes than test rows, the split is not stratified. With clusters it is, of 20 draws of whole
+    clusters, the one whose size and classes are nearest to what was asked for.
     Raises BadInput when the share leaves a part empty.
     """
     labels = np.asarray(y)
@@ -55,6 +73,9 @@ def test_split(
             "Give a share between 0 and 1, such as 0.2."
         )
     rows = np.arange(n)
+    if clusters is not None:
+        codes = pd.factorize(labels, sort=True)[0] if task == "classification" else None
+        return _whole_clusters(codes, clusters, share, seed)
     if task == "classification":
         codes = pd.factorize(labels)[0]
         n_test = int(np.ceil(n * share))
@@ -84,7 +105,12 @@ def choose(n_rows: int) -> Literal["holdout"] | int:
 
 
 def inside(
-    y: Any, task: str, cv: str | int = "auto", seed: int = 0, repeats: int = 1
+    y: Any,
+    task: str,
+    cv: str | int = "auto",
+    seed: int = 0,
+    repeats: int = 1,
+    clusters: Clusters = None,
 ) -> tuple[Fold, ...]:
     """Folds inside the rows that are left for the search.
 
@@ -94,27 +120,35 @@ def inside(
     Returns K * repeats folds, repeat by repeat. Stratified for classification. With folds,
     every row is validated exactly once a repeat; in a holdout, classes of fewer than two
     rows stay in training.
-    Raises BadInput when cv is something else or larger than n.
+    Raises BadInput when cv is something else, or larger than the number of rows or clusters.
     """
     labels = np.asarray(y)
     _check_seed(seed)
     if repeats < 1:
         raise BadInput(f"repeats: expected 1 or more, got {repeats}.")
+    most, things = len(labels), "rows"
+    if clusters is not None:
+        most, things = len(np.unique(clusters)), "groups of rows that belong together"
     if cv == "auto":
         cv = choose(len(labels))
+        cv = min(cv, max(2, most)) if isinstance(cv, int) else cv
     if isinstance(cv, str) and cv.isdigit():
         cv = int(cv)
-    if cv != "holdout" and (not isinstance(cv, int) or not 2 <= cv <= len(labels)):
+    if cv != "holdout" and (not isinstance(cv, int) or not 2 <= cv <= most):
         raise BadInput(
-            f"cv: expected auto, holdout or a number of folds from 2 to the {len(labels)} rows, "
+            f"cv: expected auto, holdout or a number of folds from 2 to the {most} {things}, "
             f"got {cv!r}."
         )
     codes = pd.factorize(labels, sort=True)[0] if task == "classification" else None
     folds: list[Fold] = []
     for repeat in range(repeats):
         state = repeat_seed(seed, repeat)
-        if isinstance(cv, int):
+        if isinstance(cv, int) and clusters is not None:
+            folds += _folds_of_clusters(codes, clusters, cv, state)
+        elif isinstance(cv, int):
             folds += _folds(len(labels), codes, cv, state)
+        elif clusters is not None:
+            folds.append(Fold(*_whole_clusters(codes, clusters, HOLDOUT_SHARE, state)))
         else:
             folds.append(_holdout(len(labels), codes, state))
     return tuple(folds)
@@ -137,6 +171,47 @@ def _folds(n: int, codes: np.ndarray | None, k: int, seed: int) -> list[Fold]:
         warnings.simplefilter("ignore", UserWarning)
         parts = list(cutter.split(np.zeros(n), codes))
     return [Fold(train, validation) for train, validation in parts]
+
+
+def _folds_of_clusters(
+    codes: np.ndarray | None, clusters: np.ndarray, k: int, seed: int
+) -> list[Fold]:
+    """Classes are spread as evenly as whole clusters allow."""
+    few = len(np.unique(clusters)) <= _STRATIFIED
+    cutters = [GroupKFold(k, shuffle=True, random_state=seed)]
+    if codes is not None and few and np.bincount(codes).max() >= k:
+        cutters.insert(0, StratifiedGroupKFold(k, shuffle=True, random_state=seed))
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    for cutter in cutters:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a class of few rows, as in `_folds`
+            parts = list(cutter.split(np.zeros(len(clusters)), codes, clusters))
+        if all(len(validation) for _, validation in parts):  # a spread of classes may leave one
+            break
+    return [Fold(train, validation) for train, validation in parts]
+
+
+def _whole_clusters(
+    codes: np.ndarray | None, clusters: np.ndarray, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(the others, about this share of the rows): the nearest of 20 draws.
+
+    Near: the share of each class (of all rows, where there are none) that is in the part, and the
+    part's size.
+    """
+    n, count = len(clusters), len(np.unique(clusters))
+    if count < 2:
+        raise BadInput("all rows belong together: nothing can be set aside.")
+    kinds = np.zeros(n, np.int64) if codes is None else codes
+    whole = np.bincount(kinds)
+    size = min(max(round(share * count), 1), count - 1)
+    draws = GroupShuffleSplit(_DRAWS, test_size=size, random_state=seed)
+
+    def away(part: tuple[np.ndarray, np.ndarray]) -> float:
+        held = np.bincount(kinds[part[1]], minlength=len(whole))
+        return float(np.abs(held - share * whole).sum()) + abs(len(part[1]) - share * n)
+
+    return min(((a, b) for a, b in draws.split(kinds, groups=clusters)), key=away)
 
 
 def _holdout(n: int, codes: np.ndarray | None, seed: int) -> Fold:

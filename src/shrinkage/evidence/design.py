@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from shrinkage import scores
+from shrinkage.clusters import count, spread
 from shrinkage.data.split import Fold, test_split
 from shrinkage.engine import arrays, scoring
 from shrinkage.engine.scoring import Part
@@ -38,7 +39,8 @@ GROUPS = 50
 """Groups of rows a jackknife leaves out; more would tell little more of their chance.
 
 They are even within folds and not within classes: how many rows of each class will come is chance,
-too, and matters where one arm calls everything one class."""
+too, and matters where one arm calls everything one class. Rows that belong together are in one
+group."""
 
 PARTS = 5
 """Of a holdout."""
@@ -104,7 +106,8 @@ def designed(
         kept, other = fold.train, fold.validation
         if aside:
             draw = derive(seed, "ablation.watched", number) % 2**32
-            inner, outer = test_split(target[fold.train], task, ASIDE, draw)
+            of_fold = rows.clusters_of(fold.train)
+            inner, outer = test_split(target[fold.train], task, ASIDE, draw, of_fold)
             kept, other = fold.train[inner], fold.train[outer]
         trained.append(kept)
         watched.append(other)
@@ -113,11 +116,14 @@ def designed(
     place_of = np.full(len(target), -1)
     for k, at in enumerate(judged):
         place_of[at] = k
-    group = _spread(place_of, GROUPS, derive(seed, "ablation.groups"))
+    seen, clusters = np.flatnonzero(place_of >= 0), rows.clusters_of(np.arange(len(target)))
+    groups = min(GROUPS, count(rows.clusters_of(seen), GROUPS))
+    group = spread(place_of, clusters, groups, _drawn(seed, "groups"))
     if len(folds) > 1:
         places = [(k, np.arange(len(at))) for k, at in enumerate(judged)]
     else:
-        part = _spread(codes[judged[0]], PARTS, derive(seed, "ablation.parts"))
+        of_fold = rows.clusters_of(judged[0])
+        part = spread(codes[judged[0]], of_fold, PARTS, _drawn(seed, "parts"))
         places = [(0, np.flatnonzero(part == number)) for number in range(PARTS)]
     # A part on which the metric is not defined, such as the AUC of one class, has no say.
     places = [(k, at) for k, at in places if _defined(rows, problem, target[judged[k]][at])]
@@ -127,14 +133,14 @@ def designed(
             "folds, which an ablation needs;\nfit with more rows, fewer folds or another metric"
         )
     parts = tuple(Part(k, at, group[judged[k]][at]) for k, at in places)
-    about = [FORMAT, aside, ASIDE, GROUPS, PARTS, len(folds), scores.name_of(problem.metric), seed]
+    about = [FORMAT, aside, ASIDE, groups, PARTS, len(folds), scores.name_of(problem.metric), seed]
     if (own := scores.code_of(problem.metric)) is not None:  # another function of the same name
         about.append(own)
     name = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:8]
     place = folder / name
     place.mkdir(parents=True, exist_ok=True)
     its = replace(problem, folder=place, folds=len(folds))
-    return Design(its, rows, parts, GROUPS, tuple(trained), tuple(watched), judged)
+    return Design(its, rows, parts, groups, tuple(trained), tuple(watched), judged)
 
 
 def _defined(rows: Rows, problem: Problem, target: np.ndarray) -> bool:
@@ -146,9 +152,5 @@ def _defined(rows: Rows, problem: Problem, target: np.ndarray) -> bool:
     return bool(torch.isfinite(scores.find(problem.metric).on_part(guess, y)).all())
 
 
-def _spread(codes: np.ndarray, groups: int, seed: int) -> np.ndarray:
-    """[n] group of each row, in 0..groups-1: rows of every code are spread evenly."""
-    random = np.random.default_rng(seed)
-    found = np.empty(len(codes), np.int64)
-    found[np.lexsort((random.random(len(codes)), codes))] = np.arange(len(codes)) % groups
-    return found
+def _drawn(seed: int, what: str) -> np.random.Generator:
+    return np.random.default_rng(derive(seed, f"ablation.{what}"))

@@ -28,7 +28,7 @@ from shrinkage.wording import command
 
 FILE = "subgroups.json"
 
-PLAIN, WINNER = "plain", "winner"
+BOTH = PLAIN, WINNER = "plain", "winner"
 
 _STAND_IN = {"classification": "log_loss", "regression": "rmse"}
 
@@ -71,8 +71,8 @@ def told(
     # R² of a group is as much about how its target spreads as about the networks.
     second = "mae" if metric.name == "rmse" else scores.beside(metric.name, task)
     # As they are kept, so that whoever reads them later gets the same numbers.
-    both = (outputs[each].astype(np.float32).astype(np.float64) for each in (PLAIN, WINNER))
-    everyone = Said(rows.target(rows.test), *both)
+    plain, winner = (outputs[name].astype(np.float32).astype(np.float64) for name in BOTH)
+    everyone = Said(rows.target(rows.test), plain, winner, rows.test_clusters)
     found = [_compared(metric, everyone, groups) for groups in cut]
     others = [_compared(scores.find(second), everyone, groups) for groups in cut]
     gains = verdicts({(i, j): g.gain for i, j, g in _each(found) if g.gain})
@@ -101,8 +101,7 @@ def told(
                     for j, group in enumerate(found[i])
                 ],
                 "worst": {
-                    who: _worst(groups, found[i], who, metric.greater_is_better)
-                    for who in (PLAIN, WINNER)
+                    who: _worst(groups, found[i], who, metric.greater_is_better) for who in BOTH
                 },
             }
             for i, groups in enumerate(cut)
@@ -179,9 +178,7 @@ def of_folder(
     table = study_rows.load(folder.work)
     rows = len(table.test)
     outputs = {
-        name: output
-        for name in (PLAIN, WINNER)
-        if (output := said.kept(folder.work, name, rows)) is not None
+        name: output for name in BOTH if (output := said.kept(folder.work, name, rows)) is not None
     }
     with shared.opened(folder, url, read_only=True) as store:
         source = str(store.settings()["source"])

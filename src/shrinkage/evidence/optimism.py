@@ -26,6 +26,7 @@ Notation
 
     T   trials that could win     R   repeats of the folds that gave the predictions
     n   validation rows           P   partitions of the rows into K folds;  S = P K
+    G   clusters of rows that belong together, n where none do: folds and samples are of these
 
 Burman 1989, "A comparative study of ordinary cross-validation, v-fold cross-validation and the
 repeated learning-testing methods", for the resampling; Tsamardinos, Greasidou & Borboudakis 2018,
@@ -49,6 +50,7 @@ import torch
 
 from shrinkage import scores
 from shrinkage.calibration import Z95
+from shrinkage.clusters import Clusters, of_clusters, spread
 from shrinkage.evidence.epochs import chooses, luck
 from shrinkage.evidence.paired import flawless, limits
 from shrinkage.scores import Goal
@@ -72,10 +74,11 @@ of both as of a large table: a study's last seconds are counted."""
 class Contest:
     """All that decided who won, and how each trial predicted.
 
-    losses: [T, n], row losses as `search.choose` is given them.   target: [n].
+    losses: [T, G], as `search.choose` is given them.   target: [n].
     outputs: by trial and repeat, [n_r, C] probabilities or [n_r] predictions.
     places: by repeat, [n_r]: which of the n rows these are; no row twice.
     default, plain: positions in 0..T-1.
+    clusters: [n], of rows that belong together; None: strangers.
     """
 
     metric: scores.Metric
@@ -85,14 +88,22 @@ class Contest:
     places: Sequence[np.ndarray]
     default: int = 0
     plain: int | None = None
+    clusters: Clusters = None
 
     @cached_property
     def winner(self) -> int:
-        return int(self.chosen(np.ones((1, len(self.target))))[0])
+        return int(self.chosen(np.ones((1, self.losses.shape[1])))[0])
 
     def chosen(self, counts: np.ndarray) -> np.ndarray:
-        """Positions [S] of the winners on resamples [S, n] of the rows."""
+        """Positions [S] of the winners on resamples [S, G] of the clusters."""
         return choose_each(self.losses, counts, self.default, self.plain)
+
+    @cached_property
+    def cluster(self) -> np.ndarray:
+        """[n], in 0..G-1: the one that each row belongs to."""
+        if self.clusters is None:
+            return np.arange(len(self.target))
+        return np.unique(self.clusters, return_inverse=True)[1]
 
     def score(self, trial: int, rows: np.ndarray) -> float:
         """The metric of a trial on these rows, which may repeat; averaged over repeats.
@@ -143,7 +154,8 @@ def optimism(contest: Contest, seed: int) -> Optimism:
     validation, slow = _timed(contest)
     times = 4 if slow else int(np.clip(_SCORED // n, 4, 40))
     samples = 100 if slow else int(np.clip(_DRAWN // n, 100, 400))
-    found = correction(contest, partitions(codes, times, partition))
+    kinds = codes if contest.clusters is None else of_clusters(codes, contest.clusters)[0]
+    found = correction(contest, partitions(kinds, times, partition))
     corrected = validation + found.mean
     better = contest.metric.greater_is_better
     reach = corrected + _deviations(contest, validation, found.error, samples, sample)
@@ -171,7 +183,7 @@ def correction(contest: Contest, parts: np.ndarray) -> Correction:
 
         mean_s [ m(t_s; fold s) - m(w; fold s) ]
 
-    parts: [P, n], each row's fold in 0..K-1, from `partitions`. A fold on which the metric is
+    parts: [P, G], each cluster's fold in 0..K-1, from `partitions`. A fold on which the metric is
     not defined is left out.
     """
     if parts.shape[1] < 2:
@@ -182,7 +194,7 @@ def correction(contest: Contest, parts: np.ndarray) -> Correction:
     found = np.zeros(held.shape[:2])
     for place, trial in zip(np.ndindex(found.shape), chosen, strict=True):
         if trial != winner:
-            rows = np.flatnonzero(held[place])
+            rows = np.flatnonzero(held[place][contest.cluster])
             found[place] = contest.score(int(trial), rows) - contest.score(winner, rows)
     squares = []
     for partition in range(len(found)):
@@ -193,15 +205,12 @@ def correction(contest: Contest, parts: np.ndarray) -> Correction:
 
 
 def partitions(codes: np.ndarray, times: int, random: np.random.Generator) -> np.ndarray:
-    """[P, n] folds of the rows, P = times; every class is spread evenly.
+    """[P, G] folds of the clusters (the rows, where none belong together), P = times.
 
-    codes: [n], classes; all the same for a regression.
+    codes: [G], classes, which are spread evenly; all the same for a regression.
     """
-    n = len(codes)
-    found = np.empty((times, n), np.int64)
-    for folds in found:
-        folds[np.lexsort((random.random(n), codes))] = np.arange(n) % min(FOLDS, n)
-    return found
+    folds = min(FOLDS, len(codes))
+    return np.stack([spread(codes, None, folds, random) for _ in range(times)])
 
 
 def _timed(contest: Contest) -> tuple[float, bool]:
@@ -222,13 +231,16 @@ def _deviations(
 
     Samples of a score without an error are all the same: there it is Wilson's.
     """
-    n = len(contest.target)
-    drawn = (random.integers(0, n, n) for _ in range(samples))
-    found = np.array([contest.score(contest.winner, rows) for rows in drawn])
+    count, every = contest.losses.shape[1], np.arange(len(contest.target))
+    found = np.empty(samples)
+    for sample in range(samples):
+        times = np.bincount(random.integers(0, count, count), minlength=count)
+        drawn = np.repeat(every, times[contest.cluster])
+        found[sample] = contest.score(contest.winner, drawn)
     found = found[np.isfinite(found)]
     if not len(found):
         return np.full(2, np.nan)
-    ends = flawless(contest.metric, validation, contest.target)
+    ends = flawless(contest.metric, validation, contest.target, contest.clusters)
     reach = np.subtract(ends or np.quantile(found, (0.025, 0.975)), validation)
     return np.hypot(reach, Z95 * error) * (-1, 1)
 
@@ -270,7 +282,7 @@ def _at(validation: float, found: Optimism, metric: scores.Metric) -> Optimism:
 def contest_of(found: Mapping[int, Finalist], rows: Rows, metric: Goal) -> Contest:
     """The contest that `search.contest.leading` decides."""
     numbers = list(found)
-    validated = np.unique(np.concatenate([fold.validation for fold in rows.folds]))
+    validated = rows.validated
     repeats = repeats_of(rows)
     places = [np.concatenate([rows.folds[k].validation for k in folds]) for folds in repeats]
     default = DEFAULT if DEFAULT in found else min(found)
@@ -285,4 +297,5 @@ def contest_of(found: Mapping[int, Finalist], rows: Rows, metric: Goal) -> Conte
         [np.searchsorted(validated, each) for each in places],
         numbers.index(default),
         numbers.index(PLAIN) if PLAIN in found else None,
+        rows.clusters_of(validated),
     )

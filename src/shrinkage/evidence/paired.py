@@ -19,6 +19,9 @@ Of decisions half a row more is counted in each of the four cells of a differenc
 `calibration.matched`). Accuracy gets Wilson's interval, which stays within [0, 1]. So does every
 share without a single error, whose values do not vary: that of as many rows as the rarest class has
 (`flawless`).
+
+Where rows belong together each cluster of them has one value in their place (`clusters`), n is the
+number of clusters, and accuracy is of `calibration.effective` rows.
 """
 
 from __future__ import annotations
@@ -29,8 +32,10 @@ import numpy as np
 import torch
 from scipy import stats
 
+from shrinkage import clusters as together
 from shrinkage import scores
-from shrinkage.calibration import Z95, matched, t95, wilson
+from shrinkage.calibration import Z95, effective, matched, t95, wilson
+from shrinkage.clusters import Clusters
 
 _MEANS = frozenset({"accuracy", "f1", "log_loss", "mae"})
 _ROUNDING = 1e-9
@@ -65,45 +70,64 @@ def values(metric: scores.Metric, output: np.ndarray, target: np.ndarray) -> np.
 
 
 def difference(
-    metric: scores.Metric, value: float, one: np.ndarray, other: np.ndarray, step: float = 0.0
+    metric: scores.Metric,
+    value: float,
+    one: np.ndarray,
+    other: np.ndarray,
+    step: float = 0.0,
+    clusters: Clusters = None,
 ) -> Interval | None:
     """`value` is one's score less the other's. one, other: `values` on the same test rows.
 
     step: size of a changed decision, of both models together: the geometric mean of their
-    `scores.step_of`.
+    `scores.step_of`.   clusters: [n], of rows that belong together.
     None where it is not defined: too few rows, or an AUC of one class.
     """
-    found = _around(value, one - other)
+    delta = together.values(one - other, clusters)
+    found = _around(value, delta)
     if found is None or not step:
         return found
-    centre, error = matched(one - other, step**2)
+    centre, error = matched(delta, step**2)
     return Interval(float(value), centre - Z95 * error, centre + Z95 * error)
 
 
 def score(
-    metric: scores.Metric, value: float, own: np.ndarray, target: np.ndarray
+    metric: scores.Metric,
+    value: float,
+    own: np.ndarray,
+    target: np.ndarray,
+    clusters: Clusters = None,
 ) -> Interval | None:
-    """A score's interval. own: `values` on the test rows. target: [n], theirs."""
+    """A score's interval. own: `values` on the test rows. target, clusters: [n], theirs."""
     if metric.name == "accuracy":
-        return Interval(value, *wilson(round(value * len(target)), len(target)))
-    if ends := flawless(metric, value, target):
+        rows = effective(own, clusters)
+        return Interval(value, *wilson(value * rows, rows))
+    if ends := flawless(metric, value, target, clusters):
         return Interval(value, *ends)
-    found = _around(value, own)
+    found = _around(value, together.values(own, clusters))
     if found is None:
         return None
     ends = np.clip((found.low, found.high), *limits(metric))
     return Interval(value, float(ends[0]), float(ends[1]))
 
 
-def flawless(metric: scores.Metric, value: float, target: np.ndarray) -> tuple[float, float] | None:
-    """Wilson's ends of a share that is 1 or 0; None for others, and for what is no share."""
+def flawless(
+    metric: scores.Metric, value: float, target: np.ndarray, clusters: Clusters = None
+) -> tuple[float, float] | None:
+    """Wilson's ends of a share that is 1 or 0; None for others, and for what is no share.
+
+    Rows that belong together count as one, of each class among them.
+    """
     share = metric.task == "classification" and metric.greater_is_better
     if not share or metric.name.startswith(scores.OWN):
         return None
     if not (abs(value) < _ROUNDING or abs(value - 1) < _ROUNDING):
         return None
-    counts = np.bincount(target)
-    fewest = len(target) if metric.name == "accuracy" else int(counts[counts > 0].min())
+    if clusters is None:
+        clusters = np.arange(len(target))
+    fewest = len(np.unique(clusters))
+    if metric.name != "accuracy":
+        fewest = min(len(np.unique(clusters[target == c])) for c in np.unique(target))
     return wilson(fewest * round(value), fewest)
 
 

@@ -33,6 +33,11 @@ less so, and that of a gap from the intervals of both scores, which are independ
                     proportions: comparison of eleven methods", method 10; Zou & Donner 2008
 
 The networks are taken as they are: intervals are about rows yet to come, not about other seeds.
+
+Where rows belong together, each cluster of them has one value in their place (`clusters`), and
+Wilson's intervals are of `calibration.effective` rows. A cluster with rows in the group and among
+the others makes both alike, which gaps and changes do not count: their intervals are then wider
+than need be.
 """
 
 from __future__ import annotations
@@ -46,7 +51,8 @@ import torch
 from scipy import stats as distributions
 
 from shrinkage import scores
-from shrinkage.calibration import matched, wilson
+from shrinkage.calibration import effective, matched, wilson
+from shrinkage.clusters import Clusters, count, values
 from shrinkage.data.groups import FEWEST
 from shrinkage.evidence import paired
 from shrinkage.evidence.paired import Interval
@@ -55,6 +61,8 @@ from shrinkage.evidence.stats import LEVEL, Verdict, holm, t_interval, t_p_value
 FEWEST_OF_CLASS = 10
 """Test rows of each class that a group needs for an AUC, an F1 or a balanced accuracy: with fewer
 rows of a class its variance is not known."""
+
+APART = "different groups of rows that belong together"
 
 POWER = 0.8
 """How often a difference of the size that is called detectable would be found."""
@@ -106,17 +114,22 @@ class Judged:
 
 @dataclass(frozen=True, eq=False)
 class Said:
-    """What both models said of some test rows. plain, winner: [n, C] or [n].   target: [n]."""
+    """What both models said of some test rows. plain, winner: [n, C] or [n].   target: [n].
+
+    clusters: [n], of rows that belong together; None: strangers.
+    """
 
     target: np.ndarray
     plain: np.ndarray
     winner: np.ndarray
+    clusters: Clusters = None
 
     def __len__(self) -> int:
         return len(self.target)
 
     def at(self, here: np.ndarray) -> Said:
-        return Said(self.target[here], self.plain[here], self.winner[here])
+        clusters = None if self.clusters is None else self.clusters[here]
+        return Said(self.target[here], self.plain[here], self.winner[here], clusters)
 
 
 @dataclass(frozen=True)
@@ -163,14 +176,14 @@ def verdicts(
 def _group(metric: scores.Metric, here: Said, others: Said) -> Group:
     if why := _unknown(metric, here):
         return Group(len(here), why=why)
-    mine = [_values(metric, output, here.target) for output in (here.plain, here.winner)]
+    mine = [_values(metric, output, here) for output in (here.plain, here.winner)]
     if not all(map(_known, mine)):
         return Group(len(here), why="not defined on these rows")
     plain, winner = (_in_its_unit(metric, each.score) for each in mine)
     gain = _paired(metric, *mine)
     if why := _unknown(metric, others):
         return Group(len(here), plain, winner, gain, why=f"of all others: {why}")
-    theirs = [_values(metric, output, others.target) for output in (others.plain, others.winner)]
+    theirs = [_values(metric, output, others) for output in (others.plain, others.winner)]
     if not all(map(_known, theirs)):
         return Group(len(here), plain, winner, gain, why="not defined on all others")
     before, after = (_gap(a.score, b.score) for a, b in zip(mine, theirs, strict=True))
@@ -182,10 +195,13 @@ def _unknown(metric: scores.Metric, said: Said) -> str:
     """Why nothing is said of these rows; "" where something is."""
     if len(said) < FEWEST:
         return f"fewer than {FEWEST} test rows"
+    if count(said.clusters, len(said)) < FEWEST:
+        return f"its test rows are of fewer than {FEWEST} {APART}"
     if metric.name in _BY_CLASS:
-        rare = np.bincount(said.target, minlength=said.plain.shape[1]).min()
+        rare = _fewest(said.target, said.clusters, said.plain.shape[1])
         if rare < FEWEST_OF_CLASS:
-            return f"fewer than {FEWEST_OF_CLASS} test rows of a class"
+            what = "test rows" if said.clusters is None else APART
+            return f"fewer than {FEWEST_OF_CLASS} {what} of a class"
     if metric.name == "r2" and np.ptp(said.target) == 0:
         return "its target is constant"
     return ""
@@ -207,23 +223,33 @@ def _known(of: _Values) -> bool:
     return bool(np.isfinite([of.score.value, of.score.low, of.score.high, *of.v]).all())
 
 
-def _values(metric: scores.Metric, output: np.ndarray, target: np.ndarray) -> _Values:
+def _values(metric: scores.Metric, output: np.ndarray, said: Said) -> _Values:
+    target, clusters = said.target, said.clusters
     o, y = torch.from_numpy(output), torch.from_numpy(target)
     sign = 1.0 if metric.greater_is_better else -1.0
     score, step = float(metric.function(o[None], y)[0]), scores.step_of(metric, o, y)
-    v = sign * paired.values(metric, output, target)
+    by_row = sign * paired.values(metric, output, target)
+    v = values(by_row, clusters)
     match metric.name:
         case "accuracy":
-            return _Values(Interval(score, *wilson(round(score * len(v)), len(v))), v, step)
+            rows = effective(by_row, clusters)
+            return _Values(Interval(score, *wilson(score * rows, rows)), v, step)
         case "balanced_accuracy":
-            return _Values(_balanced(score, output, target), v, step)
+            return _Values(_balanced(score, output, target, clusters), v, step)
         case "f1":
-            return _Values(_f1(score, output, target, _error(v)), v, step)
+            return _Values(_f1(score, output, target, clusters, v), v, step)
         case "roc_auc":
-            return _Values(_area(score, _error(v), target, output.shape[1]), v)
+            fewest = _fewest(target, clusters, output.shape[1])
+            return _Values(_area(score, _error(v), fewest), v)
     # 1 - R2 is a loss, too.
     top = 1.0 if metric.name == "r2" else 0.0
     return _Values(_below(sign * score, top, _error(v), len(v) - 1), v)
+
+
+def _fewest(target: np.ndarray, clusters: Clusters, classes: int) -> int:
+    """Rows of the rarest class, those that belong together being one."""
+    its = [target == c for c in range(classes)]
+    return min(count(None if clusters is None else clusters[at], int(at.sum())) for at in its)
 
 
 def _below(score: float, top: float, error: float, degrees: float) -> Interval:
@@ -236,39 +262,48 @@ def _below(score: float, top: float, error: float, degrees: float) -> Interval:
     return Interval(score, float(top - loss * reach), float(top - loss / reach))
 
 
-def _area(score: float, error: float, target: np.ndarray, classes: int) -> Interval:
-    """Of an AUC; one without a single wrong pair is as sure as the rows of its rarest class are."""
-    fewest = int(np.bincount(target, minlength=classes).min())
+def _area(score: float, error: float, fewest: int) -> Interval:
+    """Of an AUC; one without a single wrong pair is as sure as the rows of its rarest class are.
+
+    fewest: of these.
+    """
     if not 0 < score < 1:
         ends = wilson(fewest, fewest) if score else wilson(0, fewest)
         return Interval(score, *ends)
-    degrees = min(fewest, len(target) - fewest) - 1
-    reach = float(distributions.t.ppf(0.975, degrees)) * error / (score * (1 - score))
+    reach = float(distributions.t.ppf(0.975, fewest - 1)) * error / (score * (1 - score))
     odds = score / (1 - score) * np.exp((-reach, reach))
     return Interval(score, *(float(each / (1 + each)) for each in odds))
 
 
-def _balanced(score: float, output: np.ndarray, target: np.ndarray) -> Interval:
+def _share(event: np.ndarray, among: np.ndarray, clusters: Clusters) -> tuple[float, float]:
+    """Wilson's ends of the share of the rows `among` that are an event, bool [n] both."""
+    its = None if clusters is None else clusters[among]
+    rows = effective(event[among].astype(float), its)
+    return wilson(float(event[among].mean()) * rows, rows)
+
+
+def _balanced(score: float, output: np.ndarray, target: np.ndarray, clusters: Clusters) -> Interval:
     """Ends by Wilson's interval of each class's recall."""
-    hit = (output.argmax(1) == target).astype(float)
-    counts = np.bincount(target, minlength=output.shape[1])
-    hits = np.bincount(target, hit, minlength=output.shape[1])
-    recall = hits / counts
-    ends = np.array([wilson(int(h), int(n)) for h, n in zip(hits, counts, strict=True)])
-    below, above = np.sqrt(np.square(ends.T - recall).sum(1)) / len(counts)
+    hit = output.argmax(1) == target
+    kinds = [target == c for c in range(output.shape[1])]
+    recall = np.array([hit[kind].mean() for kind in kinds])
+    ends = np.array([_share(hit, kind, clusters) for kind in kinds])
+    below, above = np.sqrt(np.square(ends.T - recall).sum(1)) / len(kinds)
     return Interval(score, float(score - below), float(score + above))
 
 
-def _f1(score: float, output: np.ndarray, target: np.ndarray, error: float) -> Interval:
+def _f1(
+    score: float, output: np.ndarray, target: np.ndarray, clusters: Clusters, v: np.ndarray
+) -> Interval:
     """Of rows that are of class 1 or called so, the share that is both is a share like any other.
 
-    Of more classes the interval is Student's.   error: the standard error.
+    Of more classes the interval is Student's.   v: values, one a row or a cluster.
     """
     if output.shape[1] > 2:
-        reach = float(distributions.t.ppf(0.975, len(target) - 1)) * error
+        reach = float(distributions.t.ppf(0.975, len(v) - 1)) * _error(v)
         return Interval(score, max(0.0, score - reach), min(1.0, score + reach))
     called, there = output.argmax(1) == 1, target == 1
-    ends = wilson(int((called & there).sum()), int((called | there).sum()))
+    ends = _share(called & there, called | there, clusters)
     return Interval(score, *(2 * j / (1 + j) for j in ends))
 
 

@@ -3,7 +3,8 @@
 A seed draws one order of each fold's rows; a share of them is its first rows. So a smaller part
 lies within a larger one, all recipes of a seed have the same rows, and what other rows would have
 taught shows between seeds. Every beginning of an order holds the classes in their shares, one row
-of each first. The rows that judge stay as they are.
+of each first. Rows that belong together follow each other: more rows will be more patients, and not
+more of each. The rows that judge stay as they are.
 """
 
 from __future__ import annotations
@@ -12,17 +13,23 @@ from dataclasses import replace
 
 import numpy as np
 
+from shrinkage.clusters import Clusters, of_clusters
 from shrinkage.evidence.design import Design
 from shrinkage.randomness import derive
 from shrinkage.recipe import Recipe
 from shrinkage.rows.minibatch import total_steps
 
 
-def nested(codes: np.ndarray, seed: int) -> np.ndarray:
+def nested(codes: np.ndarray, seed: int, clusters: Clusters = None) -> np.ndarray:
     """An order of rows whose every beginning holds each class in its share, at least one row first.
 
-    codes: [n] class of each row. Returns positions [n].
+    codes: [n] class of each row.   clusters: [n], of rows that belong together: they stay in a row,
+    and classes are spread as far as that allows. Returns positions [n].
     """
+    if clusters is not None:
+        kinds, places = of_clusters(codes, clusters)
+        due = np.argsort(nested(kinds, seed))
+        return np.argsort(due[places], kind="stable")
     random = np.random.default_rng(seed)
     shuffled = random.permutation(len(codes))
     place = np.empty(len(codes))
@@ -44,21 +51,19 @@ def part(design: Design, share: float, seed: int) -> Design:
     rows = design.rows
     target = rows.target(rows.train)
     codes = target if rows.schema.task == "classification" else np.zeros(len(target), int)
-    trained, watched = [], []
-    for number, (own, aside) in enumerate(zip(design.trained, design.watched, strict=True)):
-        trained.append(_first(own, codes, share, derive(seed, "worth.trained", number)))
-        if sets_aside(design):
-            aside = _first(aside, codes, share, derive(seed, "worth.watched", number))
-        watched.append(aside)
+
+    def first(at: np.ndarray, what: str, number: int) -> np.ndarray:
+        order = nested(codes[at], derive(seed, f"worth.{what}", number), rows.clusters_of(at))
+        return np.sort(at[order[: max(1, round(share * len(at)))]])
+
+    trained = [first(own, "trained", number) for number, own in enumerate(design.trained)]
+    watched = list(design.watched)
+    if sets_aside(design):
+        watched = [first(own, "watched", number) for number, own in enumerate(design.watched)]
     place = design.problem.folder / f"{share:g}" / f"{seed:016x}"
     place.mkdir(parents=True, exist_ok=True)
     its = replace(design.problem, folder=place)
     return replace(design, problem=its, trained=tuple(trained), watched=tuple(watched))
-
-
-def _first(at: np.ndarray, codes: np.ndarray, share: float, seed: int) -> np.ndarray:
-    count = max(1, round(share * len(at)))
-    return np.sort(at[nested(codes[at], seed)[:count]])
 
 
 def sets_aside(design: Design) -> bool:

@@ -12,7 +12,7 @@ from shrinkage.evidence.paired import limits
 from shrinkage.report import bought, charts
 from shrinkage.report.facts import Contender, Facts
 from shrinkage.report.page import Block, Chart, Table
-from shrinkage.report.words import against_plain, copies_line, not_run, pretty, unit
+from shrinkage.report.words import against_plain, copies_line, not_run, pretty, test_rows, unit
 from shrinkage.wording import count, effect, ends, listed, number
 
 
@@ -50,7 +50,7 @@ def _how_good(facts: Facts) -> str:
     if together := result.get("ensemble"):
         shares = len(together["shares"])
         who = f"the winner, {together['networks']} networks of {shares} recipes together"
-    where = f"On {result['rows']['test']:,} test rows that had no say in its choice, {who}"
+    where = f"On {test_rows(result)} that had no say in its choice, {who}"
     metric = pretty(result["metric"])
     if test is None:
         return f"{where}, has no {metric}: it is not defined there."
@@ -192,7 +192,7 @@ def score_table(facts: Facts) -> Table:
     names = [each.name for each in facts.contenders]
     return Table(
         f"Scores: out of fold on {facts.result['rows']['validation']:,} training rows, and on "
-        f"{facts.result['rows']['test']:,} test rows",
+        f"{test_rows(facts.result)}",
         heads,
         tuple(rows),
         strong=names.index("winner"),

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from shrinkage import scores
 from shrinkage.catalog import entry_of
+from shrinkage.clusters import Clusters
 from shrinkage.engine import arrays
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput
@@ -182,7 +183,7 @@ def read(root: Path, url: str | None = None) -> Facts:
         epochs_share=float((plan or {}).get("epochs_share", 1.0)),
         machine=(read_object(folder.model / "manifest.json") or {}).get("machine", {}),
         schema=table.schema,
-        contenders=contenders(result, outputs, target),
+        contenders=contenders(result, outputs, target, table.test_clusters),
         trials=trials,
         points=points(trials, log, bool(result["greater_is_better"])),
         timeline=log,
@@ -201,11 +202,14 @@ def read(root: Path, url: str | None = None) -> Facts:
 
 
 def contenders(
-    result: Result, outputs: Mapping[str, np.ndarray], target: np.ndarray
+    result: Result,
+    outputs: Mapping[str, np.ndarray],
+    target: np.ndarray,
+    clusters: Clusters = None,
 ) -> list[Contender]:
     """The lines of the table of scores, in its order.
 
-    outputs: what each said of the test rows, as far as it was kept.   target: [n].
+    outputs: what each said of the test rows, as far as it was kept.   target, clusters: [n].
     """
     metric = result["metric"]
     second = scores.beside(metric, result["task"])
@@ -228,7 +232,7 @@ def contenders(
         if None in both:
             return None
         step = math.sqrt(steps[one] * steps[other])
-        return difference(known, both[0] - both[1], said_[one], said_[other], step)
+        return difference(known, both[0] - both[1], said_[one], said_[other], step, clusters)
 
     for name, label in labels.items():
         if name not in ran:
@@ -239,7 +243,7 @@ def contenders(
         value = row["test"][metric]
         own = None
         if known and name in said_ and value is not None:
-            own = score(known, value, said_[name], target)
+            own = score(known, value, said_[name], target, clusters)
         found.append(
             Contender(
                 name,

@@ -121,9 +121,16 @@ def against_line(result: Result) -> str | None:
     if compared is None or found is None:
         return None
     side, gain, interval = found
-    rows = f"{compared['rows']:,} test rows"
+    rows = test_rows(result)
     by = "" if side == "the same" else f" by {gain}"
     return f"Against the plain network on {rows}: {unit(result)} {side}{by} ({interval})."
+
+
+def test_rows(result: Result) -> str:
+    """How many there are; where rows belong together, of how many patients, or what it is."""
+    together = result.get("together")
+    of = f" of {together['test']:,} different '{together['column']}'" if together else ""
+    return f"{result['rows']['test']:,} test rows{of}"
 
 
 def copies_line(result: Result) -> str | None:

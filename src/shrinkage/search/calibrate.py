@@ -27,6 +27,7 @@ from shrinkage.calibration import (
     top_class,
     with_one_wrong,
 )
+from shrinkage.clusters import Clusters
 from shrinkage.cutoff import NOTHING, Decision, fit_cutoff, try_priors
 from shrinkage.model import Model
 from shrinkage.search.contest import Finalist, temperature_of
@@ -51,7 +52,7 @@ def calibrated(
     probability, target, group = unseen(parts, rows)
     if len(np.unique(group)) < 2:
         return model, None, NOTHING
-    heat = fit_temperature(probability, target, group)
+    heat = fit_temperature(probability, target, group, rows.clusters_of(rows.validated))
     rule = _decided(tempered(probability, heat.value), target, group, rows, goal)
     fitted = replace(
         model,
@@ -98,19 +99,21 @@ def _decided(
     goal: scores.Goal,
 ) -> Decision:
     name, priors = scores.name_of(goal), rows.priors
+    clusters = rows.clusters_of(rows.validated)
     if name not in _TUNED or len(np.unique(group)) < 2:
         return NOTHING
     if len(priors) == 2:
-        return fit_cutoff(probability, target, group, name)
+        return fit_cutoff(probability, target, group, name, clusters)
     if name == "balanced_accuracy" and priors.all():
-        return try_priors(probability, target, priors.tolist(), name)
+        return try_priors(probability, target, priors.tolist(), name, clusters)
     return NOTHING
 
 
 def unseen(parts: Sequence[np.ndarray], rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(probabilities [n, C], classes [n], groups [n]) of all rows that were validated.
 
-    A group is a fold of the first repeat, or every fifth row of a holdout.
+    A group is a fold of the first repeat, or every fifth row of a holdout (cluster, where rows
+    belong together).
     """
     total = np.zeros((len(rows.train), rows.outputs))
     count = np.zeros(len(rows.train))
@@ -120,10 +123,14 @@ def unseen(parts: Sequence[np.ndarray], rows: Rows) -> tuple[np.ndarray, np.ndar
         total[at] += part
         count[at] += 1
         group[at] = np.where(group[at] < 0, k, group[at])
-    seen = count > 0
+    seen = rows.validated
     group = group[seen]
     if len(np.unique(group)) < 2:
-        group = np.arange(len(group)) % _PIECES
+        clusters = rows.clusters_of(seen)
+        places = np.arange(len(group))
+        if clusters is not None:
+            places = np.unique(clusters, return_inverse=True)[1]
+        group = places % _PIECES
     return (total / np.maximum(count, 1)[:, None])[seen], rows.target(rows.train)[seen], group
 
 
@@ -134,10 +141,12 @@ def report(
     raw: np.ndarray,
     outputs: np.ndarray,
     target: np.ndarray,
+    clusters: Clusters = None,
 ) -> dict[str, Any]:
     """What result.json says: "calibration", null for numbers, "cutoff" and "decision".
 
-    raw, outputs: of the model on the test rows, without and with its temperature.   target: [n].
+    raw, outputs: of the model on the test rows, without and with its temperature.   target,
+    clusters: [n], theirs.
     Out of fold, "temperature" is that of the networks which have not seen a row.
     """
     classes = model.schema.classes
@@ -154,7 +163,7 @@ def report(
     if heat is None:
         return {"calibration": None, **decided}
     tables = {
-        name: reliability(*top_class(p, target))
+        name: reliability(*top_class(p, target), clusters=clusters)
         for name, p in (("before", raw), ("after", outputs))
     }
     found: dict[str, Any] = {
@@ -180,6 +189,6 @@ def report(
         "reliability_test": {"top_class": [asdict(row) for row in tables["after"]]},
     }
     if outputs.shape[1] == 2:
-        table = reliability(outputs[:, 1], target == 1)
+        table = reliability(outputs[:, 1], target == 1, clusters=clusters)
         found["reliability_test"]["class_1"] = [asdict(row) for row in table]
     return {"calibration": found, **decided}

@@ -3,6 +3,8 @@
     d_t  = mean over rows of (loss of the default - loss of t),   both out of fold, paired
     se_t = standard deviation of that difference over rows / sqrt(rows)
 
+Where rows belong together each cluster of them has one value in their place (`clusters`).
+
 A trial challenges the default with d_t - se_t: a gain smaller than its own noise is no gain.
 The best challenger above 0 wins, else the default stays; and what is left must not validate
 worse than the plain network, else the plain network is the answer.

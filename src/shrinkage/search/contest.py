@@ -21,6 +21,7 @@ from torch import Tensor
 
 from shrinkage import scores
 from shrinkage.calibration import best_temperature, tempered, with_one_wrong
+from shrinkage.clusters import values
 from shrinkage.errors import BadInput
 from shrinkage.recipe import Recipe
 from shrinkage.search.choose import choose
@@ -141,11 +142,15 @@ def leading(found: dict[int, Finalist], rows: Rows, metric: scores.Goal) -> int:
 
 
 def row_losses(finalist: Finalist, rows: Rows, metric: scores.Goal) -> np.ndarray:
-    """Out-of-fold loss of each training row, averaged over repeats; holdout: its rows only."""
+    """Out-of-fold loss of each training row, averaged over repeats; holdout: its rows only.
+
+    Where rows belong together, the value of each cluster of them.
+    """
     target = torch.from_numpy(rows.target(rows.train))
     total, count = np.zeros(len(target)), np.zeros(len(target))
     for fold, part in zip(rows.folds, finalist.judged, strict=True):
         at = fold.validation
         total[at] += scores.row_losses(metric, torch.from_numpy(part), target[at]).numpy()
         count[at] += 1
-    return total[count > 0] / count[count > 0]
+    at = rows.validated
+    return values(total[at] / count[at], rows.clusters_of(at))

@@ -28,6 +28,7 @@ import torch
 
 from shrinkage import scores
 from shrinkage.calibration import tempered
+from shrinkage.clusters import count, spread, values
 from shrinkage.scores import Goal
 from shrinkage.search.choose import Difference, difference
 from shrinkage.search.contest import PLAIN, Finalist
@@ -107,18 +108,19 @@ def of_trials(
     """Those whose shares predict best, and what that gains.
 
     Only the lead predicts where nothing is gained in what shares are chosen by, where together they
-    validate worse than the plain network, with one trial, or on one row.
+    validate worse than the plain network, with one trial, or on one row (or rows that all belong
+    together).
     """
     alone = {lead: 1.0}
-    validated = np.unique(np.concatenate([fold.validation for fold in rows.folds]))
-    if len(found) < 2 or len(validated) < 2:
+    clusters = rows.clusters_of(rows.validated)
+    if len(found) < 2 or count(clusters, len(rows.validated)) < 2:
         return Together(alone)
     numbers = [lead, *(number for number in found if number != lead)]
     parts = [[found[number].judged[k] for number in numbers] for k in range(len(rows.folds))]
     target = rows.target(rows.train)
     targets = [target[fold.validation] for fold in rows.folds]
     judged = [np.empty(part[0].shape) for part in parts]
-    for judges in _judges(rows, validated, seed):
+    for judges in _judges(rows, seed):
         lengths = map(len, targets)
         keep = [np.delete(np.arange(n), at) for n, at in zip(lengths, judges, strict=True)]
         seen = [np.stack(part)[:, at] for part, at in zip(parts, keep, strict=True)]
@@ -132,7 +134,8 @@ def of_trials(
 
     def losses(outputs: Sequence[np.ndarray], goal: Goal) -> np.ndarray:
         of = torch.from_numpy(np.concatenate(outputs))
-        return _by_row(scores.row_losses(goal, of, y).numpy(), places)
+        by_row = _by_row(scores.row_losses(goal, of, y).numpy(), places)
+        return values(by_row, clusters)
 
     def gained(over: int, goal: Goal) -> Difference:
         return difference(losses(found[over].judged, goal), losses(judged, goal))
@@ -157,12 +160,18 @@ def _by_row(losses: np.ndarray, places: np.ndarray) -> np.ndarray:
     return np.bincount(places, losses)[counts > 0] / counts[counts > 0]
 
 
-def _judges(rows: Rows, validated: np.ndarray, seed: int) -> list[list[np.ndarray]]:
+def _judges(rows: Rows, seed: int) -> list[list[np.ndarray]]:
     """By group, by fold: positions among its validation rows that the group judges, each once.
 
-    Groups are of rows: one that repeats validate again is judged by one group in all of them.
+    Groups are of rows: one that repeats validate again is judged by one group in all of them, and
+    so are rows that belong together.
     """
-    groups = np.array_split(np.random.default_rng(seed).permutation(validated), _JUDGES)
+    validated, random = rows.validated, np.random.default_rng(seed)
+    if (clusters := rows.clusters_of(validated)) is None:
+        groups = np.array_split(random.permutation(validated), _JUDGES)
+    else:
+        part = spread(np.zeros(len(validated), int), clusters, _JUDGES, random)
+        groups = [validated[part == number] for number in range(_JUDGES)]
     return [
         [np.flatnonzero(np.isin(fold.validation, group)) for fold in rows.folds] for group in groups
     ]

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from shrinkage import scores
-from shrinkage.calibration import Z95, Temperature, matched, t95, tempered
+from shrinkage.calibration import Z95, Temperature, matched, paired, t95, tempered
 from shrinkage.catalog import DEFAULTS
+from shrinkage.clusters import Clusters, values
 from shrinkage.cutoff import NOTHING, Decision, weighted
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput, Interrupted
@@ -25,7 +26,6 @@ from shrinkage.recipe import load
 from shrinkage.search import baseline, copies, ensemble, memory, refit, said, shared
 from shrinkage.search.above import Above
 from shrinkage.search.calibrate import calibrated, joining, report
-from shrinkage.search.choose import difference
 from shrinkage.search.contest import (
     DEFAULT,
     FRESH,
@@ -95,7 +95,8 @@ def conclude(study: Study, above: Above) -> Result:
     validation = own_score[scores.name_of(metric)]
     result["optimism"] = above.optimism(found, rows, metric, seed, validation)
     target = rows.target(rows.test)
-    result |= report(winner.model, winner.heat, winner.rule, winner.raw, winner.output, target)
+    chosen = winner.model, winner.heat, winner.rule, winner.raw, winner.output
+    result |= report(*chosen, target, rows.test_clusters)
 
     decides = scores.find(metric).decides
     shown = {name: c.deciding if decides else c.output for name, c in contenders.items()}
@@ -103,7 +104,8 @@ def conclude(study: Study, above: Above) -> Result:
         said.keep(study.folder.work, name, output)
     result["copies"] = copies.apart(study.folder.work, rows, metric, table)
     if "plain" in shown:
-        result["against_plain"] = _against(shown["plain"], shown["winner"], target, metric)
+        both = shown["plain"], shown["winner"]
+        result["against_plain"] = _against(*both, target, metric, rows.test_clusters)
     asked = study.folder.root, rows, study.settings.by, study.settings.source
     if (groups := above.subgroups(*asked, result, shown)) is not None:
         result["subgroups"] = groups
@@ -277,22 +279,27 @@ def _ensemble(
 
 
 def _against(
-    plain: np.ndarray, winner: np.ndarray, target: np.ndarray, metric: scores.Goal
+    plain: np.ndarray,
+    winner: np.ndarray,
+    target: np.ndarray,
+    metric: scores.Goal,
+    clusters: Clusters,
 ) -> dict:
     """The winner's paired gain over the plain network, in mean loss over the test rows."""
     y = torch.from_numpy(target)
     worse, better = (scores.row_losses(metric, torch.from_numpy(o), y) for o in (plain, winner))
-    found = difference(worse.numpy(), better.numpy())
-    centre, error, reach = found.mean, found.error, t95(found.rows)
+    gains = values((worse - better).numpy(), clusters)
+    mean, standard_error = paired(gains)
+    centre, error, reach = mean, standard_error, t95(len(gains))
     steps = [scores.step_of(metric, torch.from_numpy(o), y) for o in (plain, winner)]
     if all(steps):
-        centre, error = matched((worse - better).numpy(), steps[0] * steps[1])
+        centre, error = matched(gains, steps[0] * steps[1])
         reach = Z95
     return {
-        "mean_loss_reduction": found.mean,
-        "standard_error": found.error,
+        "mean_loss_reduction": mean,
+        "standard_error": standard_error,
         "interval": [centre - reach * error, centre + reach * error],
-        "rows": found.rows,
+        "rows": len(target),
     }
 
 
@@ -309,6 +316,7 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
             "test": len(rows.test),
             "folds": len(rows.folds),
         },
+        "together": rows.together and rows.together.to_json(),
         "budget_s": round(study.clock.spent + study.settings.budget_s, 2),
         "wall_s": 0.0,
         "interrupted": study.interrupted,

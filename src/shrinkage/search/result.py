@@ -34,8 +34,10 @@ class Result(TypedDict):
 
     scores: by contender, "validation" and "test" by metric and "seconds"; null where it did not
     run. budget_s, wall_s: of all sessions. optimism: what choosing by the validation score flatters
-    it by. ensemble, calibration, cutoff, decision, copies, against_plain, subgroups: see `finish`,
-    `calibrate`, `copies` and `evidence.grouped`; null where there is nothing to tell.
+    it by. together: the column that says which rows belong together, and how many of its values
+    training and test rows have. ensemble, calibration, cutoff, decision, copies, against_plain,
+    subgroups: see `finish`, `calibrate`, `copies` and `evidence.grouped`; null where there is
+    nothing to tell.
     """
 
     task: str
@@ -59,6 +61,7 @@ class Result(TypedDict):
     interrupted: NotRequired[bool]
     shared: NotRequired[Any]
     diverged: NotRequired[list[str]]
+    together: NotRequired[Any]
     start_from: NotRequired[str | None]
     own_recipe: NotRequired[bool]
     device: NotRequired[str]

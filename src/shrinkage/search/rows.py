@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from shrinkage.clusters import Clusters
 from shrinkage.data import codes, tabular
 from shrinkage.data.cells import show
 from shrinkage.data.groups import Groups, check_column, checked, groups, unread
@@ -25,6 +26,7 @@ from shrinkage.data.schema import FEWEST_ROWS, Schema, conform, infer, infer_lik
 from shrinkage.data.source import Table, read
 from shrinkage.data.split import Fold, inside, test_split
 from shrinkage.data.tabular import Preparer, with_time
+from shrinkage.data.together import OPTION, Together, check_clusters, hint, numbered
 from shrinkage.engine.arrays import cells_of, read_as
 from shrinkage.errors import BadInput
 from shrinkage.files import replacing, write_text
@@ -47,6 +49,7 @@ class Rows:
     unread: of both parts, the columns that networks do not see, for whoever looks at groups.
     coded: number columns that are read as categories, too: what `codes` says of all training rows;
     none where an origin's preparation says it.
+    together: which rows belong together, so that no split parts them; None: they are strangers.
     """
 
     schema: Schema
@@ -57,6 +60,20 @@ class Rows:
     origin: Model | None = None
     unread: tuple[pd.DataFrame, pd.DataFrame] | None = None
     coded: tuple[str, ...] = ()
+    together: Together | None = None
+
+    def clusters_of(self, at: np.ndarray) -> Clusters:
+        """Of these training rows."""
+        return None if self.together is None else self.together.train[at]
+
+    @property
+    def test_clusters(self) -> Clusters:
+        return None if self.together is None else self.together.test
+
+    @cached_property
+    def validated(self) -> np.ndarray:
+        """Training rows that a fold validates, in order: all of them but in a holdout."""
+        return np.unique(np.concatenate([fold.validation for fold in self.folds]))
 
     def groups(self, column: str, name: str) -> Groups:
         """The test rows by a column of the table. name: of the table, for errors.
@@ -145,17 +162,8 @@ def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
 
     Raises BadInput for data that cannot be used.
     """
-    names = [str(name) for name in table.frame.columns]
-    for option, columns in (("--by", settings.by), ("--keep", settings.keep)):
-        for column in columns:
-            check_column(column, names, table.name, option)
-    keep = names if settings.keep_all else settings.keep
-    fewest = _FEWEST if settings.keep_all else FEWEST_ROWS
-    asked = table, settings.target, settings.task
-    if origin is None:
-        schema, frame = infer(*asked, keep=keep, min_rows=fewest)
-    else:
-        schema, frame = infer_like(origin.schema, *asked, min_rows=fewest)
+    _check_names(table, settings)
+    schema, frame = _columns(table, settings, origin)
     notes = list(schema.notes)
     y, others = frame[schema.target], unread(table, schema)
     if isinstance(settings.test, str):
@@ -163,23 +171,81 @@ def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
         test, more = conform(schema, given, need_target=True)
         notes += [f"{settings.test}: {note}" for note in more]
         train, left = frame, (others, unread(given, schema))
+        together = _together(settings.together, (train, left[0]), (test, left[1]))
     else:
-        kept, aside = test_split(y, schema.task, settings.test, settings.seed)
+        whole = _together(settings.together, (frame, others))
+        kept, aside = test_split(
+            y, schema.task, settings.test, settings.seed, whole and whole.train
+        )
         train, test = frame.iloc[kept], frame.iloc[aside]
         left = others.iloc[kept].reset_index(drop=True), others.iloc[aside].reset_index(drop=True)
+        together = whole and whole.parted(kept, aside)
+    if together is not None:
+        notes.append(together.note)
+    elif said := hint(frame.drop(columns=schema.target), others):
+        notes.append(said)
     train, test = train.reset_index(drop=True), test.reset_index(drop=True)
     target = train[schema.target]
     if schema.task == "classification" and target.nunique() < 2:
         raise BadInput(f"the training rows hold one class of '{schema.target}'; add rows")
     cv, repeats = folds_for(settings.cv, len(train))
-    folds = inside(target, schema.task, cv, settings.seed, repeats)
-    found = Rows(schema, train, test, folds, tuple(notes), origin, left)
+    clusters = together and together.train
+    folds = inside(target, schema.task, cv, settings.seed, repeats, clusters)
+    found = Rows(schema, train, test, folds, tuple(notes), origin, left, together=together)
     if origin is None:
-        coded = codes.coded(train, schema, found.target(train), settings.seed)
+        coded = codes.coded(train, schema, found.target(train), settings.seed, clusters)
         found = replace(found, coded=coded, notes=(*notes, *_coded_note(coded)))
     for column in settings.by:
         found.groups(column, table.name)
     return found
+
+
+def _check_names(table: Table, settings: Settings) -> None:
+    """Raises BadInput for a column that was named, and is not there or cannot be meant."""
+    names = [str(name) for name in table.frame.columns]
+    together = (settings.together,) if settings.together else ()
+    for option, columns in (
+        ("--by", settings.by),
+        ("--keep", settings.keep),
+        (OPTION, together),
+    ):
+        for column in columns:
+            check_column(column, names, table.name, option)
+    if settings.together == settings.target:
+        raise BadInput(f"{OPTION} {settings.target}: this is the column to predict; name another")
+
+
+def _columns(table: Table, settings: Settings, origin: Model | None) -> tuple[Schema, pd.DataFrame]:
+    """What networks read: as the table has it, or an earlier model."""
+    asked = table, settings.target, settings.task
+    fewest = _FEWEST if settings.keep_all else FEWEST_ROWS
+    if origin is not None:
+        return infer_like(origin.schema, *asked, min_rows=fewest)
+    keep = map(str, table.frame.columns) if settings.keep_all else settings.keep
+    leave = {settings.together}.difference(settings.keep)
+    return infer(*asked, keep={*keep}, leave=leave, min_rows=fewest)
+
+
+def _together(column: str, *parts: tuple[pd.DataFrame, pd.DataFrame]) -> Together | None:
+    """Which rows belong together; None where nobody asked. parts: (read, unread) columns of each.
+
+    Rows of a test part of its own that lacks the column are strangers. The test is empty where the
+    first part has not been cut yet. Raises BadInput where they are too few.
+    """
+    if not column:
+        return None
+    cells_ = [_cells(column, *part) for part in parts]
+    train, *test = numbered(*cells_)
+    check_clusters(column, train, 2 + (len(parts) == 1))
+    return Together(column, train, *(test or [train[:0]]))
+
+
+def _cells(column: str, read: pd.DataFrame, unread: pd.DataFrame) -> pd.Series:
+    """Of the column, wherever it is; missing where it is nowhere."""
+    for frame in (read, unread):
+        if column in frame:
+            return frame[column]
+    return pd.Series([None] * len(read), dtype=object)
 
 
 def _coded_note(coded: Sequence[str]) -> list[str]:
@@ -199,32 +265,41 @@ def save(rows: Rows, folder: Path) -> None:
         with replacing(folder / f"{name}.parquet", sync=False) as temporary:
             frame.to_parquet(temporary)
     folds = {f"{k}.{part}": getattr(f, part) for k, f in enumerate(rows.folds) for part in _PARTS}
+    if rows.together is not None:
+        folds |= dict(zip(_CLUSTERS, (rows.together.train, rows.together.test), strict=True))
     with replacing(folder / "folds.npz", sync=False) as temporary, open(temporary, "wb") as file:
         np.savez(file, **folds)
-    told = {"notes": list(rows.notes), "coded": list(rows.coded)}
+    told: dict[str, Any] = {"notes": list(rows.notes), "coded": list(rows.coded)}
+    told["together"] = rows.together and rows.together.column
     about = {"schema": rows.schema.to_json(), **told}
     write_text(folder / "schema.json", json.dumps(about))
 
 
 _PARTS = ("train", "validation")
 _UNREAD = ("train-unread", "test-unread")
+_CLUSTERS = ("clusters.train", "clusters.test")
 
 
 def load(folder: Path) -> Rows:
     """What `save` kept. Raises BadInput where it is missing or damaged."""
     try:
         about = json.loads((folder / "schema.json").read_text("utf-8"))
-        with np.load(folder / "folds.npz") as arrays:
-            count = len(arrays.files) // 2
-            folds = tuple(Fold(*(arrays[f"{k}.{part}"] for part in _PARTS)) for k in range(count))
-        frames = [pd.read_parquet(folder / f"{name}.parquet") for name in ("train", "test")]
         schema, notes = Schema.from_json(about["schema"]), tuple(about["notes"])
-        coded = tuple(about.get("coded", ()))  # an older one has none
+        coded, column = (
+            tuple(about.get("coded", ())),
+            about.get("together"),
+        )  # an older one has none
+        with np.load(folder / "folds.npz") as arrays:
+            count = len({*arrays.files}.difference(_CLUSTERS)) // 2
+            folds = tuple(Fold(*(arrays[f"{k}.{part}"] for part in _PARTS)) for k in range(count))
+            together = column and Together(column, *(arrays[name] for name in _CLUSTERS))
+        frames = [pd.read_parquet(folder / f"{name}.parquet") for name in ("train", "test")]
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         first = str(error).partition("\n")[0]
         raise BadInput(f"{folder} is not a complete study: {first}; fit again") from None
     unread = _load_unread(folder)
-    return Rows(schema, frames[0], frames[1], folds, notes, unread=unread, coded=coded)
+    cut = schema, frames[0], frames[1], folds, notes
+    return Rows(*cut, unread=unread, coded=coded, together=together or None)
 
 
 def _load_unread(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame] | None:

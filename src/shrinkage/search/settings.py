@@ -43,6 +43,7 @@ class Settings:
     first_look: at what ingredients bought, at the end, where time allows.
     by: columns whose groups of test rows the winner is compared on; they decide nothing.
     keep: columns that are used although they look like identifiers.
+    together: the column whose equal values say which rows belong together; "": no rows do.
     """
 
     source: str
@@ -69,6 +70,7 @@ class Settings:
     first_look: bool = False
     by: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    together: str = ""
 
     def __post_init__(self) -> None:
         # JSON brings them back as lists.

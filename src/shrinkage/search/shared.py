@@ -49,6 +49,7 @@ OPTIONS = {
     "portfolio": "--portfolio",
     "precision": "--precision",
     "keep": "--keep",
+    "together": "--together",
     "keep_all": "keep_all",
     "start_from": "--start-from",
 }
@@ -160,7 +161,8 @@ def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Of a file's or a folder's path, only that there is one: what it holds is compared by hash."""
     found = {name: settings.get(name) for name in OPTIONS}
     found["test"] = "a file" if isinstance(found["test"], str) else found["test"]
-    found["keep"] = sorted(found["keep"] or ())  # an earlier version did not have it
+    # Earlier versions did not have these.
+    found["keep"], found["together"] = sorted(found["keep"] or ()), found["together"] or ""
     found["start_from"] = "a model" if found["start_from"] else "random weights"
     return found
 
@@ -184,6 +186,9 @@ def digest_of(rows: Rows) -> str:
     for fold in rows.folds:
         for part in (fold.train, fold.validation):
             digest.update(np.asarray(part, dtype=np.int64).tobytes())
+    if rows.together is not None:
+        for clusters in (rows.together.train, rows.together.test):
+            digest.update(clusters.astype(np.int64).tobytes())
     if rows.coded:  # where there are none, as an earlier version has it
         digest.update(json.dumps(rows.coded).encode())
     if rows.origin is not None:

@@ -1,0 +1,52 @@
+"""Which rows belong together by the values of a column, and what is said of it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shrinkage.data.together import Together, check_clusters, hint, numbered
+from shrinkage.errors import BadInput
+
+
+def test_equal_values_are_one_cluster_in_all_parts() -> None:
+    train, test = numbered(pd.Series([1.0, 2.0, 1.0]), pd.Series(["2", "3", " 1"]))
+    assert train.tolist() == [0, 1, 0]
+    assert test.tolist() == [1, 2, 0]
+    both = Together("site", train, test)
+    assert both.counts == (2, 3)
+    assert "2 different ones to train" in both.note
+    assert "3 to test, 2 of which are among the training rows, too" in both.note
+    assert "too" not in Together("site", train, test[1:2]).note
+
+
+def test_a_row_without_a_value_belongs_to_no_other() -> None:
+    (codes,) = numbered(pd.Series(["a", None, "a", np.nan, "b"]))
+    assert codes[0] == codes[2]
+    assert len(np.unique(codes)) == 4
+
+
+def test_a_part_that_is_cut_keeps_its_numbers() -> None:
+    whole = Together("site", np.array([5, 5, 7, 8]), np.array([], int))
+    found = whole.parted(np.array([3, 0, 1]), np.array([2]))
+    assert (found.train.tolist(), found.test.tolist()) == ([8, 5, 5], [7])
+
+
+def test_too_few_clusters_or_none_are_refused() -> None:
+    with pytest.raises(BadInput, match="2 different values, and at least 3"):
+        check_clusters("site", np.array([0, 1, 1]), 3)
+    with pytest.raises(BadInput, match="all 3 rows have different values"):
+        check_clusters("site", np.array([0, 1, 2]), 3)
+    check_clusters("site", np.array([0, 1, 2, 2]), 3)
+
+
+@pytest.mark.parametrize("name", ["patient", "Patient_ID", "customer no", "user_id", "personId"])
+def test_columns_named_like_people_are_asked_about(name: str) -> None:
+    rows = np.repeat(np.arange(30), 3)
+    assert f"--together {name}" in hint(pd.DataFrame({"a": rows, name: rows}))
+    assert not hint(pd.DataFrame({name: np.arange(90)}))  # each of its own
+    assert not hint(pd.DataFrame({name: rows % 5}))  # a few kinds
+
+
+@pytest.mark.parametrize("name", ["paid", "grid", "users_per_day", "identity", "valid", "city"])
+def test_other_columns_are_not(name: str) -> None:
+    assert not hint(pd.DataFrame({name: np.repeat(np.arange(30), 3)}))
