@@ -28,7 +28,7 @@ from shrinkage.evidence import ablate
 from shrinkage.evidence.rounds import Rounds
 from shrinkage.evidence.studied import Studied
 from shrinkage.recipe import load
-from shrinkage.search import rows
+from shrinkage.search import cutting, rows
 from shrinkage.search.budget import Clock
 from shrinkage.search.settings import Settings
 from shrinkage.wording import number
@@ -61,7 +61,7 @@ def helped(path: Path, asked: argparse.Namespace, workers: int) -> dict[str, Any
     task = "regression" if name in REGRESSION else "classification"
     metric = "rmse" if task == "regression" else "log_loss"
     settings = Settings(name, "target", task=task, metric=metric, test=0.01, cv=str(asked.folds))
-    cut = rows.cut(Table(drawn(path, asked.rows), name), settings)
+    cut = cutting.cut(Table(drawn(path, asked.rows), name), settings)
     winner, plain = (load(recipe).for_task(task) for recipe in ("default", "plain"))
     shape = rows.shape_of(rows.prepare(cut, "robust")[1], cut.outputs)
     began = time.monotonic()

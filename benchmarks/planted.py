@@ -52,7 +52,7 @@ from shrinkage.optim.decay import Decay
 from shrinkage.randomness import derive
 from shrinkage.recipe import Recipe
 from shrinkage.rows.minibatch import Minibatch
-from shrinkage.search import rows
+from shrinkage.search import cutting, rows
 from shrinkage.search.budget import Clock
 from shrinkage.search.settings import Settings
 from shrinkage.stopping.early_stopping import EarlyStopping
@@ -176,7 +176,7 @@ def one(case: Planted, seeds: int, number: int, place: Path) -> dict[str, Any]:
     settings = Settings(
         "planted", "y", task, case.metric, cv="5", seed=number, keep_all=True, test=0.05
     )
-    cut = rows.cut(Table(frame_of(draw(round(case.rows / 0.95))), "planted"), settings)
+    cut = cutting.cut(Table(frame_of(draw(round(case.rows / 0.95))), "planted"), settings)
     shape = rows.shape_of(rows.prepare(cut, "standard")[1], cut.outputs)
     problem = Problem(place, len(cut.folds), shape, task, case.metric)
     winner, plain = winner_of(case)

@@ -46,7 +46,7 @@ from shrinkage.population.predict import predict
 from shrinkage.population.train import Training, advance
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import default_metric
-from shrinkage.search import rows
+from shrinkage.search import cutting, rows
 from shrinkage.search.settings import Settings
 
 Cell = dict[str, float]
@@ -121,7 +121,7 @@ def cells_of(
     settings = Settings(table.name, "target")
     if not test:
         settings = replace(settings, test=0.3, cv="3", seed=seed)
-    cut = rows.cut(table, settings)
+    cut = cutting.cut(table, settings)
     fitting = {name: recipe.for_task(cut.schema.task) for name, recipe in recipes.items()}
     return scored(cut, fitting, seed, precision)
 

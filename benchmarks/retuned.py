@@ -25,7 +25,7 @@ from shrinkage.nets.mlp import Mlp
 from shrinkage.optim.sgd import Sgd
 from shrinkage.recipe import Recipe
 from shrinkage.rows.minibatch import Minibatch
-from shrinkage.search import rows
+from shrinkage.search import cutting, rows
 from shrinkage.search.budget import Clock
 from shrinkage.search.settings import Settings
 
@@ -38,7 +38,7 @@ def main() -> None:
     sizes = Minibatch(batch_size=16, epochs=5), Mlp(width=32, depth=1)
     plain = Recipe(*sizes, Sgd(lr=asked.rate)).for_task("regression")
     winner = plain.using(Huber(delta=100.0))
-    cut = rows.cut(read("diabetes"), Settings("diabetes", "target", cv="5"))
+    cut = cutting.cut(read("diabetes"), Settings("diabetes", "target", cv="5"))
     shape = rows.shape_of(rows.prepare(cut, "standard")[1], 1)
     with tempfile.TemporaryDirectory() as place:
         problem = Problem(Path(place), len(cut.folds), shape, "regression", "rmse")

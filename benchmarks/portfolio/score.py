@@ -31,7 +31,7 @@ from shrinkage.population.predict import predict
 from shrinkage.population.train import Training, advance
 from shrinkage.recipe import Recipe
 from shrinkage.scores import default_metric
-from shrinkage.search import cost, rows
+from shrinkage.search import cost, cutting, rows
 from shrinkage.search.settings import Settings
 
 HELD, FOLDS, TRAINED = 0.25, 3, 2
@@ -65,7 +65,7 @@ def append(path: Path, lines: Iterable[Line]) -> None:
 
 def cut(table: Table, seed: int) -> rows.Rows:
     asked = Settings(table.name, "target", test=HELD, cv=str(FOLDS), seed=seed, keep_all=True)
-    return rows.cut(table, asked)
+    return cutting.cut(table, asked)
 
 
 def cohorts(recipes: Iterable[Recipe]) -> list[list[Recipe]]:

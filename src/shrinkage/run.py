@@ -7,13 +7,13 @@ run.model.predict(frame);  run.recipe;  run.result["scores"]
 from __future__ import annotations
 
 import math
-import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import index
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from shrinkage.data.source import Table, read
@@ -90,6 +90,7 @@ def fit(
     by: str | Sequence[str] = (),
     keep: str | Sequence[str] = (),
     together: str = "",
+    time: str = "",
     keep_all: bool = False,
     store: str | None = None,
     study: str | None = None,
@@ -121,6 +122,8 @@ def fit(
     together: a column; rows with the same value of it, such as a patient's, are never parted by a
     split (groups, in scikit-learn's words), and intervals count them as what they are. Networks
     read it only where `keep` names it, too.
+    time: a column of dates or of numbers that grow: the latest rows test, the latest of the others
+    validate. Networks read it only where `keep` names it, too.
     keep: columns to use although they look like identifiers. keep_all: use all such, and accept
     few rows.
     store, study: URL of a PostgreSQL database and a name there: the study is begun, or joined by
@@ -128,7 +131,7 @@ def fit(
 
     Raises BadInput for anything that cannot be used; nothing is written then.
     """
-    started = started or time.monotonic()
+    started = started or monotonic()
     place = shared.place(store, study)
     table, settings = _asked(
         data,
@@ -154,6 +157,7 @@ def fit(
         by=by,
         keep=keep,
         together=together,
+        time=time,
         keep_all=keep_all,
     )
     with chosen(out) as folder:
@@ -173,7 +177,7 @@ def plan(
     asked: `fit`'s keyword arguments, without out, store, study and watch. Raises BadInput as `fit`
     does.
     """
-    started = started or time.monotonic()
+    started = started or monotonic()
     return planned(*_asked(data, target, **asked), started, keep)
 
 
@@ -202,6 +206,7 @@ def _asked(
     by: str | Sequence[str] = (),
     keep: str | Sequence[str] = (),
     together: str = "",
+    time: str = "",
     keep_all: bool = False,
 ) -> tuple[Table, Settings]:
     """The table, read, and the settings, checked. Raises BadInput."""
@@ -259,6 +264,7 @@ def _asked(
         by=_columns(by),
         keep=_columns(keep),
         together=str(together).strip(),
+        time=str(time).strip(),
     )
     return table, settings
 
@@ -309,7 +315,7 @@ def ablate(
             "than 0 for the margin"
         )
     given = Path(folder), opened(folder).result, metric
-    begun = started or time.monotonic()
+    begun = started or monotonic()
     asked = ablation.Asked(seeds, seconds(budget), margin, workers, begun, data_worth)
     found = ablation.ablated(*given, asked, watch)
     write.try_to(Path(folder))

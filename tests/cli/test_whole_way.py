@@ -362,3 +362,25 @@ def test_rows_that_belong_together(tmp_path: Path, tiny: Path, command) -> None:
     done = command("predict", run, tmp_path / "new.csv")
     assert (done.code, len(done.out.split())) == (0, 5)
     assert "patient" not in done.err
+
+
+def test_later_rows_judge(tmp_path: Path, tiny: Path, command) -> None:
+    """The whole way with --time: fit, ablate, report, resume, predict."""
+    frame = mixed(300)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    run, common = tmp_path / "run", ("--budget", "10m", "--workers", 0)
+    asked = ("--target", "y", "--time", "when", "--recipe", tiny, "--trials", 3, *common)
+    done = command("fit", tmp_path / "t.csv", *asked, "--out", run)
+    assert done.code == 0
+    assert "Rows are cut by 'when'" in done.out
+    result = result_of(run)
+    assert result["rows"]["folds"] == 1
+    assert result["time"] == "when"
+    recipe = Recipe.from_toml(result["recipe"]).set({"network.dropout.rate": 0.3})
+    (run / "result.json").write_text(json.dumps({**result, "recipe": recipe.to_toml()}))
+    assert command("ablate", run, "--seeds", 2, *common).code == 0
+    assert command("resume", run, "--budget", "10m").code == 0
+    assert result_of(run)["time"] == "when"
+    frame[:4].drop(columns=["when", "y"]).to_csv(tmp_path / "new.csv", index=False)
+    done = command("predict", run, tmp_path / "new.csv")
+    assert (done.code, len(done.out.split())) == (0, 5)

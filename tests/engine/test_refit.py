@@ -19,14 +19,14 @@ from shrinkage.population.cohort import Cohort, Member, network_of
 from shrinkage.population.train import Training, advance
 from shrinkage.recipe import load
 from shrinkage.schedules.plateau import Plateau
-from shrinkage.search import rows
+from shrinkage.search import cutting, rows
 from shrinkage.search.settings import Settings
 from shrinkage.stopping.early_stopping import EarlyStopping
 
 
 @pytest.fixture
 def work(tmp_path: Path, tiny: Path) -> refit.Refit:
-    cut = rows.cut(Table(mixed(100), "t"), Settings("t", "y", cv="2"))
+    cut = cutting.cut(Table(mixed(100), "t"), Settings("t", "y", cv="2"))
     recipe = load(tiny).for_task("classification")
     dataset, preparer = rows.prepare_all(cut, task.scaling_of(recipe))
     arrays.write(dataset, refit.arrays_of(tmp_path, recipe))
@@ -57,7 +57,7 @@ def test_each_seed_is_the_recipe_trained_alone_on_all_rows(work: refit.Refit) ->
 
 
 def test_all_training_rows_are_trained_on_and_none_of_the_test_rows() -> None:
-    cut = rows.cut(Table(mixed(100), "t"), Settings("t", "y", cv="2"))
+    cut = cutting.cut(Table(mixed(100), "t"), Settings("t", "y", cv="2"))
     dataset, _ = rows.prepare_all(cut, "standard")
     assert dataset.folds[0].train.rows == len(cut.train) == 80
 

@@ -15,13 +15,13 @@ from conftest import mixed
 from shrinkage.data.source import Table
 from shrinkage.engine import arrays, task
 from shrinkage.recipe import load
-from shrinkage.search import rows
+from shrinkage.search import cutting, rows
 from shrinkage.search.settings import Settings
 
 
 @pytest.fixture
 def work(tmp_path: Path, tiny: Path) -> tuple[task.Task, Path]:
-    cut = rows.cut(Table(mixed(100), "t"), Settings("t", "y", cv="2"))
+    cut = cutting.cut(Table(mixed(100), "t"), Settings("t", "y", cv="2"))
     dataset, preparers = rows.prepare(cut, "standard")
     arrays.write(dataset, tmp_path / "standard.safetensors")
     shape = rows.shape_of(preparers, 2)
@@ -122,7 +122,7 @@ def test_a_file_of_the_same_name_is_read_anew(work) -> None:
     path, read = folder / "standard.safetensors", lambda p: arrays.read(p, 2, 2, "classification")
     one = read(path)
     assert read(path) is one
-    cut = rows.cut(Table(mixed(60), "t"), Settings("t", "y", cv="2"))
+    cut = cutting.cut(Table(mixed(60), "t"), Settings("t", "y", cv="2"))
     arrays.write(rows.prepare(cut, "standard")[0], path)
     two = read(path)
     assert len(two.folds[0].train.target) == 24

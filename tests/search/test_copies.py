@@ -17,7 +17,7 @@ from shrinkage.data.source import Table
 from shrinkage.errors import BadInput
 from shrinkage.model import Model
 from shrinkage.report.words import copies_line
-from shrinkage.search import copies, rows, said
+from shrinkage.search import copies, cutting, rows, said
 from shrinkage.search.settings import Settings
 
 FEATURES = ["a", "b", "colour", "when"]
@@ -98,7 +98,7 @@ def test_few_others_are_not_scored(doubled: Path, tmp_path: Path) -> None:
 
 
 def cut(frame: pd.DataFrame, target: str = "y") -> rows.Rows:
-    return rows.cut(Table(frame, "t"), Settings("t", target))
+    return cutting.cut(Table(frame, "t"), Settings("t", target))
 
 
 def test_rows_that_a_start_was_trained_on_are_refused(study: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ from shrinkage.population.state import start as begin
 from shrinkage.recipe import Recipe
 from shrinkage.rows.scaling import Quantile
 from shrinkage.scores import default_metric
-from shrinkage.search import origin, rows
+from shrinkage.search import cutting, origin, rows
 from shrinkage.search.contest import DEFAULT, PLAIN, finalists
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import Settings
@@ -219,7 +219,7 @@ def test_the_result_says_where_it_started(earlier: Path, tuned: Path, study: Pat
 
 def test_rows_are_prepared_as_the_earlier_model_prepares_them(earlier: Path) -> None:
     old, frame = origin.load(earlier), table()
-    cut = rows.cut(Table(frame, "t"), Settings("t", "z", cv="3"), old)
+    cut = cutting.cut(Table(frame, "t"), Settings("t", "z", cv="3"), old)
     dataset, preparers = rows.prepare(cut, "standard")
     features = cut.train[list(old.schema.used)]
     expected = old.preparers[0].transform(features)

@@ -19,7 +19,7 @@ from shrinkage.population.cohort import Cohort, Member, by_signature, network_of
 from shrinkage.population.train import Training, advance, validation_scores
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import default_metric
-from shrinkage.search import portfolio, proposers, rows, session
+from shrinkage.search import cutting, portfolio, proposers, rows, session
 from shrinkage.search.above import Above
 from shrinkage.search.portfolio import PortfolioSearch
 from shrinkage.search.random import RandomSearch
@@ -237,7 +237,7 @@ def test_each_recipe_trains(task: str) -> None:
     """An epoch of all of them, cohort by cohort; scores are numbers."""
     frame = mixed(90) if task == "classification" else builtin("diabetes")[:90]
     asked = Settings("t", str(frame.columns[-1]), cv="holdout", keep_all=True)
-    cut = rows.cut(Table(frame, "t"), asked)
+    cut = cutting.cut(Table(frame, "t"), asked)
     assert cut.schema.task == task
     members = [Member(recipe) for recipe in portfolio.recipes(task, 1, default_metric(task))]
     score = score_of(default_metric(task))

@@ -20,7 +20,7 @@ from shrinkage.errors import BadInput
 from shrinkage.nets.table import TableShape
 from shrinkage.population.cohort import Cohort, Member, network_of
 from shrinkage.recipe import Recipe
-from shrinkage.search import rows
+from shrinkage.search import cutting, rows
 from shrinkage.search.rows import repeats_of
 from shrinkage.search.settings import Settings
 
@@ -43,7 +43,7 @@ def test_the_test_part_is_scikit_learns_on_the_rows_of_the_file(
     table = read(tmp_path / "t.csv")
     for settings, stratify in ((CLASSES, frame["y"]), (NUMBERS, None)):
         settings = replace(settings, seed=seed)
-        cut = rows.cut(table, settings)
+        cut = cutting.cut(table, settings)
         share = {"test_size": settings.test, "random_state": seed, "stratify": stratify}
         train, test = train_test_split(frame, **share)
         assert list(cut.test["a"]) == list(test["a"])
@@ -52,7 +52,7 @@ def test_the_test_part_is_scikit_learns_on_the_rows_of_the_file(
 
 def test_folds_are_scikit_learns_within_the_training_rows(frame: pd.DataFrame) -> None:
     for settings, cutter in ((CLASSES, StratifiedKFold), (NUMBERS, KFold)):
-        cut = rows.cut(Table(frame, "t"), settings)
+        cut = cutting.cut(Table(frame, "t"), settings)
         y = cut.train[settings.target]
         expected = cutter(4, shuffle=True, random_state=0).split(np.zeros(len(y)), y)
         for fold, (train, validation) in zip(cut.folds, expected, strict=True):
@@ -62,7 +62,7 @@ def test_folds_are_scikit_learns_within_the_training_rows(frame: pd.DataFrame) -
 
 def test_rows_without_a_target_are_cut_away_before_the_split(frame: pd.DataFrame) -> None:
     frame.loc[[3, 50], "y"] = np.nan
-    cut = rows.cut(Table(frame, "t"), CLASSES)
+    cut = cutting.cut(Table(frame, "t"), CLASSES)
     kept = frame.dropna(subset="y")
     _, test = train_test_split(kept, test_size=0.25, random_state=0, stratify=kept["y"])
     assert list(cut.test["a"]) == list(test["a"])
@@ -70,8 +70,8 @@ def test_rows_without_a_target_are_cut_away_before_the_split(frame: pd.DataFrame
 
 def test_a_column_that_is_kept_is_used_although_it_looks_like_an_identifier(frame) -> None:
     frame["year"], frame["id"] = range(1900, 1900 + len(frame)), range(len(frame))
-    assert not {"year", "id"} & {*rows.cut(Table(frame, "t"), CLASSES).schema.used}
-    found = rows.cut(Table(frame, "t"), replace(CLASSES, keep=("year",)))
+    assert not {"year", "id"} & {*cutting.cut(Table(frame, "t"), CLASSES).schema.used}
+    found = cutting.cut(Table(frame, "t"), replace(CLASSES, keep=("year",)))
     assert "year" in found.schema.numbers
     assert "id" not in found.schema.used
     assert not any("'year'" in note for note in found.notes)
@@ -84,7 +84,7 @@ def test_validation_and_test_rows_change_nothing_that_is_fitted(
     settings: Settings, scaling: str, frame: pd.DataFrame
 ) -> None:
     """Other values in the rows of fold 0's validation, and in the test rows."""
-    cut = rows.cut(Table(frame, "t"), settings)
+    cut = cutting.cut(Table(frame, "t"), settings)
     dataset, preparers = rows.prepare(cut, scaling)
     train, test = cut.train.copy(), cut.test.copy()
     at = cut.folds[0].validation
@@ -112,7 +112,7 @@ def test_validation_and_test_rows_change_nothing_that_is_fitted(
 
 def test_parts_survive_the_disk(frame: pd.DataFrame, tmp_path: Path) -> None:
     for settings in (CLASSES, NUMBERS):
-        cut = rows.cut(Table(frame, "t"), settings)
+        cut = cutting.cut(Table(frame, "t"), settings)
         rows.save(cut, tmp_path)
         again = rows.load(tmp_path)
         pd.testing.assert_frame_equal(again.train, cut.train)
@@ -135,7 +135,7 @@ REPEATS = [
 
 @pytest.mark.parametrize(("cv", "rounds", "folds"), REPEATS)
 def test_repeats_are_told_apart(cv: str, rounds: int, folds: int, frame: pd.DataFrame) -> None:
-    cut = rows.cut(Table(frame, "t"), replace(CLASSES, cv=cv))
+    cut = cutting.cut(Table(frame, "t"), replace(CLASSES, cv=cv))
     groups = repeats_of(cut)
     assert [len(group) for group in groups] == [folds] * rounds
     assert sorted(k for group in groups for k in group) == list(range(rounds * folds))
@@ -146,7 +146,7 @@ def test_repeats_are_told_apart(cv: str, rounds: int, folds: int, frame: pd.Data
 
 
 def test_two_holdouts_that_share_no_row_are_two_repeats(frame: pd.DataFrame) -> None:
-    cut = rows.cut(Table(frame, "t"), replace(CLASSES, cv="holdout"))
+    cut = cutting.cut(Table(frame, "t"), replace(CLASSES, cv="holdout"))
     n = len(cut.train)
     parts = np.arange(n).reshape(-1, 6)[:3]
     folds = tuple(Fold(np.setdiff1d(np.arange(n), part), part) for part in parts)
@@ -156,18 +156,18 @@ def test_two_holdouts_that_share_no_row_are_two_repeats(frame: pd.DataFrame) -> 
 def test_a_test_file_must_fit(frame: pd.DataFrame, tmp_path: Path) -> None:
     mixed(20, seed=4).assign(b2=1.0).to_csv(tmp_path / "test.csv", index=False)
     settings = replace(CLASSES, test=str(tmp_path / "test.csv"))
-    cut = rows.cut(Table(frame, "t"), settings)
+    cut = cutting.cut(Table(frame, "t"), settings)
     assert (len(cut.train), len(cut.test)) == (120, 20)
     mixed(20).to_csv(tmp_path / "test.csv", index=False)  # b2 is missing
     with pytest.raises(BadInput, match="b2"):
-        rows.cut(Table(frame, "t"), settings)
+        cutting.cut(Table(frame, "t"), settings)
 
 
 @pytest.mark.parametrize("cv", ["3", "holdout"])
 def test_an_hour_that_one_row_alone_has_fits_the_shape(cv: str, frame: pd.DataFrame) -> None:
     """Wherever it stands: some fold does not train on it."""
     when = pd.Series(pd.Timestamp("2024-01-01"), frame.index) + pd.to_timedelta(frame.index, "D")
-    cut = rows.cut(Table(frame.assign(when=when), "t"), replace(CLASSES, cv=cv))
+    cut = cutting.cut(Table(frame.assign(when=when), "t"), replace(CLASSES, cv=cv))
     train = cut.train.copy()
     train.loc[cut.folds[0].validation[0], "when"] += pd.Timedelta(hours=14)
     cut = rows.Rows(cut.schema, train, cut.test, cut.folds, ())
@@ -196,7 +196,7 @@ def test_what_is_read_as_categories_is_decided_once_and_kept(
     frame: pd.DataFrame, tmp_path: Path
 ) -> None:
     """Also where the rows that a fold trains on would say otherwise: here they hold no sum."""
-    cut = rows.cut(Table(signs(frame), "t"), CLASSES)
+    cut = cutting.cut(Table(signs(frame), "t"), CLASSES)
     assert cut.coded == ("sums",)
     assert any(note.startswith("Single values of 'sums' say more") for note in cut.notes)
     train = cut.train.copy()
@@ -221,7 +221,7 @@ def test_what_is_read_as_categories_is_decided_once_and_kept(
 def test_many_columns_read_as_categories_are_told_in_one_line(frame: pd.DataFrame) -> None:
     many = signs(frame)
     wide = many.assign(**{f"s{i}": many["sums"] for i in range(4)})
-    notes = rows.cut(Table(wide, "t"), CLASSES).notes
+    notes = cutting.cut(Table(wide, "t"), CLASSES).notes
     said = "Single values of 'sums', 's0', 's1' and 2 more say more than their neighbours: they"
     assert [note for note in notes if note.startswith(said)]
 
@@ -229,7 +229,7 @@ def test_many_columns_read_as_categories_are_told_in_one_line(frame: pd.DataFram
 def test_marks_that_only_validation_rows_need_fit_the_shape(frame: pd.DataFrame) -> None:
     """One hole, in the rows that the only fold is validated on."""
     settings = replace(CLASSES, cv="holdout")
-    whole = rows.cut(Table(frame, "t"), settings)
+    whole = cutting.cut(Table(frame, "t"), settings)
     train = whole.train.assign(b=0.5)
     train.loc[whole.folds[0].validation[0], "b"] = np.nan
     cut = rows.Rows(whole.schema, train, whole.test, whole.folds, ())
@@ -261,7 +261,7 @@ def test_cells_come_back_with_the_arrays_and_are_each_folds_own(
     frame: pd.DataFrame, tmp_path: Path
 ) -> None:
     """One fold has a mark of a missing number that the other has not."""
-    whole = rows.cut(Table(frame, "t"), replace(CLASSES, cv="2"))
+    whole = cutting.cut(Table(frame, "t"), replace(CLASSES, cv="2"))
     train = whole.train.assign(b=0.5 + np.arange(len(whole.train)))
     train.loc[whole.folds[0].validation[0], "b"] = np.nan
     cut = rows.Rows(whole.schema, train, whole.test, whole.folds, ())
@@ -287,7 +287,7 @@ def test_cells_come_back_with_the_arrays_and_are_each_folds_own(
 def test_a_model_takes_along_what_its_arrays_were_made_with(
     settings: Settings, frame: pd.DataFrame
 ) -> None:
-    cut = rows.cut(Table(frame, "t"), settings)
+    cut = cutting.cut(Table(frame, "t"), settings)
     dataset, preparers = rows.prepare(cut, "ranked")
     everyone, whole = rows.prepare_all(cut, "ranked")
     for part, fold in enumerate(dataset.folds):
@@ -308,7 +308,7 @@ def patients(frame: pd.DataFrame) -> pd.DataFrame:
 def test_rows_that_belong_together_stay_on_one_side(frame: pd.DataFrame, tmp_path: Path) -> None:
     frame = patients(frame)
     settings = replace(CLASSES, together="patient", cv="4x2")
-    cut = rows.cut(Table(frame, "t"), settings)
+    cut = cutting.cut(Table(frame, "t"), settings)
     who = dict(zip(frame["a"], frame["patient"], strict=True))
     sides = [{who[a] for a in part["a"]} for part in (cut.train, cut.test)]
     assert not sides[0] & sides[1]
@@ -320,7 +320,7 @@ def test_rows_that_belong_together_stay_on_one_side(frame: pd.DataFrame, tmp_pat
         np.testing.assert_array_equal(pd.factorize(its)[0], pd.factorize(np.array(names))[0])
     assert "patient" not in cut.schema.used
     assert any("'patient' stay on one side of every split: 30 different" in n for n in cut.notes)
-    kept = rows.cut(Table(frame, "t"), replace(settings, keep=("patient",)))
+    kept = cutting.cut(Table(frame, "t"), replace(settings, keep=("patient",)))
     assert "patient" in kept.schema.used
     np.testing.assert_array_equal(kept.together.train, cut.together.train)
     rows.save(cut, tmp_path)
@@ -341,7 +341,7 @@ def test_a_test_file_may_share_patients_with_the_training_rows(
     for name, given in (("later", later), ("nameless", later.drop(columns="patient"))):
         given.to_csv(tmp_path / f"{name}.csv", index=False)
         settings = replace(CLASSES, together="patient", test=str(tmp_path / f"{name}.csv"))
-        cut = rows.cut(Table(frame[:90], "t"), settings)
+        cut = cutting.cut(Table(frame[:90], "t"), settings)
         (note,) = [n for n in cut.notes if "stay on one side" in n]
         assert ("10 of which are among the training rows" in note) == (name == "later")
         assert cut.together.counts == (30, 20 if name == "later" else 60)
@@ -349,8 +349,36 @@ def test_a_test_file_may_share_patients_with_the_training_rows(
 
 def test_columns_that_look_like_people_are_pointed_at(frame: pd.DataFrame) -> None:
     frame = patients(frame)
-    assert any("--together patient" in n for n in rows.cut(Table(frame, "t"), CLASSES).notes)
+    assert any("--together patient" in n for n in cutting.cut(Table(frame, "t"), CLASSES).notes)
     numbers = frame.assign(patient=frame["patient"].str[1:].astype(int))
-    assert any("--together patient" in n for n in rows.cut(Table(numbers, "t"), CLASSES).notes)
+    assert any("--together patient" in n for n in cutting.cut(Table(numbers, "t"), CLASSES).notes)
     asked = replace(CLASSES, together="patient")
-    assert not any("too good" in n for n in rows.cut(Table(frame, "t"), asked).notes)
+    assert not any("too good" in n for n in cutting.cut(Table(frame, "t"), asked).notes)
+
+
+def test_the_latest_rows_test_and_the_latest_of_the_others_validate(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    settings = replace(CLASSES, time="when", cv="auto")
+    found = cutting.cut(Table(frame, "t"), settings)
+    when = dict(zip(frame["a"] + frame["b2"], frame["when"], strict=True))
+    train, test = ((part["a"] + part["b2"]).map(when) for part in (found.train, found.test))
+    (fold,) = found.folds
+    assert train.max() < test.min()
+    assert train[fold.train].max() < train[fold.validation].min()
+    assert len(test) == pytest.approx(0.25 * len(frame), abs=2)
+    assert len(fold.validation) == pytest.approx(0.2 * len(train), abs=2)
+    assert "when" not in found.schema.used
+    assert "when" in cutting.cut(Table(frame, "t"), replace(settings, keep=("when",))).schema.used
+    said = f"from {test.min():%Y-%m-%d} on they test"
+    assert any(said in note for note in found.notes)
+    assert not any("--time" in note for note in found.notes)
+    assert any("--time when" in note for note in cutting.cut(Table(frame, "t"), CLASSES).notes)
+    later = frame.sort_values("when")[90:]
+    later.to_csv(tmp_path / "later.csv", index=False)
+    given = replace(settings, test=str(tmp_path / "later.csv"))
+    found = cutting.cut(Table(frame.sort_values("when")[:90], "t"), given)
+    assert len(found.test) == 30
+    (fold,) = found.folds
+    assert fold.validation.min() > fold.train.max()
+    assert not any("they test" in note for note in found.notes)

@@ -19,7 +19,7 @@ from shrinkage import run
 from shrinkage.data.source import Table
 from shrinkage.engine import task
 from shrinkage.errors import BadInput
-from shrinkage.search import baseline, rows, shared
+from shrinkage.search import baseline, cutting, rows, shared
 from shrinkage.search.contest import finalists
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import Settings
@@ -218,7 +218,7 @@ def test_the_hash_is_of_the_rows_and_not_of_the_file(tmp_path: Path) -> None:
 
     def digest(data: object, **more: object) -> str:
         found = run.read(data) if isinstance(data, Path) else Table(data, "t")  # pyright: ignore
-        return shared.digest_of(rows.cut(found, replace(ASKED, **more)))  # pyright: ignore
+        return shared.digest_of(cutting.cut(found, replace(ASKED, **more)))  # pyright: ignore
 
     same = digest(tmp_path / "t.csv")
     assert digest(frame) == same
@@ -226,7 +226,7 @@ def test_the_hash_is_of_the_rows_and_not_of_the_file(tmp_path: Path) -> None:
     changed.loc[3, "a"] += 1
     others = [changed, frame[::-1], frame.iloc[:-1], frame.rename(columns={"a": "A"})]
     found = [digest(other) for other in others] + [digest(frame, seed=1), digest(frame, cv="5")]
-    cut = rows.cut(Table(frame, "t"), ASKED)
+    cut = cutting.cut(Table(frame, "t"), ASKED)
     found.append(shared.digest_of(replace(cut, coded=("a",))))
     assert len({same, *found}) == 8
 

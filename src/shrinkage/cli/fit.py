@@ -95,6 +95,14 @@ def fit(
             metavar="COLUMN",
         ),
     ] = "",
+    time: Annotated[
+        str,
+        typer.Option(
+            help="Validate and test on the rows that are latest by this column: dates, or numbers "
+            "that grow.",
+            metavar="COLUMN",
+        ),
+    ] = "",
     store: Annotated[
         str | None,
         typer.Option(
@@ -140,6 +148,7 @@ def fit(
         "by": by or (),
         "keep": keep or (),
         "together": together,
+        "time": time,
         "started": main.STARTED,
     }
     # What follows imports torch and pandas for seconds; a first worker does so meanwhile.

@@ -317,6 +317,7 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
             "folds": len(rows.folds),
         },
         "together": rows.together and rows.together.to_json(),
+        "time": study.settings.time or None,
         "budget_s": round(study.clock.spent + study.settings.budget_s, 2),
         "wall_s": 0.0,
         "interrupted": study.interrupted,

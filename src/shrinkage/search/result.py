@@ -35,9 +35,9 @@ class Result(TypedDict):
     scores: by contender, "validation" and "test" by metric and "seconds"; null where it did not
     run. budget_s, wall_s: of all sessions. optimism: what choosing by the validation score flatters
     it by. together: the column that says which rows belong together, and how many of its values
-    training and test rows have. ensemble, calibration, cutoff, decision, copies, against_plain,
-    subgroups: see `finish`, `calibrate`, `copies` and `evidence.grouped`; null where there is
-    nothing to tell.
+    training and test rows have. time: the column by which later rows judge. ensemble, calibration,
+    cutoff, decision, copies, against_plain, subgroups: see `finish`, `calibrate`, `copies` and
+    `evidence.grouped`; null where there is nothing to tell.
     """
 
     task: str
@@ -62,6 +62,7 @@ class Result(TypedDict):
     shared: NotRequired[Any]
     diverged: NotRequired[list[str]]
     together: NotRequired[Any]
+    time: NotRequired[str | None]
     start_from: NotRequired[str | None]
     own_recipe: NotRequired[bool]
     device: NotRequired[str]

@@ -1,6 +1,7 @@
-"""The table of a study, cut once: training rows with their folds, and test rows set aside.
+"""The rows of a study: training rows with their folds, and test rows set aside.
 
-Everything after this reads these parts; the test part is read once, when the winner is known.
+`search.cutting` cut them, once. Everything after it reads these parts; the test part is read once,
+when the winner is known.
 """
 
 from __future__ import annotations
@@ -18,26 +19,19 @@ import pandas as pd
 import torch
 
 from shrinkage.clusters import Clusters
-from shrinkage.data import codes, tabular
-from shrinkage.data.cells import show
-from shrinkage.data.groups import Groups, check_column, checked, groups, unread
+from shrinkage.data import tabular
+from shrinkage.data.groups import Groups, check_column, checked, groups
 from shrinkage.data.labels import encode_classes
-from shrinkage.data.schema import FEWEST_ROWS, Schema, conform, infer, infer_like
-from shrinkage.data.source import Table, read
-from shrinkage.data.split import Fold, inside, test_split
+from shrinkage.data.schema import Schema
+from shrinkage.data.split import Fold
 from shrinkage.data.tabular import Preparer, with_time
-from shrinkage.data.together import OPTION, Together, check_clusters, hint, numbered
+from shrinkage.data.together import Together
 from shrinkage.engine.arrays import cells_of, read_as
 from shrinkage.errors import BadInput
 from shrinkage.files import replacing, write_text
 from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
 from shrinkage.population import dataset
-from shrinkage.search.settings import Settings, folds_for
-from shrinkage.wording import listed
-
-_FEWEST = 6
-"""With fewer rows there is nothing left to train on after two cuts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,105 +149,6 @@ class Rows:
         if self.origin is not None:
             return replace(self.origin.preparers[0], schema=self.schema)
         return Preparer.fit(features, self.schema, scaling, self.timed, self.coded)
-
-
-def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
-    """Read the columns, set the test part aside, draw the folds.
-
-    Raises BadInput for data that cannot be used.
-    """
-    _check_names(table, settings)
-    schema, frame = _columns(table, settings, origin)
-    notes = list(schema.notes)
-    y, others = frame[schema.target], unread(table, schema)
-    if isinstance(settings.test, str):
-        given = read(settings.test)
-        test, more = conform(schema, given, need_target=True)
-        notes += [f"{settings.test}: {note}" for note in more]
-        train, left = frame, (others, unread(given, schema))
-        together = _together(settings.together, (train, left[0]), (test, left[1]))
-    else:
-        whole = _together(settings.together, (frame, others))
-        kept, aside = test_split(
-            y, schema.task, settings.test, settings.seed, whole and whole.train
-        )
-        train, test = frame.iloc[kept], frame.iloc[aside]
-        left = others.iloc[kept].reset_index(drop=True), others.iloc[aside].reset_index(drop=True)
-        together = whole and whole.parted(kept, aside)
-    if together is not None:
-        notes.append(together.note)
-    elif said := hint(frame.drop(columns=schema.target), others):
-        notes.append(said)
-    train, test = train.reset_index(drop=True), test.reset_index(drop=True)
-    target = train[schema.target]
-    if schema.task == "classification" and target.nunique() < 2:
-        raise BadInput(f"the training rows hold one class of '{schema.target}'; add rows")
-    cv, repeats = folds_for(settings.cv, len(train))
-    clusters = together and together.train
-    folds = inside(target, schema.task, cv, settings.seed, repeats, clusters)
-    found = Rows(schema, train, test, folds, tuple(notes), origin, left, together=together)
-    if origin is None:
-        coded = codes.coded(train, schema, found.target(train), settings.seed, clusters)
-        found = replace(found, coded=coded, notes=(*notes, *_coded_note(coded)))
-    for column in settings.by:
-        found.groups(column, table.name)
-    return found
-
-
-def _check_names(table: Table, settings: Settings) -> None:
-    """Raises BadInput for a column that was named, and is not there or cannot be meant."""
-    names = [str(name) for name in table.frame.columns]
-    together = (settings.together,) if settings.together else ()
-    for option, columns in (
-        ("--by", settings.by),
-        ("--keep", settings.keep),
-        (OPTION, together),
-    ):
-        for column in columns:
-            check_column(column, names, table.name, option)
-    if settings.together == settings.target:
-        raise BadInput(f"{OPTION} {settings.target}: this is the column to predict; name another")
-
-
-def _columns(table: Table, settings: Settings, origin: Model | None) -> tuple[Schema, pd.DataFrame]:
-    """What networks read: as the table has it, or an earlier model."""
-    asked = table, settings.target, settings.task
-    fewest = _FEWEST if settings.keep_all else FEWEST_ROWS
-    if origin is not None:
-        return infer_like(origin.schema, *asked, min_rows=fewest)
-    keep = map(str, table.frame.columns) if settings.keep_all else settings.keep
-    leave = {settings.together}.difference(settings.keep)
-    return infer(*asked, keep={*keep}, leave=leave, min_rows=fewest)
-
-
-def _together(column: str, *parts: tuple[pd.DataFrame, pd.DataFrame]) -> Together | None:
-    """Which rows belong together; None where nobody asked. parts: (read, unread) columns of each.
-
-    Rows of a test part of its own that lacks the column are strangers. The test is empty where the
-    first part has not been cut yet. Raises BadInput where they are too few.
-    """
-    if not column:
-        return None
-    cells_ = [_cells(column, *part) for part in parts]
-    train, *test = numbered(*cells_)
-    check_clusters(column, train, 2 + (len(parts) == 1))
-    return Together(column, train, *(test or [train[:0]]))
-
-
-def _cells(column: str, read: pd.DataFrame, unread: pd.DataFrame) -> pd.Series:
-    """Of the column, wherever it is; missing where it is nowhere."""
-    for frame in (read, unread):
-        if column in frame:
-            return frame[column]
-    return pd.Series([None] * len(read), dtype=object)
-
-
-def _coded_note(coded: Sequence[str]) -> list[str]:
-    if not coded:
-        return []
-    more = [f"{len(coded) - 3} more"] if len(coded) > 3 else []
-    names = listed([*map(show, coded[:3]), *more])
-    return [f"Single values of {names} say more than their neighbours: they are categories, too."]
 
 
 def save(rows: Rows, folder: Path) -> None:

@@ -21,7 +21,7 @@ from shrinkage.errors import BadInput, Interrupted
 from shrinkage.files import read_object, unwritable
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import OWN, Function, name_of
-from shrinkage.search import copies, earlier, finish, journal, origin, refit, rows, shared
+from shrinkage.search import copies, cutting, earlier, finish, journal, origin, refit, rows, shared
 from shrinkage.search.above import Above, Keep, Look
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch, logged, nobody
@@ -74,7 +74,7 @@ def _founded(
     """A new folder with a table cut, what is asked of it, and the model it starts from."""
     # The data is read before a folder exists: bad input leaves nothing behind.
     model = origin.load(settings.start_from) if settings.start_from else None
-    cut = rows.cut(table, settings, model)
+    cut = cutting.cut(table, settings, model)
     task = cut.schema.task
     metric = metric_for(settings.metric, task)
     check_metric(metric, cut)

@@ -43,6 +43,7 @@ class Settings:
     first_look: at what ingredients bought, at the end, where time allows.
     by: columns whose groups of test rows the winner is compared on; they decide nothing.
     keep: columns that are used although they look like identifiers.
+    time: the column by which later rows judge; "": rows are dealt at random.
     together: the column whose equal values say which rows belong together; "": no rows do.
     """
 
@@ -71,6 +72,7 @@ class Settings:
     by: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     together: str = ""
+    time: str = ""
 
     def __post_init__(self) -> None:
         # JSON brings them back as lists.

@@ -50,6 +50,7 @@ OPTIONS = {
     "precision": "--precision",
     "keep": "--keep",
     "together": "--together",
+    "time": "--time",
     "keep_all": "keep_all",
     "start_from": "--start-from",
 }
@@ -162,7 +163,8 @@ def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: settings.get(name) for name in OPTIONS}
     found["test"] = "a file" if isinstance(found["test"], str) else found["test"]
     # Earlier versions did not have these.
-    found["keep"], found["together"] = sorted(found["keep"] or ()), found["together"] or ""
+    found["keep"] = sorted(found["keep"] or ())
+    found |= {name: found[name] or "" for name in ("together", "time")}
     found["start_from"] = "a model" if found["start_from"] else "random weights"
     return found
 

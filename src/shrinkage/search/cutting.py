@@ -1,0 +1,181 @@
+"""The cut of a table: which columns networks read, the test part set aside, the folds drawn.
+
+Rows are dealt at random, by class; whole clusters where rows belong together; or by time, where the
+test part and the rows that validate are the latest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from shrinkage.data import codes, later, together
+from shrinkage.data.cells import show
+from shrinkage.data.groups import check_column, unread
+from shrinkage.data.schema import FEWEST_ROWS, Schema, conform, infer, infer_like
+from shrinkage.data.source import Table, read
+from shrinkage.data.split import HOLDOUT_SHARE, Fold, inside, test_split
+from shrinkage.data.together import Together, check_clusters, numbered
+from shrinkage.errors import BadInput
+from shrinkage.model import Model
+from shrinkage.search.rows import Rows
+from shrinkage.search.settings import Settings, folds_for
+from shrinkage.wording import listed
+
+_FEWEST = 6
+"""With fewer rows there is nothing left to train on after two cuts."""
+
+
+class _Part(NamedTuple):
+    """The same rows twice: the columns that networks read, with the target, and the others."""
+
+    read: pd.DataFrame
+    unread: pd.DataFrame
+
+    def take(self, at: np.ndarray) -> _Part:
+        return _Part(*(frame.iloc[at].reset_index(drop=True) for frame in self))
+
+    def cells(self, column: str) -> pd.Series:
+        """Of the column, wherever it is; missing where it is nowhere."""
+        for frame in self:
+            if column in frame:
+                return frame[column]
+        return pd.Series([None] * len(self.read), dtype=object)
+
+
+def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
+    """Read the columns, set the test part aside, draw the folds.
+
+    Raises BadInput for data that cannot be used.
+    """
+    _check_asked(table, settings)
+    schema, frame = _columns(table, settings, origin)
+    whole, notes = _Part(frame, unread(table, schema)), list(schema.notes)
+    if isinstance(settings.test, str):
+        given = read(settings.test)
+        rows, more = conform(schema, given, need_target=True)
+        notes += [f"{settings.test}: {note}" for note in more]
+        train, test = (
+            part.take(np.arange(len(part.read)))
+            for part in (whole, _Part(rows, unread(given, schema)))
+        )
+        clusters = _clusters(settings.together, train, test)
+    else:
+        every = _clusters(settings.together, whole)
+        kept, aside = _set_aside(whole, schema, settings, settings.test, every)
+        train, test = whole.take(kept), whole.take(aside)
+        clusters = every and every.parted(kept, aside)
+    target = train.read[schema.target]
+    if schema.task == "classification" and target.nunique() < 2:
+        raise BadInput(f"the training rows hold one class of '{schema.target}'; add rows")
+    folds = _folds(train, schema, settings, clusters)
+    notes += _notes(settings, whole, train, test, folds, clusters, schema)
+    left = train.unread, test.unread
+    found = Rows(schema, train.read, test.read, folds, tuple(notes), origin, left)
+    found = replace(found, together=clusters)
+    if origin is None:
+        own = clusters and clusters.train
+        coded = codes.coded(train.read, schema, found.target(train.read), settings.seed, own)
+        found = replace(found, coded=coded, notes=(*notes, *_coded_note(coded)))
+    for column in settings.by:
+        found.groups(column, table.name)
+    return found
+
+
+def _check_asked(table: Table, settings: Settings) -> None:
+    """Raises BadInput for a column that was named, and is not there or cannot be meant."""
+    names = [str(name) for name in table.frame.columns]
+    single = {together.OPTION: settings.together, later.OPTION: settings.time}
+    single = {option: column for option, column in single.items() if column}
+    asked = {"--by": settings.by, "--keep": settings.keep}
+    for option, columns in (asked | {option: (name,) for option, name in single.items()}).items():
+        for column in columns:
+            check_column(column, names, table.name, option)
+    for option, column in single.items():
+        if column == settings.target:
+            raise BadInput(f"{option} {column}: this is the column to predict; name another")
+    if len(single) > 1:
+        raise BadInput(f"{' and '.join(single)}: rows are cut by the one or by the other; name one")
+    if settings.time and settings.cv not in ("auto", "holdout"):
+        raise BadInput(
+            f"--cv {settings.cv}: with {later.OPTION} the latest rows validate, once; leave it out"
+        )
+
+
+def _columns(table: Table, settings: Settings, origin: Model | None) -> tuple[Schema, pd.DataFrame]:
+    """What networks read: as the table has it, or an earlier model."""
+    asked = table, settings.target, settings.task
+    fewest = _FEWEST if settings.keep_all else FEWEST_ROWS
+    if origin is not None:
+        return infer_like(origin.schema, *asked, min_rows=fewest)
+    keep = map(str, table.frame.columns) if settings.keep_all else settings.keep
+    leave = {settings.together, settings.time}.difference(settings.keep)
+    return infer(*asked, keep={*keep}, leave=leave, min_rows=fewest)
+
+
+def _clusters(column: str, *parts: _Part) -> Together | None:
+    """Which rows belong together; None where nobody asked.
+
+    Rows of a test part of its own that lacks the column are strangers. Of rows that have not been
+    cut yet there is no test part. Raises BadInput where there are too few.
+    """
+    if not column:
+        return None
+    train, *test = numbered(*(part.cells(column) for part in parts))
+    check_clusters(column, train, 2 + (len(parts) == 1))
+    return Together(column, train, *(test or [train[:0]]))
+
+
+def _set_aside(
+    whole: _Part, schema: Schema, settings: Settings, share: float, clusters: Together | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the rows that stay, and of those that test."""
+    if settings.time:
+        return later.latest(settings.time, whole.cells(settings.time), share)
+    its = clusters and clusters.train
+    return test_split(whole.read[schema.target], schema.task, share, settings.seed, its)
+
+
+def _folds(
+    train: _Part, schema: Schema, settings: Settings, clusters: Together | None
+) -> tuple[Fold, ...]:
+    if settings.time:
+        cells = train.cells(settings.time)
+        return (Fold(*later.latest(settings.time, cells, HOLDOUT_SHARE)),)
+    cv, repeats = folds_for(settings.cv, len(train.read))
+    its = clusters and clusters.train
+    return inside(train.read[schema.target], schema.task, cv, settings.seed, repeats, its)
+
+
+def _notes(
+    settings: Settings,
+    whole: _Part,
+    train: _Part,
+    test: _Part,
+    folds: Sequence[Fold],
+    clusters: Together | None,
+    schema: Schema,
+) -> list[str]:
+    """How rows were dealt, or what might have been asked for."""
+    if clusters is not None:
+        return [clusters.note]
+    if settings.time:
+        cells = train.cells(settings.time)
+        own = None if isinstance(settings.test, str) else test.cells(settings.time)
+        return later.notes(settings.time, cells.iloc[folds[0].validation], own, cells)
+    hints = [together.hint(whole.read.drop(columns=schema.target), whole.unread)]
+    if not isinstance(settings.test, str):
+        hints.append(later.hint(schema.dates))
+    return [*filter(None, hints)]
+
+
+def _coded_note(coded: Sequence[str]) -> list[str]:
+    if not coded:
+        return []
+    more = [f"{len(coded) - 3} more"] if len(coded) > 3 else []
+    names = listed([*map(show, coded[:3]), *more])
+    return [f"Single values of {names} say more than their neighbours: they are categories, too."]
