@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shrinkage import scores
 from shrinkage.calibration import Z95, effective, fit_temperature, paired, t95, wilson
-from shrinkage.clusters import count, of_clusters, spread, values
+from shrinkage.clusters import count, of_clusters, per_cluster, spread
 from shrinkage.cutoff import fit_cutoff
 from shrinkage.evidence.paired import difference, flawless, score
 from shrinkage.evidence.paired import values as paired_values
@@ -28,8 +28,8 @@ def patients(seed: int, count: int = 40, alike: float = 1.0) -> tuple[np.ndarray
 
 def test_one_row_a_cluster_changes_nothing() -> None:
     v, _ = patients(0)
-    np.testing.assert_allclose(values(v, np.arange(len(v))), v, atol=1e-12)
-    assert values(v, None) is v
+    np.testing.assert_allclose(per_cluster(v, np.arange(len(v))), v, atol=1e-12)
+    assert per_cluster(v, None) is v
     assert effective(v, None) == len(v) == count(None, len(v))
 
 
@@ -37,10 +37,10 @@ def test_one_row_a_cluster_changes_nothing() -> None:
 @given(clusters=some)
 def test_values_have_the_mean_of_the_rows(clusters: np.ndarray) -> None:
     v = np.random.default_rng(len(clusters)).normal(size=(3, len(clusters)))
-    found = values(v, clusters)
+    found = per_cluster(v, clusters)
     assert found.shape == (3, count(clusters, len(clusters)))
     np.testing.assert_allclose(found.mean(1), v.mean(1), atol=1e-12)
-    np.testing.assert_allclose(found[1], values(v[1], clusters))
+    np.testing.assert_allclose(found[1], per_cluster(v[1], clusters))
 
 
 def test_the_error_is_that_of_a_regression_with_clustered_errors() -> None:
@@ -54,7 +54,7 @@ def test_the_error_is_that_of_a_regression_with_clustered_errors() -> None:
     bread = np.linalg.inv(X.T @ X)
     groups = len(np.unique(clusters))
     expected = np.sqrt((bread @ meat @ bread)[0, 0] * groups / (groups - 1))
-    assert paired(values(v, clusters))[1] == pytest.approx(expected, rel=1e-12)
+    assert paired(per_cluster(v, clusters))[1] == pytest.approx(expected, rel=1e-12)
     assert expected > 1.5 * paired(v)[1]  # what rows taken for strangers would say
     assert n > groups
 
@@ -64,7 +64,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     runs = 600
     for seed in range(runs):
         v, clusters = patients(seed, 30)
-        for name, own in (("together", values(v, clusters)), ("strangers", v)):
+        for name, own in (("together", per_cluster(v, clusters)), ("strangers", v)):
             mean, error = paired(own)
             held[name] += abs(mean) <= t95(len(own)) * error
     # 95 %; at so few clusters of so different sizes a little less is known for this estimate.
@@ -89,7 +89,7 @@ def test_copies_of_a_row_say_what_one_says() -> None:
     random = np.random.default_rng(3)
     v = random.normal(size=50)
     clusters = np.repeat(np.arange(50), 4)
-    np.testing.assert_allclose(values(np.repeat(v, 4), clusters), v)
+    np.testing.assert_allclose(per_cluster(np.repeat(v, 4), clusters), v)
     # Student's t for 49 degrees of freedom, where Wilson's interval has a normal
     expected = 49 * (Z95 / t95(50)) ** 2
     assert effective(np.repeat(v, 4), clusters) == pytest.approx(expected)

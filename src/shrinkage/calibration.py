@@ -23,8 +23,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax, stdtrit
 
-from shrinkage import clusters as together
-from shrinkage.clusters import Clusters
+from shrinkage.clusters import Clusters, per_cluster
 from shrinkage.measures import EPS, HOTTEST
 
 Z95 = 1.959963984540054
@@ -121,7 +120,7 @@ def fit_temperature(
     for here, rest in apart(group):
         log_t = float(np.log(best_temperature(*with_one_wrong(probability[rest], target[rest]))))
         after[here] = tempered_losses(probability[here], target[here], log_t)
-    gain, error = paired(together.values(before - after, clusters))
+    gain, error = paired(per_cluster(before - after, clusters))
     found = best_temperature(*with_one_wrong(probability, target))
     value = found if gain > error else 1.0
     return Temperature(value, found, float(before.mean()), float(after.mean()), error, len(before))
@@ -202,7 +201,7 @@ def effective(v: np.ndarray, clusters: Clusters) -> float:
     """
     if clusters is None:
         return float(len(v))
-    its = together.values(v, clusters)
+    its = per_cluster(v, clusters)
     if len(its) < 2:
         return 1.0
     square = its.var(ddof=1) / len(its) * (t95(len(its)) / Z95) ** 2

@@ -25,7 +25,7 @@ Clusters = np.ndarray | None
 """[n] int, the cluster of each row; None: rows are strangers to each other."""
 
 
-def values(v: np.ndarray, clusters: Clusters) -> np.ndarray:
+def per_cluster(v: np.ndarray, clusters: Clusters) -> np.ndarray:
     """V [..., G] from v [..., n], in the order of the clusters' numbers; v where there are none."""
     if clusters is None:
         return v

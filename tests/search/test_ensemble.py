@@ -20,7 +20,7 @@ from shrinkage.model import Model
 from shrinkage.search import calibrate, ensemble
 from shrinkage.search.choose import Difference
 from shrinkage.search.contest import finalists
-from shrinkage.search.ensemble import Together, of_trials, shares
+from shrinkage.search.ensemble import Blend, of_trials, shares
 from shrinkage.search.folder import Folder
 from shrinkage.search.rows import Rows, load
 from shrinkage.store.tables import Store
@@ -236,7 +236,7 @@ def test_one_row_judges_no_ensemble() -> None:
         each.parts = each.judged = [part[:1] for part in each.parts[:1]]
     rows.folds = [SimpleNamespace(validation=rows.folds[0].validation[:1])]
     rows.validated = rows.folds[0].validation
-    assert of_trials(found, 1, rows, "rmse", 0) == Together({1: 1.0})
+    assert of_trials(found, 1, rows, "rmse", 0) == Blend({1: 1.0})
 
 
 def holdout(outputs: np.ndarray, target: np.ndarray) -> tuple[dict, Any]:
@@ -326,10 +326,10 @@ def test_a_study_saves_what_predicts_together(
 ) -> None:
     parts = {1: 0.6, 0: 0.3, 4: 0.1}
 
-    def chosen(_found: object, _lead: int, rows: Rows, *_: object) -> Together:
+    def chosen(_found: object, _lead: int, rows: Rows, *_: object) -> Blend:
         target = rows.target(rows.train)
         right = [np.eye(rows.outputs)[target[fold.validation]] for fold in rows.folds]
-        return Together(parts, Difference(0.1, 0.02, 96), right)
+        return Blend(parts, Difference(0.1, 0.02, 96), right)
 
     monkeypatch.setattr(ensemble, "of_trials", chosen)
     table = str(study.parent / "table.csv")
@@ -362,7 +362,7 @@ def test_each_recipe_of_an_ensemble_is_tempered_before_it_joins(
 ) -> None:
     """By the temperature that suits what it says of rows that its networks have not seen."""
     finished = [t.number for t in run.trials_of(study) if t.status == "finished"]
-    chosen = Together(dict(zip(finished, (0.7, 0.3), strict=False)), Difference(0.1, 0.02, 96))
+    chosen = Blend(dict(zip(finished, (0.7, 0.3), strict=False)), Difference(0.1, 0.02, 96))
     monkeypatch.setattr(ensemble, "of_trials", lambda *_: chosen)
     # Above 1 it would be left to the mean over networks.
     monkeypatch.setattr(calibrate, "pool_temperature", lambda _one, few, *_: few)
@@ -400,7 +400,7 @@ def test_the_single_recipe_beside_an_ensemble_is_calibrated_as_if_it_had_won(
     lead = alone["winner"]["trial"]
     finished = [t.number for t in run.trials_of(study) if t.status == "finished"]
     other = next(number for number in finished if number != lead)
-    chosen = Together({lead: 0.6, other: 0.4}, Difference(0.1, 0.02, 96))
+    chosen = Blend({lead: 0.6, other: 0.4}, Difference(0.1, 0.02, 96))
     monkeypatch.setattr(ensemble, "of_trials", lambda *_: chosen)
     beside = run.opened(tiny_fit(table, "y", tmp_path / "beside", tiny)).result
     assert beside["scores"]["single"]["test"] == alone["scores"]["winner"]["test"]
@@ -437,4 +437,4 @@ def test_rows_that_belong_together_are_judged_together() -> None:
     assert strangers is not None
     assert together.error > 1.7 * strangers.error  # twice, but for which rows chose which shares
     rows.clusters_of = lambda at: np.zeros(len(at), int)
-    assert of_trials(found, 0, rows, "rmse", 0) == Together({0: 1.0})
+    assert of_trials(found, 0, rows, "rmse", 0) == Blend({0: 1.0})

@@ -80,7 +80,7 @@ def test_all_that_predict_together_are_trained_on_all_rows(
     """And a study that goes on with a larger share tries the seeds that are still missing."""
     parts = {1: 0.7, 0: 0.3}
     monkeypatch.setattr(
-        ensemble, "of_trials", lambda *_: ensemble.Together(parts, Difference(0.1, 0.02, 96))
+        ensemble, "of_trials", lambda *_: ensemble.Blend(parts, Difference(0.1, 0.02, 96))
     )
     monkeypatch.setattr(run, "Settings", lambda **own: Settings(**{**own, "refit": True}))
     asked = {"trials": 2, "cv": "2", "budget": "300s"}

@@ -60,7 +60,7 @@ def test_it_is_found_out_once_where_nothing_changed(
     its.settings.ensemble, its.standing = False, None
     alone = standing(its)
     assert alone is not None
-    assert (alone.together.shares, len(asked)) == ({alone.lead: 1.0}, 1)
+    assert (alone.blend.shares, len(asked)) == ({alone.lead: 1.0}, 1)
 
 
 def test_nobody_stands_where_nothing_was_trained(study: Path) -> None:

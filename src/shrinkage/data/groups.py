@@ -72,7 +72,7 @@ def groups(column: str, train: pd.Series, test: pd.Series) -> Groups:
     train, test = _alike(train, test)
     if train.nunique() > (1 if _is_date(train) else VALUES) and not _is_text(train):
         return _ranges(column, train, test)
-    return _together(_values(column, test))
+    return _small_as_one(_values(column, test))
 
 
 def checked(column: str, found: Groups) -> Groups:
@@ -220,7 +220,7 @@ _DATES = (_day, lambda seconds: f"{pd.Timestamp(seconds, unit='s'):%Y-%m-%d %H:%
 _NUMBERS = (_number(6), _number(17))
 
 
-def _together(found: Groups) -> Groups:
+def _small_as_one(found: Groups) -> Groups:
     """Small groups as one, and those beyond the most frequent."""
     counts = found.counts
     ordered = np.lexsort((np.arange(len(counts)), -counts))

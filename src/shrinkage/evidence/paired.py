@@ -32,10 +32,9 @@ import numpy as np
 import torch
 from scipy import stats
 
-from shrinkage import clusters as together
 from shrinkage import scores
 from shrinkage.calibration import Z95, effective, matched, t95, wilson
-from shrinkage.clusters import Clusters
+from shrinkage.clusters import Clusters, per_cluster
 
 _MEANS = frozenset({"accuracy", "f1", "log_loss", "mae"})
 _ROUNDING = 1e-9
@@ -83,7 +82,7 @@ def difference(
     `scores.step_of`.   clusters: [n], of rows that belong together.
     None where it is not defined: too few rows, or an AUC of one class.
     """
-    delta = together.values(one - other, clusters)
+    delta = per_cluster(one - other, clusters)
     found = _around(value, delta)
     if found is None or not step:
         return found
@@ -104,7 +103,7 @@ def score(
         return Interval(value, *wilson(value * rows, rows))
     if ends := flawless(metric, value, target, clusters):
         return Interval(value, *ends)
-    found = _around(value, together.values(own, clusters))
+    found = _around(value, per_cluster(own, clusters))
     if found is None:
         return None
     ends = np.clip((found.low, found.high), *limits(metric))

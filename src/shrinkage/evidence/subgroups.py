@@ -52,7 +52,7 @@ from scipy import stats as distributions
 
 from shrinkage import scores
 from shrinkage.calibration import effective, matched, wilson
-from shrinkage.clusters import Clusters, count, values
+from shrinkage.clusters import Clusters, count, per_cluster
 from shrinkage.data.groups import FEWEST
 from shrinkage.evidence import paired
 from shrinkage.evidence.paired import Interval
@@ -229,7 +229,7 @@ def _values(metric: scores.Metric, output: np.ndarray, said: Said) -> _Values:
     sign = 1.0 if metric.greater_is_better else -1.0
     score, step = float(metric.function(o[None], y)[0]), scores.step_of(metric, o, y)
     by_row = sign * paired.values(metric, output, target)
-    v = values(by_row, clusters)
+    v = per_cluster(by_row, clusters)
     match metric.name:
         case "accuracy":
             rows = effective(by_row, clusters)

@@ -47,9 +47,9 @@ def _how_good(facts: Facts) -> str:
     result, test = facts.result, facts.winner.test
     networks = result["winner"]["networks_on_folds"] + result["winner"]["networks_on_all_rows"]
     who = f"the winner, {count(networks, 'network')} of one recipe"
-    if together := result.get("ensemble"):
-        shares = len(together["shares"])
-        who = f"the winner, {together['networks']} networks of {shares} recipes together"
+    if blend := result.get("ensemble"):
+        shares = len(blend["shares"])
+        who = f"the winner, {blend['networks']} networks of {shares} recipes together"
     where = f"On {test_rows(result)} that had no say in its choice, {who}"
     metric = pretty(result["metric"])
     if test is None:
@@ -109,23 +109,23 @@ def _rival(each: Contender) -> str:
 
 
 def _why(facts: Facts) -> str:
-    together = facts.result.get("ensemble") is not None
+    blended = facts.result.get("ensemble") is not None
     if facts.ablation is not None:
-        return bought.sentence(facts.ablation, "the leading recipe's" if together else "its")
+        return bought.sentence(facts.ablation, "the leading recipe's" if blended else "its")
     base = "given" if facts.result.get("own_recipe") else "default"
     if facts.result["winner"]["source"] == "plain":
-        if together:
+        if blended:
             return "The recipe that leads it is the plain network's."
         return (
             "It is the plain network itself: with noise taken into account, nothing that was tried "
             "came out above it."
         )
     if not facts.changed:
-        if together:
+        if blended:
             return f"The recipe that leads it is the {base} one."
         return f"Its recipe is the {base} one: on these rows nothing that was tried beat it surely."
     settings = count(len(facts.changed), "setting")
-    whose = "The recipe that leads it" if together else "Its recipe"
+    whose = "The recipe that leads it" if blended else "Its recipe"
     said = f"{whose} differs from the {base} one in {settings}"
     if words.ablate_command(facts.result, facts.folder) is None:
         return f"{said}."

@@ -53,12 +53,12 @@ def page(facts: Facts) -> Page:
 def _recipe(facts: Facts) -> Section:
     result = facts.result
     blocks: list[Block] = []
-    if together := result.get("ensemble"):
-        shares = ", ".join(f"trial {t} {share:.0%}" for t, share in together["shares"].items())
+    if blend := result.get("ensemble"):
+        shares = ", ".join(f"trial {t} {share:.0%}" for t, share in blend["shares"].items())
         blocks.append(
             Text(
-                f"{len(together['shares'])} recipes predict together ({shares}); the one that "
-                f"leads stands below. {ensemble_line(together, unit(result))}"
+                f"{len(blend['shares'])} recipes predict together ({shares}); the one that "
+                f"leads stands below. {ensemble_line(blend, unit(result))}"
             )
         )
     base = "given" if result.get("own_recipe") else "default"

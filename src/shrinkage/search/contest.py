@@ -21,7 +21,7 @@ from torch import Tensor
 
 from shrinkage import scores
 from shrinkage.calibration import best_temperature, tempered, with_one_wrong
-from shrinkage.clusters import values
+from shrinkage.clusters import per_cluster
 from shrinkage.errors import BadInput
 from shrinkage.recipe import Recipe
 from shrinkage.search.choose import choose
@@ -153,4 +153,4 @@ def row_losses(finalist: Finalist, rows: Rows, metric: scores.Goal) -> np.ndarra
         total[at] += scores.row_losses(metric, torch.from_numpy(part), target[at]).numpy()
         count[at] += 1
     at = rows.validated
-    return values(total[at] / count[at], rows.clusters_of(at))
+    return per_cluster(total[at] / count[at], rows.clusters_of(at))

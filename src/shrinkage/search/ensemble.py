@@ -28,7 +28,7 @@ import torch
 
 from shrinkage import scores
 from shrinkage.calibration import tempered
-from shrinkage.clusters import count, spread, values
+from shrinkage.clusters import count, per_cluster, spread
 from shrinkage.scores import Goal
 from shrinkage.search.choose import Difference, difference
 from shrinkage.search.contest import PLAIN, Finalist
@@ -88,7 +88,7 @@ def _losses(predictions: torch.Tensor, target: torch.Tensor, metric: Goal) -> np
     return np.where(np.isnan(found), np.inf, found)
 
 
-class Together(NamedTuple):
+class Blend(NamedTuple):
     """Which trials predict together.
 
     shares: by trial, that of the lead first, then the largest. gain: over the lead, in the metric's
@@ -102,9 +102,7 @@ class Together(NamedTuple):
     unseen: list[np.ndarray] | None = None
 
 
-def of_trials(
-    found: dict[int, Finalist], lead: int, rows: Rows, metric: Goal, seed: int
-) -> Together:
+def of_trials(found: dict[int, Finalist], lead: int, rows: Rows, metric: Goal, seed: int) -> Blend:
     """Those whose shares predict best, and what that gains.
 
     Only the lead predicts where nothing is gained in what shares are chosen by, where together they
@@ -114,7 +112,7 @@ def of_trials(
     alone = {lead: 1.0}
     clusters = rows.clusters_of(rows.validated)
     if len(found) < 2 or count(clusters, len(rows.validated)) < 2:
-        return Together(alone)
+        return Blend(alone)
     numbers = [lead, *(number for number in found if number != lead)]
     parts = [[found[number].judged[k] for number in numbers] for k in range(len(rows.folds))]
     target = rows.target(rows.train)
@@ -135,7 +133,7 @@ def of_trials(
     def losses(outputs: Sequence[np.ndarray], goal: Goal) -> np.ndarray:
         of = torch.from_numpy(np.concatenate(outputs))
         by_row = _by_row(scores.row_losses(goal, of, y).numpy(), places)
-        return values(by_row, clusters)
+        return per_cluster(by_row, clusters)
 
     def gained(over: int, goal: Goal) -> Difference:
         return difference(losses(found[over].judged, goal), losses(judged, goal))
@@ -143,12 +141,12 @@ def of_trials(
     gain = gained(lead, metric)
     worse_than_plain = PLAIN in found and gained(PLAIN, metric).mean < 0
     if worse_than_plain or not gained(lead, scores.blending(metric)).mean > 0:
-        return Together(alone, gain)
+        return Blend(alone, gain)
     whole = np.concatenate([np.stack(part) for part in parts], 1)
     chosen = shares(whole, every, metric, seed)
     order = [0, *(1 + np.argsort(-chosen[1:], kind="stable"))]
-    together = {numbers[at]: float(chosen[at]) for at in order if chosen[at] > 0}
-    return Together(together, gain, judged if len(together) > 1 else None)
+    joined = {numbers[at]: float(chosen[at]) for at in order if chosen[at] > 0}
+    return Blend(joined, gain, judged if len(joined) > 1 else None)
 
 
 def _by_row(losses: np.ndarray, places: np.ndarray) -> np.ndarray:

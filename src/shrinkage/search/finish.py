@@ -15,7 +15,7 @@ import torch
 from shrinkage import scores
 from shrinkage.calibration import Z95, Temperature, matched, paired, t95, tempered
 from shrinkage.catalog import DEFAULTS
-from shrinkage.clusters import Clusters, values
+from shrinkage.clusters import Clusters, per_cluster
 from shrinkage.cutoff import NOTHING, Decision, weighted
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput, Interrupted
@@ -81,16 +81,16 @@ def conclude(study: Study, above: Above) -> Result:
     """
     rows, metric, seed = study.rows, study.problem.metric, study.settings.seed
     now = _standing(study)
-    found, number, together = now.found, now.lead, now.together
-    shares = together.shares
-    contenders = _contenders(study, found, together)
+    found, number, blend = now.found, now.lead, now.blend
+    shares = blend.shares
+    contenders = _contenders(study, found, blend)
     winner, alone = contenders["winner"], contenders.get(SINGLE, contenders["winner"])
 
     table = _scores(contenders, rows, metric)
     done = study.store.baselines()
     table |= {name: done.get(name) for name in baseline.NAMES}
     result = _result(study, found[number], len(alone.model.weights), table)
-    result["ensemble"] = _ensemble(contenders, together, rows) if len(shares) > 1 else None
+    result["ensemble"] = _ensemble(contenders, blend, rows) if len(shares) > 1 else None
     own_score = table[SINGLE if len(shares) > 1 else "winner"]["validation"]
     validation = own_score[scores.name_of(metric)]
     result["optimism"] = above.optimism(found, rows, metric, seed, validation)
@@ -123,7 +123,7 @@ def conclude(study: Study, above: Above) -> Result:
 
 
 def _contenders(
-    study: Study, found: dict[int, Finalist], together: ensemble.Together
+    study: Study, found: dict[int, Finalist], blend: ensemble.Blend
 ) -> dict[str, Contender]:
     """All that were trained, by name. The test rows are predicted here, once; they decide nothing.
 
@@ -131,7 +131,7 @@ def _contenders(
     booked what calibration buys. Nor does an ensemble get a validation score on rows that chose its
     shares.
     """
-    rows, metric, shares = study.rows, study.problem.metric, together.shares
+    rows, metric, shares = study.rows, study.problem.metric, blend.shares
     lead = next(iter(shares))
     entrants = _entrants(found, lead, alone=len(shares) == 1)
     networks = {trial: refit.networks(study.folder, trial) for trial in shares}
@@ -150,8 +150,8 @@ def _contenders(
         if name in trained:
             model, heat, rule = calibrated(model, parts, rows, metric)
             its = heat
-            if name == "winner" and together.unseen:
-                parts = together.unseen
+            if name == "winner" and blend.unseen:
+                parts = blend.unseen
                 _, its, _ = calibrated(model, parts, rows, metric)
             parts = [tempered(part, its.value) for part in parts] if its else parts
         seconds = trained.get(name, finalist.trial.seconds)
@@ -258,10 +258,10 @@ def _with_all_rows(model: Model, found: refit.Networks, rows: Rows) -> Model:
 
 
 def _ensemble(
-    contenders: dict[str, Contender], together: ensemble.Together, rows: Rows
+    contenders: dict[str, Contender], blend: ensemble.Blend, rows: Rows
 ) -> dict[str, Any]:
     """What predicts together, what it buys over the single best recipe, and what it costs."""
-    gain = together.gain
+    gain = blend.gain
     some, model = rows.test[: min(len(rows.test), 1000)], contenders["winner"].model
     seconds = {}
     for name in (SINGLE, "winner"):
@@ -269,7 +269,7 @@ def _ensemble(
         contenders[name].model.outputs(some)
         seconds[name] = round((time.perf_counter() - began) * 1000 / max(1, len(some)), 4)
     return {
-        "shares": {str(trial): round(share, 4) for trial, share in together.shares.items()},
+        "shares": {str(trial): round(share, 4) for trial, share in blend.shares.items()},
         "temperatures": [each.own_temperature for each in (model, *model.others)],
         "networks": model.networks,
         "mean_loss_reduction": gain and gain.mean,
@@ -288,7 +288,7 @@ def _against(
     """The winner's paired gain over the plain network, in mean loss over the test rows."""
     y = torch.from_numpy(target)
     worse, better = (scores.row_losses(metric, torch.from_numpy(o), y) for o in (plain, winner))
-    gains = values((worse - better).numpy(), clusters)
+    gains = per_cluster((worse - better).numpy(), clusters)
     mean, standard_error = paired(gains)
     centre, error, reach = mean, standard_error, t95(len(gains))
     steps = [scores.step_of(metric, torch.from_numpy(o), y) for o in (plain, winner)]

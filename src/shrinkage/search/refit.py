@@ -46,7 +46,7 @@ def train(study: Study, pool: Executor) -> None:
     now = standing(study)
     if now is None or not settings.refit:
         return
-    found, shares = now.found, now.together.shares
+    found, shares = now.found, now.blend.shares
     folder.refits.mkdir(exist_ok=True)
     slots = max(1, settings.workers)
     tried = {number: _tried(folder, number) for number in shares}

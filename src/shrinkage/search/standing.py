@@ -20,14 +20,14 @@ Key = tuple[tuple[int, str, int, int], ...]
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """found: finalists by number, `lead` the one that leads. together: whose networks predict.
+    """found: finalists by number, `lead` the one that leads. blend: whose networks predict.
 
     key: the trials it was found of, how far each had come, and when its file was written.
     """
 
     found: dict[int, Finalist]
     lead: int
-    together: ensemble.Together
+    blend: ensemble.Blend
     key: Key
 
 
@@ -54,7 +54,7 @@ def _found(study: Study, key: Key) -> Standing | None:
     if not found:
         return None
     lead = leading(found, rows, metric)
-    together = ensemble.Together({lead: 1.0})
+    blend = ensemble.Blend({lead: 1.0})
     if study.settings.ensemble:
-        together = ensemble.of_trials(found, lead, rows, metric, study.settings.seed)
-    return Standing(found, lead, together, key)
+        blend = ensemble.of_trials(found, lead, rows, metric, study.settings.seed)
+    return Standing(found, lead, blend, key)
