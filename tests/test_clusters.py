@@ -8,7 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shrinkage import scores
-from shrinkage.calibration import Z95, effective, fit_temperature, paired, t95, wilson
+from shrinkage.calibration import (
+    Z95,
+    best_temperature,
+    calibration_error,
+    effective,
+    error_by_chance,
+    fit_temperature,
+    paired,
+    reliability,
+    t95,
+    wilson,
+    with_one_wrong,
+)
 from shrinkage.clusters import count, of_clusters, per_cluster, spread
 from shrinkage.cutoff import fit_cutoff
 from shrinkage.evidence.paired import difference, flawless, score
@@ -174,3 +186,25 @@ def test_rows_are_spread_evenly() -> None:
         [4] * 5,
         [1] * 5,
     ]
+
+
+def test_the_row_that_is_wrong_weighs_as_a_cluster() -> None:
+    p = np.tile([[0.9, 0.1]], (20, 1))
+    alone = best_temperature(*with_one_wrong(p, np.zeros(20, int)))
+    copies = np.repeat(np.arange(20), 50)
+    given = with_one_wrong(p[copies], np.zeros(1000, int), copies)
+    assert best_temperature(*given) == pytest.approx(alone)
+    assert best_temperature(*with_one_wrong(p[copies], np.zeros(1000, int))) < 0.5 * alone
+
+
+def test_calibration_errors_by_chance_are_those_of_clusters() -> None:
+    """Perfect probabilities of patients, each with twenty rows that are all ill or all well."""
+    found, by_chance = [], []
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        p = random.random(80)
+        event, of = random.random(80) < p, np.repeat(np.arange(80), 20)
+        table = reliability(p[of], event[of], 10, of)
+        found.append(calibration_error(table))
+        by_chance.append(error_by_chance(table))
+    assert np.mean(by_chance) == pytest.approx(np.mean(found), rel=0.3)

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax, stdtrit
 
-from shrinkage.clusters import Clusters, per_cluster
+from shrinkage.clusters import Clusters, count, per_cluster
 from shrinkage.measures import EPS, HOTTEST
 
 Z95 = 1.959963984540054
@@ -61,15 +61,20 @@ def slope(probability: np.ndarray, target: np.ndarray, log_t: float) -> float:
     return float(heat * (z[np.arange(len(z)), target] - expected).mean())
 
 
-def with_one_wrong(probability: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def with_one_wrong(
+    probability: np.ndarray, target: np.ndarray, clusters: Clusters = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The rows, and one more, of middling confidence, whose class is the second most probable.
 
     Rows that are all right do not make anyone certain: without it T falls to its end, and the first
-    mistake costs as much as a logarithm can. Among n rows it weighs 1/(n + 1).
+    mistake costs as much as a logarithm can. Among n rows it weighs 1/(n + 1); among G clusters of
+    rows that belong together about 1/(G + 1), being as many as a cluster has.
     """
     middle = probability[np.argsort(probability.max(1), kind="stable")[len(probability) // 2]]
     second = np.argsort(middle, kind="stable")[-2]
-    return np.concatenate([probability, middle[None]]), np.append(target, second)
+    times = max(1, round(len(target) / max(1, count(clusters, len(target)))))
+    more = np.repeat(middle[None], times, 0), np.repeat(second, times)
+    return np.concatenate([probability, more[0]]), np.concatenate([target, more[1]])
 
 
 def best_temperature(probability: np.ndarray, target: np.ndarray) -> float:
@@ -112,16 +117,18 @@ def fit_temperature(
     probability: [n, C], of networks that have not seen the rows.   target: [n].
     group: [n], two or more different values; rows of one group judge a T from all others.
     clusters: [n], of rows that belong together; each lies in one group.
-    The gain must be larger than its standard error over rows, else T = 1.
+    The gain must be larger than its standard error over rows or clusters, else T = 1.
     Raises ValueError where all rows are in one group.
     """
     before = tempered_losses(probability, target, 0.0)
     after = np.empty_like(before)
     for here, rest in apart(group):
-        log_t = float(np.log(best_temperature(*with_one_wrong(probability[rest], target[rest]))))
+        its = None if clusters is None else clusters[rest]
+        given = with_one_wrong(probability[rest], target[rest], its)
+        log_t = float(np.log(best_temperature(*given)))
         after[here] = tempered_losses(probability[here], target[here], log_t)
     gain, error = paired(per_cluster(before - after, clusters))
-    found = best_temperature(*with_one_wrong(probability, target))
+    found = best_temperature(*with_one_wrong(probability, target, clusters))
     value = found if gain > error else 1.0
     return Temperature(value, found, float(before.mean()), float(after.mean()), error, len(before))
 
@@ -157,7 +164,7 @@ def paired(gains: np.ndarray) -> tuple[float, float]:
 class Bin:
     """count rows, said to be right with `confidence` on average, right at `rate`.
 
-    low, high: Wilson's 95 % interval around the rate.
+    low, high: Wilson's 95 % interval around the rate. known: how many independent rows they are.
     """
 
     count: int
@@ -165,6 +172,7 @@ class Bin:
     rate: float
     low: float
     high: float
+    known: float = 0.0
 
 
 def reliability(
@@ -182,10 +190,10 @@ def reliability(
     found = []
     for k in np.unique(place):
         here = place == k
-        count, rate = int(here.sum()), float(event[here].mean())
+        rate = float(event[here].mean())
         known = effective(event[here], None if clusters is None else clusters[here])
         ends = wilson(rate * known, known)
-        found.append(Bin(count, float(score[here].mean()), rate, *ends))
+        found.append(Bin(int(here.sum()), float(score[here].mean()), rate, *ends, known))
     return found
 
 
@@ -258,14 +266,15 @@ def calibration_error(table: list[Bin]) -> float:
 def error_by_chance(table: list[Bin]) -> float:
     """About the calibration error that perfect probabilities would show with these bins.
 
-        sum_b count_b/n sqrt(2/pi) sqrt(c_b (1 - c_b) / count_b),   c_b: the bin's confidence
+        sum_b count_b/n sqrt(2/pi) sqrt(c_b (1 - c_b) / known_b),   c_b: the bin's confidence
 
-    The mean of a normal's absolute value, for a rate's scatter; too large by what confidences
-    differ within a bin.
+    known_b: count_b, or how many independent rows these are. The mean of a normal's absolute
+    value, for a rate's scatter; too large by what confidences differ within a bin.
     """
     counts = np.array([b.count for b in table])
     means = np.array([b.confidence for b in table])
-    scatter = np.sqrt(2 / np.pi * means * (1 - means) / counts)
+    known = np.array([b.known or b.count for b in table])
+    scatter = np.sqrt(2 / np.pi * means * (1 - means) / known)
     return float((counts * scatter).sum() / counts.sum())
 
 

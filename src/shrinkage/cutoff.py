@@ -175,7 +175,7 @@ def fit_cutoff(
     probability: [n, 2], of networks that have not seen the rows.   target: [n].
     group: [n], two or more different values.   metric: accuracy, balanced_accuracy or f1.
     clusters: [n], of rows that belong together; each lies in one group.
-    The gain must be larger than its standard error over rows, else there is no cutoff.
+    The gain must be larger than its standard error over rows or clusters, else there is no cutoff.
     Raises ValueError where all rows are in one group.
     """
     score = probability[:, 1]

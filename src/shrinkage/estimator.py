@@ -74,7 +74,7 @@ class _Estimator(BaseEstimator):
     def _fit(self, X: Any, y: Any, groups: Any) -> None:
         frame = self._frame(X, reset=True)
         target = _beside(frame, "target", y)
-        together = "" if groups is None else _beside(frame, "groups", groups)
+        together = None if groups is None else _beside(frame, "groups", groups)
         folder = Path(self.out) if self.out is not None else Path(tempfile.mkdtemp()) / "run"
         try:
             run = fit(

@@ -89,8 +89,8 @@ def fit(
     first_look: bool = True,
     by: str | Sequence[str] = (),
     keep: str | Sequence[str] = (),
-    together: str = "",
-    time: str = "",
+    together: str | None = None,
+    time: str | None = None,
     keep_all: bool = False,
     store: str | None = None,
     study: str | None = None,
@@ -205,8 +205,8 @@ def _asked(
     first_look: bool = True,
     by: str | Sequence[str] = (),
     keep: str | Sequence[str] = (),
-    together: str = "",
-    time: str = "",
+    together: str | None = None,
+    time: str | None = None,
     keep_all: bool = False,
 ) -> tuple[Table, Settings]:
     """The table, read, and the settings, checked. Raises BadInput."""
@@ -263,8 +263,8 @@ def _asked(
         first_look=first_look,
         by=_columns(by),
         keep=_columns(keep),
-        together=str(together).strip(),
-        time=str(time).strip(),
+        together=_column(together, "--together"),
+        time=_column(time, "--time"),
     )
     return table, settings
 
@@ -348,6 +348,15 @@ def subgroups(folder: str | Path, by: str | Sequence[str]) -> dict[str, Any]:
 def _columns(by: str | Sequence[str]) -> tuple[str, ...]:
     names = [by] if isinstance(by, str) else by
     return tuple(dict.fromkeys(str(name).strip() for name in names))
+
+
+def _column(name: str | None, option: str) -> str:
+    """Raises BadInput for a blank name: a script's unset variable is no wish to do without."""
+    if name is None:
+        return ""
+    if not (found := str(name).strip()):
+        raise BadInput(f"{option} '': name a column, or leave it out")
+    return found
 
 
 def opened(folder: str | Path) -> Run:

@@ -204,12 +204,45 @@ def test_every_fold_has_rows_however_few_the_clusters() -> None:
     y = np.repeat(["u", "v"], [90, 10])
     for task in ("classification", "regression"):
         for seed in range(5):
-            folds = split.inside(y, task, "auto", seed, 1, clusters)
+            folds = split.inside(y, task, 3, seed, 1, clusters)
             assert sorted(len(fold.validation) for fold in folds) == [5, 5, 90]
             _, test = split.test_split(y, task, 0.2, seed, clusters)
             assert len(test) in (5, 10)
     with pytest.raises(BadInput, match="from 2 to the 3 groups of rows that belong together"):
         split.inside(y, "classification", 4, 0, 1, clusters)
+
+
+FOLDS = [
+    # rows, clusters, folds
+    (300, 2, 2), (300, 3, 2), (300, 4, 2), (300, 7, 3), (300, 60, 5), (300, 200, 5),
+    (5000, 40, 5), (5000, 200, 3), (21_000, 15, 5), (21_000, 99, 5), (21_000, 100, 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "count", "expected"), FOLDS)
+def test_few_clusters_decide_the_folds(rows: int, count: int, expected: int) -> None:
+    clusters = np.arange(rows) % count
+    folds = split.inside(np.zeros(rows), "regression", "auto", 0, 1, clusters)
+    assert len(folds) == expected
+    if count >= 4:
+        assert min(len(np.unique(clusters[fold.validation])) for fold in folds) >= 2
+
+
+def test_the_same_folds_are_not_drawn_twice() -> None:
+    clusters = np.repeat(np.arange(4), 5)
+    with pytest.raises(BadInput, match="4 folds of 4 groups"):
+        split.inside(np.zeros(20), "regression", 4, 0, 2, clusters)
+    with pytest.raises(BadInput, match="all belong together"):
+        split.inside(np.zeros(20), "regression", "auto", 0, 1, np.zeros(20, int))
+
+
+def test_folds_of_clusters_have_about_as_many_rows() -> None:
+    random = np.random.default_rng(0)
+    clusters = np.repeat(np.arange(40), np.ceil(random.lognormal(3, 1, 40)).astype(int))
+    for seed in range(5):
+        folds = split.inside(random.normal(size=len(clusters)), "regression", 5, seed, 1, clusters)
+        sizes = [len(fold.validation) for fold in folds]
+        assert max(sizes) < 1.5 * min(sizes)
 
 
 def test_many_clusters_are_cut_soon() -> None:

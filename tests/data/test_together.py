@@ -14,9 +14,14 @@ def test_equal_values_are_one_cluster_in_all_parts() -> None:
     assert test.tolist() == [1, 2, 0]
     both = Together("site", train, test)
     assert both.counts == (2, 3)
-    assert "2 different ones to train" in both.note
-    assert "3 to test, 2 of which are among the training rows, too" in both.note
-    assert "too" not in Together("site", train, test[1:2]).note
+    (note,) = both.notes
+    assert "2 different ones. Of 3 in the test part 2 are among them" in note
+    (note,) = Together("site", train, test[1:2]).notes
+    assert "on one side of every split: 2 different ones to train and to validate on, 1 to" in note
+    strangers = Together("site", train, None, 3)
+    assert strangers.counts == (2, None)
+    assert "taken for strangers" in strangers.notes[0]
+    assert strangers.notes[1].startswith("3 rows without a value of 'site' belong to no other")
 
 
 def test_a_row_without_a_value_belongs_to_no_other() -> None:
@@ -34,19 +39,27 @@ def test_a_part_that_is_cut_keeps_its_numbers() -> None:
 def test_too_few_clusters_or_none_are_refused() -> None:
     with pytest.raises(BadInput, match="2 different values, and at least 3"):
         check_clusters("site", np.array([0, 1, 1]), 3)
-    with pytest.raises(BadInput, match="all 3 rows have different values"):
+    with pytest.raises(BadInput, match="no two of 3 rows have the same value"):
         check_clusters("site", np.array([0, 1, 2]), 3)
     check_clusters("site", np.array([0, 1, 2, 2]), 3)
 
 
-@pytest.mark.parametrize("name", ["patient", "Patient_ID", "customer no", "user_id", "personId"])
-def test_columns_named_like_people_are_asked_about(name: str) -> None:
+NAMES = ["patient", "Patient_ID", "customer no", "user_id", "PTID", "Subject ID#", "patient_uid"]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "id", "loan_id", "bookingId"])
+def test_columns_named_like_people_or_numbers_are_asked_about(name: str) -> None:
     rows = np.repeat(np.arange(30), 3)
-    assert f"--together {name}" in hint(pd.DataFrame({"a": rows, name: rows}))
+    quoted = f"'{name}'" if " " in name or "#" in name else name
+    assert f"--together {quoted} keeps" in hint(pd.DataFrame({"a": rows, name: rows}))
     assert not hint(pd.DataFrame({name: np.arange(90)}))  # each of its own
-    assert not hint(pd.DataFrame({name: rows % 5}))  # a few kinds
+    # Five people are people, where five numbers are kinds.
+    assert bool(hint(pd.DataFrame({name: rows % 5}))) == (name in NAMES)
 
 
-@pytest.mark.parametrize("name", ["paid", "grid", "users_per_day", "identity", "valid", "city"])
+@pytest.mark.parametrize(
+    "name",
+    ["paid", "grid", "users_per_day", "identity", "valid", "city", "Customers", "n_users", "users"],
+)
 def test_other_columns_are_not(name: str) -> None:
     assert not hint(pd.DataFrame({name: np.repeat(np.arange(30), 3)}))

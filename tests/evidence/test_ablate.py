@@ -119,6 +119,18 @@ def test_rows_that_belong_together_are_never_parted(own: Studied) -> None:
         assert design.groups == min(50, len(judged)) == len({*group_of.values()})
 
 
+@pytest.mark.parametrize(("count", "cv", "judged"), [(4, 4, 1), (10, "holdout", 2), (2, 2, 1)])
+def test_an_ablation_needs_clusters_to_leave_out(
+    own: Studied, count: int, cv: str | int, judged: int
+) -> None:
+    clusters = np.arange(len(own.rows.train)) * count // len(own.rows.train)
+    y = own.rows.target(own.rows.train)
+    folds = inside(y, "classification", cv, 0, 1, clusters)
+    rows = replace(own.rows, folds=folds, together=Together("a", clusters, None))
+    with pytest.raises(BadInput, match=f"different 'a' in every fold .* has {judged}"):
+        designed(rows, own.problem, [own.winner], own.folder, 0)
+
+
 def test_how_many_rows_of_a_class_come_is_chance_too(own: Studied) -> None:
     """An arm that calls everything one class: its accuracy is that class's share of the rows."""
     target = own.rows.target(own.rows.train)

@@ -11,6 +11,7 @@ import torch
 
 from shrinkage import scores
 from shrinkage.calibration import wilson
+from shrinkage.clusters import per_cluster
 from shrinkage.evidence import optimism as module
 from shrinkage.evidence.optimism import Contest, correction, optimism, partitions
 from shrinkage.evidence.optimism import _at as at_score
@@ -318,6 +319,7 @@ def test_copies_of_rows_are_as_flattered_as_the_rows() -> None:
     together = replace(
         alone,
         target=alone.target[copies],
+        losses=alone.losses[:, copies],
         outputs=[[view[copies] for view in views] for views in alone.outputs],
         places=[np.arange(150)] * len(alone.places),
         clusters=copies,
@@ -327,7 +329,64 @@ def test_copies_of_rows_are_as_flattered_as_the_rows() -> None:
     np.testing.assert_allclose(
         [other.validation, other.corrected, other.optimism, *other.interval],
         [one.validation, one.corrected, one.optimism, *one.interval],
+        atol=0.03,  # Student's t for 49 degrees of freedom
     )
-    strangers = optimism(replace(together, losses=alone.losses[:, copies], clusters=None), 5)
+    assert other.corrected == pytest.approx(one.corrected)
+    assert other.interval[1] - other.interval[0] > one.interval[1] - one.interval[0]
+    strangers = optimism(replace(together, clusters=None), 5)
     width = other.interval[1] - other.interval[0]
     assert strangers.interval[1] - strangers.interval[0] < 0.75 * width
+
+
+@pytest.mark.parametrize("with_plain", [False, True])
+def test_resamples_of_clusters_are_chosen_from_as_the_study_chooses(with_plain: bool) -> None:
+    random, plain = np.random.default_rng(7), (1 if with_plain else None)
+    cluster = np.repeat(np.arange(12), random.integers(1, 9, 12))
+    winners = set()
+    for shift in (-0.3, 0.0, 0.3):
+        losses = random.random((8, len(cluster)))
+        losses[0] += shift
+        counts = random.multinomial(12, np.full(12, 1 / 12), 60)
+        counts[0] = 1
+        found = choose_each(losses, counts.astype(float), 0, plain, cluster)
+        for count, winner in zip(counts, found, strict=True):
+            its = [np.flatnonzero(cluster == c) for c in np.repeat(np.arange(12), count)]
+            of = np.repeat(np.arange(12), [len(at) for at in its])  # each draw is one of its own
+            rows = np.concatenate(its)
+            resampled = {t: per_cluster(losses[t, rows], of) for t in range(8)}
+            assert winner == choose(resampled, 0, plain)
+            winners.add(int(winner))
+    assert len(winners) > 3
+
+
+def test_one_cluster_has_no_interval() -> None:
+    given = regression(np.random.default_rng(3), 1, 20)
+    alone = replace(given, clusters=np.zeros(20, int))
+    assert np.isnan(optimism(alone, 5).interval).all()
+
+
+def test_folds_count_by_their_rows() -> None:
+    """A trial that leads by the large cluster only: its luck is judged by all rows alike."""
+    target = np.zeros(40)
+    clusters = np.repeat([0, 1, 2, 3, 4], [20, 5, 5, 5, 5])
+    outputs = [[np.ones(40)], [np.where(clusters == 0, 0.0, 1.02)]]
+    given = contest("mae", target, outputs)
+    found = correction(replace(given, clusters=clusters), np.arange(5)[None])
+    # Without the large cluster the other trial is chosen: there it loses 1 on 20 of 40 rows.
+    assert found.mean == pytest.approx(20 / 40)
+
+
+def test_luck_is_found_where_patients_have_very_different_numbers_of_rows() -> None:
+    """Twenty trials whose true error is 5: what the winner's falls short of it is luck."""
+    luck, found = [], []
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        sizes = np.ceil(5 * random.lognormal(0, 1.5, 30)).astype(int)
+        of = np.repeat(np.arange(30), sizes)
+        own, rows = random.normal(size=(20, 30))[:, of], random.normal(size=(20, len(of)))
+        outputs = [[each] for each in 5 + own + 0.5 * rows]
+        given = replace(contest("mae", np.zeros(len(of)), outputs), clusters=of)
+        told = optimism(given, 0)
+        luck.append(5 - told.validation)
+        found.append(told.optimism)
+    assert np.mean(found) == pytest.approx(np.mean(luck), rel=0.15)

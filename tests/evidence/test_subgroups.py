@@ -306,7 +306,7 @@ def test_copies_of_rows_say_what_the_rows_do(metric: str) -> None:
     together = compared(scores.find(metric), more, codes[copies], 2)
     # Of hits, t with as many degrees as there are clusters, where Wilson's intervals have a normal;
     # leaving out one of three copies is nearer to a derivative than leaving out the only one.
-    near = {"accuracy": 0.02, "balanced_accuracy": 0.02, "f1": 0.02, "rmse": 0.02, "r2": 0.05}
+    near = {"accuracy": 0.02, "balanced_accuracy": 0.05, "f1": 0.02, "rmse": 0.02, "r2": 0.05}
     for one, other in zip(alone, together, strict=True):
         assert other.rows == 3 * one.rows
         atol = near.get(metric, 1e-9)

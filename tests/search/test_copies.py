@@ -141,3 +141,19 @@ def test_a_study_is_not_begun_from_a_model_that_knows_its_rows(study: Path, tmp_
     with pytest.raises(BadInput, match="--start-from"):
         run.fit(table, "y", out=tmp_path / "run", start_from=study, trials=2, workers=0)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_start_that_knows_the_patients_is_refused(tmp_path: Path, tiny: Path) -> None:
+    """Other rows of the same patients: no row repeats, and yet all are known."""
+    frame = mixed(120).assign(patient=[f"p{i}" for i in np.arange(120) // 3])
+    seen = tiny_fit(frame, "y", tmp_path / "run", tiny, trials=2, together="patient")
+    schema, new = Model.load(seen).schema, mixed(120, seed=5)
+    asked = Settings("t", "y", together="patient")
+    same = cutting.cut(Table(new.assign(patient=frame["patient"]), "t"), asked)
+    with pytest.raises(BadInput, match="rows of 32 of the 40 different 'patient'"):
+        copies.trained_on(str(seen), schema, same)
+    others = cutting.cut(Table(new.assign(patient="q" + frame["patient"]), "t"), asked)
+    assert copies.trained_on(str(seen), schema, others) == ()
+    model = Model.load(tiny_fit(frame, "y", tmp_path / "reads", tiny, trials=2, keep="patient"))
+    with pytest.raises(BadInput, match="--together patient: the model to start from reads this"):
+        cutting.cut(Table(frame, "t"), asked, model)

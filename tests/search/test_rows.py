@@ -342,9 +342,18 @@ def test_a_test_file_may_share_patients_with_the_training_rows(
         given.to_csv(tmp_path / f"{name}.csv", index=False)
         settings = replace(CLASSES, together="patient", test=str(tmp_path / f"{name}.csv"))
         cut = cutting.cut(Table(frame[:90], "t"), settings)
-        (note,) = [n for n in cut.notes if "stay on one side" in n]
-        assert ("10 of which are among the training rows" in note) == (name == "later")
-        assert cut.together.counts == (30, 20 if name == "later" else 60)
+        (note,) = [n for n in cut.notes if "validate together: 30 different ones" in n]
+        assert ("Of 20 in the test part 10 are among them" in note) == (name == "later")
+        assert ("taken for strangers" in note) == (name == "nameless")
+        assert cut.together.counts == (30, 20 if name == "later" else None)
+        rows.save(cut, tmp_path)
+        assert rows.load(tmp_path).together.counts == cut.together.counts
+
+
+def test_whole_numbers_beyond_a_floats_are_told_apart(frame: pd.DataFrame) -> None:
+    frame = frame.assign(patient=10**18 + np.arange(len(frame)) // 3)
+    cut = cutting.cut(Table(frame, "t"), replace(CLASSES, together="patient"))
+    assert sum(cut.together.counts) == 40
 
 
 def test_columns_that_look_like_people_are_pointed_at(frame: pd.DataFrame) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 
 from shrinkage.errors import BadInput
@@ -54,6 +55,11 @@ def test_folds(cv: str, rows: int, expected: tuple) -> None:
 def test_no_folds(cv: str) -> None:
     with pytest.raises(BadInput, match="--cv"):
         folds_for(cv, 100)
+
+
+def test_few_clusters_are_cut_once() -> None:
+    assert folds_for("auto", 300, np.arange(300) % 19) == ("auto", 1)
+    assert folds_for("auto", 300, np.arange(300) % 20) == ("auto", 2)
 
 
 TESTS = [("0.2", 0.2), ("1e-3", 1e-3), ("test.csv", "test.csv"), ("a b.parquet", "a b.parquet")]

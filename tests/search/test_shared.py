@@ -17,6 +17,7 @@ from search.kills import killed_after
 from search.test_resume import rungs_of, scores_of
 from shrinkage import run
 from shrinkage.data.source import Table
+from shrinkage.data.together import Together
 from shrinkage.engine import task
 from shrinkage.errors import BadInput
 from shrinkage.search import baseline, cutting, rows, shared
@@ -228,7 +229,10 @@ def test_the_hash_is_of_the_rows_and_not_of_the_file(tmp_path: Path) -> None:
     found = [digest(other) for other in others] + [digest(frame, seed=1), digest(frame, cv="5")]
     cut = cutting.cut(Table(frame, "t"), ASKED)
     found.append(shared.digest_of(replace(cut, coded=("a",))))
-    assert len({same, *found}) == 8
+    clusters = np.arange(len(cut.train)) // 2
+    each = [Together("a", clusters, test) for test in (None, np.arange(len(cut.test)))]
+    found += [shared.digest_of(replace(cut, together=together)) for together in each]
+    assert len({same, *found}) == 10
 
 
 def test_another_table_is_refused_and_leaves_nothing(

@@ -88,21 +88,21 @@ def fit(
         ),
     ] = None,
     together: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Rows with the same value of this column, such as a patient's, stay on one side "
-            "of every split.",
+            "of every split; networks do not read it unless kept.",
             metavar="COLUMN",
         ),
-    ] = "",
+    ] = None,
     time: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Validate and test on the rows that are latest by this column: dates, or numbers "
-            "that grow.",
+            "that grow; networks do not read it unless kept.",
             metavar="COLUMN",
         ),
-    ] = "",
+    ] = None,
     store: Annotated[
         str | None,
         typer.Option(

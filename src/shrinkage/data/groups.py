@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from shrinkage.clusters import Clusters
 from shrinkage.data import cells
 from shrinkage.data.cells import label_text, show
 from shrinkage.data.labels import find_classes, list_labels, no_column
@@ -40,6 +41,8 @@ VALUES = 10
 
 _QUARTERED = 6 * FEWEST
 """With fewer test rows a quarter of them is often too few."""
+
+_EXACT = 2.0**53
 
 NO_VALUE = "no value"
 
@@ -75,8 +78,11 @@ def groups(column: str, train: pd.Series, test: pd.Series) -> Groups:
     return _small_as_one(_values(column, test))
 
 
-def checked(column: str, found: Groups) -> Groups:
-    """The groups. Raises BadInput where there are no two to compare."""
+def checked(column: str, found: Groups, clusters: Clusters = None) -> Groups:
+    """The groups. Raises BadInput where there are no two to compare.
+
+    clusters: [n], of test rows that belong together, which count as one.
+    """
     rows = f"the {len(found.codes):,} test rows"
     if len(found.names) < 2:
         raise BadInput(
@@ -87,6 +93,17 @@ def checked(column: str, found: Groups) -> Groups:
         raise BadInput(
             f"--by {column}: no group has {FEWEST} of {rows}, and fewer tell nothing.\n"
             "Name a column of fewer values, or set more rows aside with --test."
+        )
+    each = (
+        (clusters[found.codes == k] for k in range(len(found.names)))
+        if clusters is not None
+        else ()
+    )
+    counts = [len(np.unique(its)) for its in each]
+    if counts and max(counts) < FEWEST:
+        raise BadInput(
+            f"--by {column}: no group has rows of {FEWEST} different ones that belong together, "
+            "and fewer tell nothing.\nSet more rows aside with --test, or leave --by out."
         )
     return found
 
@@ -118,7 +135,11 @@ def unread(table: Table, schema: Schema) -> pd.DataFrame:
 def _clean(series: pd.Series) -> pd.Series:
     """Numbers, dates or text, which every file keeps."""
     if cells.is_number(series):
-        return pd.Series(cells.numbers(series)[0], series.index)
+        found = pd.Series(cells.numbers(series)[0], series.index)
+        # Beyond, whole numbers that differ are the same float.
+        return (
+            found if not (found.abs() >= _EXACT).any() else series.astype("string").astype(object)
+        )
     return cells.dates(series)[0] if _is_date(series) else cells.text(series)
 
 

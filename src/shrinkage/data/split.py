@@ -35,8 +35,11 @@ _DRAWS = 20
 """Of a part made of clusters: the draw whose size and classes come nearest is taken."""
 
 _STRATIFIED = 2_000
-"""With more clusters, chance alone spreads the classes, and scikit-learn's search for a better
-spread takes long."""
+"""With more clusters, chance alone spreads classes and sizes, and scikit-learn's search for a
+better spread takes long."""
+
+_FEW = 100
+"""Clusters below which their number decides how they are validated, and not the rows'."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +107,16 @@ def choose(n_rows: int) -> Literal["holdout"] | int:
     return 3 if n_rows <= 12_000 else "holdout"
 
 
+def choose_of_clusters(n_rows: int, clusters: int) -> Literal["holdout"] | int:
+    """The same where rows belong together; below 100 clusters 5 folds, as a holdout has too few.
+
+    Each fold has two clusters at least where there are four: one alone says nothing of chance.
+    """
+    if clusters >= _FEW:
+        return choose(n_rows)
+    return max(2, min(5, clusters // 2))
+
+
 def inside(
     y: Any,
     task: str,
@@ -129,15 +142,20 @@ def inside(
     most, things = len(labels), "rows"
     if clusters is not None:
         most, things = len(np.unique(clusters)), "groups of rows that belong together"
+        if most < 2:
+            raise BadInput("the rows that are left all belong together; set fewer aside to test.")
     if cv == "auto":
-        cv = choose(len(labels))
-        cv = min(cv, max(2, most)) if isinstance(cv, int) else cv
+        cv = choose(len(labels)) if clusters is None else choose_of_clusters(len(labels), most)
     if isinstance(cv, str) and cv.isdigit():
         cv = int(cv)
     if cv != "holdout" and (not isinstance(cv, int) or not 2 <= cv <= most):
         raise BadInput(
             f"cv: expected auto, holdout or a number of folds from 2 to the {most} {things}, "
             f"got {cv!r}."
+        )
+    if repeats > 1 and cv == most:
+        raise BadInput(
+            f"cv: {cv} folds of {most} {things} are the same {repeats} times; ask for once."
         )
     codes = pd.factorize(labels, sort=True)[0] if task == "classification" else None
     folds: list[Fold] = []
@@ -176,10 +194,11 @@ def _folds(n: int, codes: np.ndarray | None, k: int, seed: int) -> list[Fold]:
 def _folds_of_clusters(
     codes: np.ndarray | None, clusters: np.ndarray, k: int, seed: int
 ) -> list[Fold]:
-    """Classes are spread as evenly as whole clusters allow."""
+    """Rows, and the classes among them, are spread as evenly as whole clusters allow."""
     few = len(np.unique(clusters)) <= _STRATIFIED
     cutters = [GroupKFold(k, shuffle=True, random_state=seed)]
-    if codes is not None and few and np.bincount(codes).max() >= k:
+    codes = np.zeros(len(clusters), np.int64) if codes is None else codes
+    if few and np.bincount(codes).max() >= k:
         cutters.insert(0, StratifiedGroupKFold(k, shuffle=True, random_state=seed))
     parts: list[tuple[np.ndarray, np.ndarray]] = []
     for cutter in cutters:

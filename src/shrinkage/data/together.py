@@ -8,7 +8,8 @@ column, whose values will be others later, unless a person keeps it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,36 +24,57 @@ OPTION = "--together"
 @dataclass(frozen=True, eq=False)
 class Together:
     """column: whose equal values say it. train, test: [n], [t] int, the cluster of each row, of
-    both parts in one numbering."""
+    both parts in one numbering; test is None where that part lacks the column: all strangers.
+
+    alone: rows of both without a value, each a cluster of its own.
+    """
 
     column: str
     train: np.ndarray
-    test: np.ndarray
+    test: np.ndarray | None
+    alone: int = 0
 
     def parted(self, kept: np.ndarray, aside: np.ndarray) -> Together:
         """Of training rows that are cut in two: positions that stay, and those that will test."""
-        return Together(self.column, self.train[kept], self.train[aside])
+        return replace(self, train=self.train[kept], test=self.train[aside])
 
     @property
-    def counts(self) -> tuple[int, int]:
+    def counts(self) -> tuple[int, int | None]:
         """Clusters of the training rows, and of the test rows."""
-        return len(np.unique(self.train)), len(np.unique(self.test))
+        return len(np.unique(self.train)), None if self.test is None else len(np.unique(self.test))
 
     def to_json(self) -> dict[str, Any]:
         """What result.json says."""
         return dict(zip(("column", "training", "test"), (self.column, *self.counts), strict=True))
 
     @property
-    def note(self) -> str:
-        """What a person should know: how many there are, and which are on both sides all the same,
-        as a test part of its own may have it."""
+    def notes(self) -> list[str]:
+        """What a person should know, one sentence each."""
         train, test = self.counts
-        both = len(np.intersect1d(self.train, self.test))
-        shared = f", {both:,} of which are among the training rows, too" if both else ""
-        return (
-            f"Rows with the same {show(self.column)} stay on one side of every split: {train:,} "
-            f"different ones to train and to validate on, {test:,} to test{shared}."
-        )
+        same = f"Rows with the same {show(self.column)}"
+        both = 0 if self.test is None else len(np.intersect1d(self.train, self.test))
+        if test is None:
+            found = [
+                f"{same} validate together: {train:,} different ones. The test part lacks the "
+                "column: its rows are taken for strangers, to each other and to these."
+            ]
+        elif both:
+            found = [
+                f"{same} validate together: {train:,} different ones. Of {test:,} in the test part "
+                f"{both:,} are among them: scores of their rows may be memory."
+            ]
+        else:
+            found = [
+                f"{same} stay on one side of every split: {train:,} different ones to train and to "
+                f"validate on, {test:,} to test."
+            ]
+        if self.alone:
+            one = "belongs" if self.alone == 1 else "belong"
+            found.append(
+                f"{count(self.alone, 'row')} without a value of {show(self.column)} {one} to no "
+                "other, and count as different ones."
+            )
+        return found
 
 
 def numbered(*parts: pd.Series) -> list[np.ndarray]:
@@ -71,40 +93,49 @@ def numbered(*parts: pd.Series) -> list[np.ndarray]:
 def hint(*frames: pd.DataFrame) -> str:
     """A sentence on columns that look as if rows of a value belonged together; "" where none does.
 
-    Such a column is named like people or their numbers, has 20 values or more, and on average two
-    rows or more of each.
+    Such a column is named like a person, or like a number of somebody, and has on average two rows
+    or more of a value; of a person's name three values do, of another number's twenty, for fewer
+    are kinds.
     """
     columns = [frame[name] for frame in frames for name in frame.columns]
-    found = [c.name for c in columns if _NAMED.search(str(c.name)) and _repeats(c)]
+    found = [
+        str(c.name)
+        for c in columns
+        if (_PERSON.search(str(c.name)) and _repeats(c, 3))
+        or (_NUMBER.search(str(c.name)) and _repeats(c, 20))
+    ]
     if not found:
         return ""
     return (
         f"If rows with the same {' or '.join(map(show, found[:3]))} belong together, scores are "
-        f"too good: {OPTION} {found[0]} keeps them on one side of every split."
+        f"too good: {OPTION} {shlex.quote(found[0])} keeps them on one side of every split."
     )
 
 
-_NAMED = re.compile(
-    r"(?i:(^|[\s_.\-])((patient|subject|participant|person|user|customer|client|household|session|"
-    r"animal|donor)s?([\s_.\-]?(id|nr|no|key|code|name|number))?|id|uuid|guid)$)|[a-z](Id|ID)$"
+_PERSON = re.compile(
+    r"(^|[\s_.\-])(patient|subject|participant|respondent|person|user|customer|client|student|pupil|"
+    r"speaker|driver|player|family|household|session|animal|donor)"
+    r"([\s_.\-]?(u?id|nr|no|key|code|name|number)#?)?$|^(uid|pid|ptid)$",
+    re.IGNORECASE,
 )
+_NUMBER = re.compile(r"(^|[\s_.\-])(?i:id|uuid|guid)#?$|[a-z](Id|ID)$")
 
 
-def _repeats(column: pd.Series) -> bool:
+def _repeats(column: pd.Series, least: int) -> bool:
     counts = column.value_counts()
-    return len(counts) >= 20 and counts.mean() >= 2
+    return len(counts) >= least and counts.mean() >= 2
 
 
 def check_clusters(column: str, clusters: np.ndarray, fewest: int) -> None:
     """Raises BadInput where there are too few to cut, or where no two rows are together."""
     found = len(np.unique(clusters))
+    if found == len(clusters) and found >= fewest:
+        raise BadInput(
+            f"{OPTION} {column}: no two of {found:,} rows have the same value, so none belong "
+            "together.\nName the column that rows of one person or place share."
+        )
     if found < fewest:
         raise BadInput(
             f"{OPTION} {column}: {count(found, 'different value')}, and at least {fewest} are "
             "needed, as each stays on one side of every split.\nName a column of more values."
-        )
-    if found == len(clusters):
-        raise BadInput(
-            f"{OPTION} {column}: all {found:,} rows have different values, so no two belong "
-            "together.\nName the column that rows of one person or place share."
         )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -100,6 +100,7 @@ def designed(
     """
     aside = any(watches(recipe) for recipe in recipes)
     folds = [rows.folds[k] for k in repeats_of(rows)[0][:most]]
+    _check_clusters(rows, folds)
     task, target = rows.schema.task, rows.target(rows.train)
     trained, watched = [], []
     for number, fold in enumerate(folds):
@@ -123,8 +124,9 @@ def designed(
         places = [(k, np.arange(len(at))) for k, at in enumerate(judged)]
     else:
         of_fold = rows.clusters_of(judged[0])
-        part = spread(codes[judged[0]], of_fold, PARTS, _drawn(seed, "parts"))
-        places = [(0, np.flatnonzero(part == number)) for number in range(PARTS)]
+        parts = min(PARTS, count(of_fold, 2 * PARTS) // 2)
+        part = spread(codes[judged[0]], of_fold, parts, _drawn(seed, "parts"))
+        places = [(0, np.flatnonzero(part == number)) for number in range(parts)]
     # A part on which the metric is not defined, such as the AUC of one class, has no say.
     places = [(k, at) for k, at in places if _defined(rows, problem, target[judged[k]][at])]
     if len(places) < 2:
@@ -141,6 +143,25 @@ def designed(
     place.mkdir(parents=True, exist_ok=True)
     its = replace(problem, folder=place, folds=len(folds))
     return Design(its, rows, parts, groups, tuple(trained), tuple(watched), judged)
+
+
+def _check_clusters(rows: Rows, folds: Sequence[Fold]) -> None:
+    """Raises BadInput where rows that belong together leave no chance to be seen.
+
+    A part that judges needs two clusters, for the jackknife leaves one out; a holdout is two parts
+    at least. Of the others, some may be set aside.
+    """
+    if rows.together is None:
+        return
+    least = 2 if len(folds) > 1 else 4
+    for fold in folds:
+        judged, trained = (count(rows.clusters_of(at), 0) for at in (fold.validation, fold.train))
+        if judged < least or trained < 2:
+            raise BadInput(
+                f"an ablation needs {least} different '{rows.together.column}' in every fold that "
+                f"judges, and one here has {judged};\n"
+                "fit with fewer folds, such as --cv 2, or with more of them"
+            )
 
 
 def _defined(rows: Rows, problem: Problem, target: np.ndarray) -> bool:

@@ -2,7 +2,7 @@
 
     w      = rule(all rows)                              the winner
     t_s    = rule(rows outside fold s)                   who would have won without these rows
-    c      = m(w; all rows) + mean_s [ m(t_s; fold s) - m(w; fold s) ]
+    c      = m(w; all rows) + mean_s [ m(t_s; fold s) - m(w; fold s) ]     by rows of the folds
     optimism = m(w; all rows) - c,  or c - m where smaller is better
 
 Rows are cut into K = 5 folds, over and over. On the rows of fold s the trial t_s was not chosen
@@ -49,7 +49,7 @@ import numpy as np
 import torch
 
 from shrinkage import scores
-from shrinkage.calibration import Z95
+from shrinkage.calibration import Z95, t95
 from shrinkage.clusters import Clusters, of_clusters, spread
 from shrinkage.evidence.epochs import chooses, luck
 from shrinkage.evidence.paired import flawless, limits
@@ -74,7 +74,7 @@ of both as of a large table: a study's last seconds are counted."""
 class Contest:
     """All that decided who won, and how each trial predicted.
 
-    losses: [T, G], as `search.choose` is given them.   target: [n].
+    losses: [T, n], row losses as `search.choose` is given them.   target: [n].
     outputs: by trial and repeat, [n_r, C] probabilities or [n_r] predictions.
     places: by repeat, [n_r]: which of the n rows these are; no row twice.
     default, plain: positions in 0..T-1.
@@ -92,11 +92,17 @@ class Contest:
 
     @cached_property
     def winner(self) -> int:
-        return int(self.chosen(np.ones((1, self.losses.shape[1])))[0])
+        return int(self.chosen(np.ones((1, self.count)))[0])
 
     def chosen(self, counts: np.ndarray) -> np.ndarray:
         """Positions [S] of the winners on resamples [S, G] of the clusters."""
-        return choose_each(self.losses, counts, self.default, self.plain)
+        its = None if self.clusters is None else self.cluster
+        return choose_each(self.losses, counts, self.default, self.plain, its)
+
+    @property
+    def count(self) -> int:
+        """G."""
+        return int(self.cluster.max()) + 1
 
     @cached_property
     def cluster(self) -> np.ndarray:
@@ -192,6 +198,7 @@ def correction(contest: Contest, parts: np.ndarray) -> Correction:
     held = parts[:, None, :] == folds[:, None]
     chosen = contest.chosen((~held).reshape(-1, parts.shape[1]).astype(np.float64))
     found = np.zeros(held.shape[:2])
+    sizes = held @ np.bincount(contest.cluster)
     for place, trial in zip(np.ndindex(found.shape), chosen, strict=True):
         if trial != winner:
             rows = np.flatnonzero(held[place][contest.cluster])
@@ -201,7 +208,9 @@ def correction(contest: Contest, parts: np.ndarray) -> Correction:
         known = found[partition][np.isfinite(found[partition])]
         if len(known) > 1:
             squares.append(float(known.var(ddof=1)) / len(known))
-    return Correction(_mean(found.ravel()), float(np.sqrt(_mean(squares))))
+    known = np.isfinite(found) & (sizes > 0)
+    mean = float(np.average(found[known], weights=sizes[known])) if known.any() else float("nan")
+    return Correction(mean, float(np.sqrt(_mean(squares))))
 
 
 def partitions(codes: np.ndarray, times: int, random: np.random.Generator) -> np.ndarray:
@@ -231,7 +240,9 @@ def _deviations(
 
     Samples of a score without an error are all the same: there it is Wilson's.
     """
-    count, every = contest.losses.shape[1], np.arange(len(contest.target))
+    count, every = contest.count, np.arange(len(contest.target))
+    if count < 2 and contest.clusters is not None:
+        return np.full(2, np.nan)
     found = np.empty(samples)
     for sample in range(samples):
         times = np.bincount(random.integers(0, count, count), minlength=count)
@@ -242,6 +253,8 @@ def _deviations(
         return np.full(2, np.nan)
     ends = flawless(contest.metric, validation, contest.target, contest.clusters)
     reach = np.subtract(ends or np.quantile(found, (0.025, 0.975)), validation)
+    if contest.clusters is not None and not ends:  # they may be few
+        reach = reach * (t95(count) / Z95 * np.sqrt(count / (count - 1)))
     return np.hypot(reach, Z95 * error) * (-1, 1)
 
 

@@ -25,6 +25,7 @@ A model's own score on a group is skewed where rows are few, so its interval is 
 less so, and that of a gap from the intervals of both scores, which are independent:
 
     hits            Wilson's interval; of the mean recall, one a class, squares of reaches added
+                    (Student's where rows belong together)
     F1              Wilson's of J = hits / (hits + both kinds of errors); F1 = 2 J / (1 + J)
     losses, 1 - R2  Student's, of the logarithm
     AUC             Student's, of log(A / (1 - A))
@@ -235,7 +236,9 @@ def _values(metric: scores.Metric, output: np.ndarray, said: Said) -> _Values:
             rows = effective(by_row, clusters)
             return _Values(Interval(score, *wilson(score * rows, rows)), v, step)
         case "balanced_accuracy":
-            return _Values(_balanced(score, output, target, clusters), v, step)
+            if clusters is not None:  # recalls of two classes may hang on the same clusters
+                return _Values(_student(score, v), v, step)
+            return _Values(_balanced(score, output, target), v, step)
         case "f1":
             return _Values(_f1(score, output, target, clusters, v), v, step)
         case "roc_auc":
@@ -282,12 +285,18 @@ def _share(event: np.ndarray, among: np.ndarray, clusters: Clusters) -> tuple[fl
     return wilson(float(event[among].mean()) * rows, rows)
 
 
-def _balanced(score: float, output: np.ndarray, target: np.ndarray, clusters: Clusters) -> Interval:
+def _student(score: float, v: np.ndarray) -> Interval:
+    """Of a share whose values are v, cut to [0, 1]."""
+    reach = float(distributions.t.ppf(0.975, len(v) - 1)) * _error(v)
+    return Interval(score, max(0.0, score - reach), min(1.0, score + reach))
+
+
+def _balanced(score: float, output: np.ndarray, target: np.ndarray) -> Interval:
     """Ends by Wilson's interval of each class's recall."""
     hit = output.argmax(1) == target
     kinds = [target == c for c in range(output.shape[1])]
     recall = np.array([hit[kind].mean() for kind in kinds])
-    ends = np.array([_share(hit, kind, clusters) for kind in kinds])
+    ends = np.array([_share(hit, kind, None) for kind in kinds])
     below, above = np.sqrt(np.square(ends.T - recall).sum(1)) / len(kinds)
     return Interval(score, float(score - below), float(score + above))
 
@@ -300,8 +309,7 @@ def _f1(
     Of more classes the interval is Student's.   v: values, one a row or a cluster.
     """
     if output.shape[1] > 2:
-        reach = float(distributions.t.ppf(0.975, len(v) - 1)) * _error(v)
-        return Interval(score, max(0.0, score - reach), min(1.0, score + reach))
+        return _student(score, v)
     called, there = output.argmax(1) == 1, target == 1
     ends = _share(called & there, called | there, clusters)
     return Interval(score, *(2 * j / (1 + j) for j in ends))

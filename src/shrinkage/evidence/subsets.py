@@ -23,8 +23,9 @@ from shrinkage.rows.minibatch import total_steps
 def nested(codes: np.ndarray, seed: int, clusters: Clusters = None) -> np.ndarray:
     """An order of rows whose every beginning holds each class in its share, at least one row first.
 
-    codes: [n] class of each row.   clusters: [n], of rows that belong together: they stay in a row,
-    and classes are spread as far as that allows. Returns positions [n].
+    codes: [n] class of each row.   clusters: [n], of rows that belong together: they follow each
+    other, and shares hold of clusters: the first one may be all of one class. Returns positions
+    [n].
     """
     if clusters is not None:
         kinds, places = of_clusters(codes, clusters)

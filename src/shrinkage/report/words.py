@@ -69,13 +69,14 @@ def unit(result: Result) -> str:
     return _GAIN.get(result["metric"], _STAND_IN[result["task"]])
 
 
-def ensemble_line(together: Mapping[str, Any], unit: str) -> str:
+def ensemble_line(blend: Mapping[str, Any], unit: str) -> str:
     from shrinkage.calibration import Z95
 
-    gain, error = together["mean_loss_reduction"], Z95 * (together["standard_error"] or 0)
-    alone, all_ = (together["seconds_per_1000_rows"][name] for name in ("single", "winner"))
+    gain, error = blend["mean_loss_reduction"], Z95 * (blend["standard_error"] or 0)
+    low, high = blend.get("interval") or (gain - error, gain + error)  # older ones do not have it
+    alone, all_ = (blend["seconds_per_1000_rows"][name] for name in ("single", "winner"))
     does = "raises" if gain < 0 else "lowers"
-    reach = sorted((abs(gain) - error, abs(gain) + error))
+    reach = (-high, -low) if gain < 0 else (low, high)
     return (
         f"Out of fold it {does} the {unit} by {number(abs(gain), max(reach, key=abs))} (95 % "
         f"interval {ends(*reach)}){', and is taken for its log loss' if gain < 0 else ''}; "
@@ -129,7 +130,9 @@ def against_line(result: Result) -> str | None:
 def test_rows(result: Result) -> str:
     """How many there are; where rows belong together, of how many patients, or what it is."""
     together = result.get("together")
-    of = f" of {together['test']:,} different '{together['column']}'" if together else ""
+    of = ""
+    if together and together["test"] is not None:
+        of = f" of {together['test']:,} different '{together['column']}'"
     return f"{result['rows']['test']:,} test rows{of}"
 
 

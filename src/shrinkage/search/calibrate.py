@@ -71,7 +71,8 @@ def joining(model: Model, finalist: Finalist, rows: Rows) -> Model:
     if rows.schema.classes is None:
         return model
     probability, target, _ = unseen(finalist.parts, rows)
-    few = best_temperature(*with_one_wrong(probability, target))
+    clusters = rows.clusters_of(rows.validated)
+    few = best_temperature(*with_one_wrong(probability, target, clusters))
     return replace(model, own_temperature=_of_all(few, finalist.temperature, rows, model.equals))
 
 

@@ -25,16 +25,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shrinkage.calibration import paired
+from shrinkage.calibration import paired, t95
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean paired difference, its standard error, and over how many rows."""
+    """A mean paired difference, its standard error, and over how many rows (or clusters)."""
 
     mean: float
     error: float
     rows: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 %, Student's t."""
+        reach = t95(self.rows) * self.error if self.error else 0.0
+        return self.mean - reach, self.mean + reach
 
 
 def difference(worse: np.ndarray, better: np.ndarray) -> Difference:
@@ -59,21 +65,36 @@ def choose(losses: Mapping[int, np.ndarray], default: int, plain: int | None) ->
 
 
 def choose_each(
-    losses: np.ndarray, counts: np.ndarray, default: int, plain: int | None
+    losses: np.ndarray,
+    counts: np.ndarray,
+    default: int,
+    plain: int | None,
+    cluster: np.ndarray | None = None,
 ) -> np.ndarray:
     """The winner on each of S resamples of the rows, all at once: what `choose` says of each.
 
     losses: [T, n], out-of-fold loss of each row, trials in the order `choose` would see them.
-    counts: [S, n], how often each resample holds each row; no resample is empty.
+    cluster: [n], in 0..G-1, of rows that belong together and are drawn as one; None: G = n.
+    counts: [S, G], how often each resample holds each cluster; no resample is empty.
     default, plain: positions in 0..T-1. Returns [S] positions.
+
+    With g_c the sum of a trial's gains in cluster c, n_c its rows, k_c how often it was drawn, in
+    all k times: d = sum k_c g_c / sum k_c n_c, and its standard error is
+    sqrt(k / (k - 1) sum k_c (g_c - d n_c)^2) / sum k_c n_c (see `clusters`).
     """
-    rows = counts.sum(1, keepdims=True)
     gains = losses[default] - losses
+    if cluster is None:
+        size = np.ones(losses.shape[1])
+    else:
+        size = np.bincount(cluster).astype(np.float64)
+        gains = np.stack([np.bincount(cluster, each, len(size)) for each in gains])
+    drawn, rows = counts.sum(1, keepdims=True), (counts @ size)[:, None]
     mean = counts @ gains.T / rows
-    square = counts @ np.square(gains).T / rows
+    both, sizes = counts @ (gains * size).T, (counts @ np.square(size))[:, None]
+    squares = counts @ np.square(gains).T - 2 * mean * both + np.square(mean) * sizes
     with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.sqrt(np.maximum(square - mean**2, 0) / (rows - 1))
-    lead = mean - np.where(rows > 1, error, np.inf)
+        error = np.sqrt(np.maximum(squares, 0) * drawn / (drawn - 1)) / rows
+    lead = mean - np.where(drawn > 1, error, np.inf)
     lead[:, default] = 0
     every = np.arange(len(counts))
     winner = lead.argmax(1)

@@ -109,7 +109,9 @@ def temperature_of(parts: list[np.ndarray], rows: Rows) -> float:
         return 1.0
     at = np.concatenate([fold.validation for fold in rows.folds])
     outputs = np.concatenate(parts).astype(np.float64)
-    return best_temperature(*with_one_wrong(outputs, rows.target(rows.train)[at]))
+    return best_temperature(
+        *with_one_wrong(outputs, rows.target(rows.train)[at], rows.clusters_of(at))
+    )
 
 
 def kept_part(path: Path, recipe: Recipe) -> float:
@@ -136,21 +138,21 @@ def part_of(share: float, recipe: Recipe) -> float:
 
 def leading(found: dict[int, Finalist], rows: Rows, metric: scores.Goal) -> int:
     """The number of the winner."""
-    losses = {number: row_losses(finalist, rows, metric) for number, finalist in found.items()}
+    clusters = rows.clusters_of(rows.validated)
+    losses = {
+        number: per_cluster(row_losses(finalist, rows, metric), clusters)
+        for number, finalist in found.items()
+    }
     default = DEFAULT if DEFAULT in losses else min(losses)
     return choose(losses, default, PLAIN if PLAIN in losses else None)
 
 
 def row_losses(finalist: Finalist, rows: Rows, metric: scores.Goal) -> np.ndarray:
-    """Out-of-fold loss of each training row, averaged over repeats; holdout: its rows only.
-
-    Where rows belong together, the value of each cluster of them.
-    """
+    """Out-of-fold loss of each training row, averaged over repeats; holdout: its rows only."""
     target = torch.from_numpy(rows.target(rows.train))
     total, count = np.zeros(len(target)), np.zeros(len(target))
     for fold, part in zip(rows.folds, finalist.judged, strict=True):
         at = fold.validation
         total[at] += scores.row_losses(metric, torch.from_numpy(part), target[at]).numpy()
         count[at] += 1
-    at = rows.validated
-    return per_cluster(total[at] / count[at], rows.clusters_of(at))
+    return total[rows.validated] / count[rows.validated]

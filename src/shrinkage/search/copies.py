@@ -18,12 +18,13 @@ import torch
 
 from shrinkage import scores
 from shrinkage.data import cells
-from shrinkage.data.cells import count
+from shrinkage.data.cells import count, show
 from shrinkage.data.schema import Schema
+from shrinkage.data.together import numbered
 from shrinkage.errors import BadInput
 from shrinkage.search import said
 from shrinkage.search.folder import Folder
-from shrinkage.search.rows import Rows
+from shrinkage.search.rows import Rows, load
 
 LEAST, FEWEST = 0.02, 20
 """Such a share of the test rows is worth a word; on so many others a score is worth one."""
@@ -67,13 +68,15 @@ def trained_on(folder: str, earlier: Schema, rows: Rows) -> tuple[str, ...]:
     Rows of a table with few different cells repeat by chance: as many as the earlier study's own
     test rows did are not counted.
     folder: the study's, or its model's.   earlier: its schema.
-    Raises BadInput where they are `LEAST` of all rows or more: every score would be of memory.
+    Raises BadInput where they are `LEAST` of all rows or more: every score would be of memory. And
+    so where rows belong together with some of those.
     """
     place = Path(folder)
     works = [Folder(root).work for root in (place, place.parent)]
     work = next((each for each in works if (each / "train.parquet").is_file()), None)
     if earlier.target != rows.schema.target or work is None:
         return ()
+    _check_clusters(folder, work, rows)
     columns = [*rows.schema.used, earlier.target]
     theirs, aside = (
         _comparable(pd.read_parquet(work / f"{name}.parquet"), columns)
@@ -92,6 +95,23 @@ def trained_on(folder: str, earlier: Schema, rows: Rows) -> tuple[str, ...]:
         f"--start-from: {told}.\nWhat they remember would flatter every score: leave those rows "
         "out, or fit all rows without --start-from."
     )
+
+
+def _check_clusters(folder: str, work: Path, rows: Rows) -> None:
+    """Raises BadInput where an earlier study in `work` trained on rows that belong to ours."""
+    if rows.together is None:
+        return
+    column = rows.together.column
+    ours, known = rows.column(column), load(work).column(column)
+    if ours is None or known is None:
+        return
+    mine, theirs = (np.unique(each) for each in numbered(pd.concat(ours), known[0].dropna()))
+    if both := len(np.intersect1d(mine, theirs)):
+        raise BadInput(
+            f"--start-from: the model was trained on rows of {both:,} of the {len(mine):,} "
+            f"different {show(column)} ({folder}).\nWhat its networks remember of them would "
+            "flatter every score: leave those rows out, or fit without --start-from."
+        )
 
 
 def _comparable(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -39,12 +39,9 @@ class _Part(NamedTuple):
     def take(self, at: np.ndarray) -> _Part:
         return _Part(*(frame.iloc[at].reset_index(drop=True) for frame in self))
 
-    def cells(self, column: str) -> pd.Series:
-        """Of the column, wherever it is; missing where it is nowhere."""
-        for frame in self:
-            if column in frame:
-                return frame[column]
-        return pd.Series([None] * len(self.read), dtype=object)
+    def cells(self, column: str) -> pd.Series | None:
+        """Of the column, wherever it is; None where it is nowhere."""
+        return next((frame[column] for frame in self if column in frame), None)
 
 
 def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
@@ -53,6 +50,11 @@ def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
     Raises BadInput for data that cannot be used.
     """
     _check_asked(table, settings)
+    if origin is not None and settings.together in origin.schema.used:
+        raise BadInput(
+            f"{together.OPTION} {settings.together}: the model to start from reads this column, "
+            "and may know its values by heart.\nStart from one that does not, or from none."
+        )
     schema, frame = _columns(table, settings, origin)
     whole, notes = _Part(frame, unread(table, schema)), list(schema.notes)
     if isinstance(settings.test, str):
@@ -120,14 +122,22 @@ def _columns(table: Table, settings: Settings, origin: Model | None) -> tuple[Sc
 def _clusters(column: str, *parts: _Part) -> Together | None:
     """Which rows belong together; None where nobody asked.
 
-    Rows of a test part of its own that lacks the column are strangers. Of rows that have not been
-    cut yet there is no test part. Raises BadInput where there are too few.
+    Of rows that have not been cut yet there is no test part. Raises BadInput where there are too
+    few.
     """
     if not column:
         return None
-    train, *test = numbered(*(part.cells(column) for part in parts))
+    given = [cells for part in parts if (cells := part.cells(column)) is not None]
+    train, *test = numbered(*given)
     check_clusters(column, train, 2 + (len(parts) == 1))
-    return Together(column, train, *(test or [train[:0]]))
+    alone = sum(int(cells.isna().sum()) for cells in given)
+    return Together(column, train, test[0] if test else None, alone)
+
+
+def _times(settings: Settings, part: _Part) -> pd.Series:
+    cells = part.cells(settings.time)
+    assert cells is not None  # the name was checked
+    return cells
 
 
 def _set_aside(
@@ -135,7 +145,7 @@ def _set_aside(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the rows that stay, and of those that test."""
     if settings.time:
-        return later.latest(settings.time, whole.cells(settings.time), share)
+        return later.latest(settings.time, _times(settings, whole), share)
     its = clusters and clusters.train
     return test_split(whole.read[schema.target], schema.task, share, settings.seed, its)
 
@@ -144,10 +154,10 @@ def _folds(
     train: _Part, schema: Schema, settings: Settings, clusters: Together | None
 ) -> tuple[Fold, ...]:
     if settings.time:
-        cells = train.cells(settings.time)
+        cells = _times(settings, train)
         return (Fold(*later.latest(settings.time, cells, HOLDOUT_SHARE)),)
-    cv, repeats = folds_for(settings.cv, len(train.read))
     its = clusters and clusters.train
+    cv, repeats = folds_for(settings.cv, len(train.read), its)
     return inside(train.read[schema.target], schema.task, cv, settings.seed, repeats, its)
 
 
@@ -162,10 +172,10 @@ def _notes(
 ) -> list[str]:
     """How rows were dealt, or what might have been asked for."""
     if clusters is not None:
-        return [clusters.note]
+        return clusters.notes
     if settings.time:
-        cells = train.cells(settings.time)
-        own = None if isinstance(settings.test, str) else test.cells(settings.time)
+        cells = _times(settings, train)
+        own = None if isinstance(settings.test, str) else _times(settings, test)
         return later.notes(settings.time, cells.iloc[folds[0].validation], own, cells)
     hints = [together.hint(whole.read.drop(columns=schema.target), whole.unread)]
     if not isinstance(settings.test, str):

@@ -274,6 +274,7 @@ def _ensemble(
         "networks": model.networks,
         "mean_loss_reduction": gain and gain.mean,
         "standard_error": gain and gain.error,
+        "interval": gain and [*gain.interval],
         "seconds_per_1000_rows": seconds,
     }
 

@@ -74,15 +74,21 @@ class Rows:
 
         Raises BadInput where there is no such column, or no two groups to compare.
         """
-        for train, test in ((self.train, self.test), self.unread or (self.train, self.test)):
-            if column in train and column in test:
-                return checked(column, groups(column, train[column], test[column]))
+        if (cells := self.column(column)) is not None:
+            return checked(column, groups(column, *cells), self.test_clusters)
         names = [each.name for each in self.schema.columns] + [self.schema.target]
         check_column(column, names, name)
         raise BadInput(
             f"{name}: column '{column}' is not among the rows that this study keeps.\n"
             "Fit again: what networks do not read is kept where the test part has it, too."
         )
+
+    def column(self, name: str) -> tuple[pd.Series, pd.Series] | None:
+        """Of training and test rows, read by networks or not; None where not both have it."""
+        for train, test in ((self.train, self.test), self.unread or (self.train, self.test)):
+            if name in train and name in test:
+                return train[name], test[name]
+        return None
 
     def target(self, frame: pd.DataFrame) -> np.ndarray:
         """[n] class codes int64, or numbers float64."""
@@ -161,7 +167,8 @@ def save(rows: Rows, folder: Path) -> None:
             frame.to_parquet(temporary)
     folds = {f"{k}.{part}": getattr(f, part) for k, f in enumerate(rows.folds) for part in _PARTS}
     if rows.together is not None:
-        folds |= dict(zip(_CLUSTERS, (rows.together.train, rows.together.test), strict=True))
+        its = (rows.together.train, rows.together.test)
+        folds |= {name: at for name, at in zip(_CLUSTERS, its, strict=True) if at is not None}
     with replacing(folder / "folds.npz", sync=False) as temporary, open(temporary, "wb") as file:
         np.savez(file, **folds)
     told: dict[str, Any] = {"notes": list(rows.notes), "coded": list(rows.coded)}
@@ -187,14 +194,15 @@ def load(folder: Path) -> Rows:
         with np.load(folder / "folds.npz") as arrays:
             count = len({*arrays.files}.difference(_CLUSTERS)) // 2
             folds = tuple(Fold(*(arrays[f"{k}.{part}"] for part in _PARTS)) for k in range(count))
-            together = column and Together(column, *(arrays[name] for name in _CLUSTERS))
+            own, test = (arrays[name] if name in arrays.files else None for name in _CLUSTERS)
+        together = None if own is None else Together(column, own, test)
         frames = [pd.read_parquet(folder / f"{name}.parquet") for name in ("train", "test")]
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         first = str(error).partition("\n")[0]
         raise BadInput(f"{folder} is not a complete study: {first}; fit again") from None
     unread = _load_unread(folder)
     cut = schema, frames[0], frames[1], folds, notes
-    return Rows(*cut, unread=unread, coded=coded, together=together or None)
+    return Rows(*cut, unread=unread, coded=coded, together=together)
 
 
 def _load_unread(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame] | None:

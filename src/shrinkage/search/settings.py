@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from shrinkage import scores
+from shrinkage.clusters import Clusters, count
 from shrinkage.engine.local import cores
 from shrinkage.errors import BadInput
 from shrinkage.recipe import load
@@ -132,17 +133,18 @@ def metric_for(metric: scores.Goal | scores.Function, task: str) -> scores.Goal:
     return scores.default_metric(task) if metric == "auto" else scores.find(metric, task).name
 
 
-def folds_for(cv: str, rows: int) -> tuple[str, int]:
+def folds_for(cv: str, rows: int, clusters: Clusters = None) -> tuple[str, int]:
     """(cv as `data.split.inside` takes it, repeats): "auto", "holdout", "5" or "5x2".
 
-    auto repeats its folds below 1,000 rows, where one partition says little.
+    auto repeats its folds below 1,000 rows, where one partition says little; of fewer than 20
+    clusters of rows that belong together there are few partitions.
     Raises BadInput for anything else.
     """
     found = re.fullmatch(r"(auto|holdout|[1-9]\d*)(?:x([1-9]\d?))?", cv)
     if not found:
         raise BadInput(f"--cv {cv}: expected auto, holdout, a number of folds K, or KxREPEATS")
     if cv == "auto":
-        return cv, 2 if rows < 1000 else 1
+        return cv, 2 if rows < 1000 and count(clusters, 20) >= 20 else 1
     return found[1], int(found[2] or 1)
 
 

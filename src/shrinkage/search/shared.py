@@ -190,7 +190,7 @@ def digest_of(rows: Rows) -> str:
             digest.update(np.asarray(part, dtype=np.int64).tobytes())
     if rows.together is not None:
         for clusters in (rows.together.train, rows.together.test):
-            digest.update(clusters.astype(np.int64).tobytes())
+            digest.update(b"" if clusters is None else clusters.astype(np.int64).tobytes())
     if rows.coded:  # where there are none, as an earlier version has it
         digest.update(json.dumps(rows.coded).encode())
     if rows.origin is not None:
