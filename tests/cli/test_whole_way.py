@@ -345,7 +345,7 @@ def test_rows_that_belong_together(tmp_path: Path, tiny: Path, command) -> None:
     fit = ("fit", tmp_path / "t.csv", *asked, "--cv", 3, "--out", run)
     done = command(*fit, "--by", "colour")
     assert done.code == 2
-    assert "no group has rows of 20 different ones that belong together" in done.err
+    assert "no group has rows of 20 different 'patient', and fewer tell nothing" in done.err
     done = command(*fit)
     assert done.code == 0
     assert "Against the plain network on 80 test rows of 16 different 'patient'" in done.out
@@ -358,6 +358,7 @@ def test_rows_that_belong_together(tmp_path: Path, tiny: Path, command) -> None:
     assert command("resume", run, "--budget", "10m").code == 0
     assert result_of(run)["together"] == result["together"]
     assert "of 16 different 'patient'" in (run / "report.md").read_text()
+    assert "--together patient" in (run / "report.md").read_text()
     frame[:4].drop(columns=["patient", "y"]).to_csv(tmp_path / "new.csv", index=False)
     done = command("predict", run, tmp_path / "new.csv")
     assert (done.code, len(done.out.split())) == (0, 5)
@@ -375,12 +376,14 @@ def test_later_rows_judge(tmp_path: Path, tiny: Path, command) -> None:
     assert "Rows are cut by 'when'" in done.out
     result = result_of(run)
     assert result["rows"]["folds"] == 1
-    assert result["time"] == "when"
+    assert result["time"] == {"column": "when", "test": True}
+    assert f"{result['rows']['test']} test rows (the latest by 'when')" in done.out
+    assert "--time when" in (run / "report.md").read_text()
     recipe = Recipe.from_toml(result["recipe"]).set({"network.dropout.rate": 0.3})
     (run / "result.json").write_text(json.dumps({**result, "recipe": recipe.to_toml()}))
     assert command("ablate", run, "--seeds", 2, *common).code == 0
     assert command("resume", run, "--budget", "10m").code == 0
-    assert result_of(run)["time"] == "when"
+    assert result_of(run)["time"] == result["time"]
     frame[:4].drop(columns=["when", "y"]).to_csv(tmp_path / "new.csv", index=False)
     done = command("predict", run, tmp_path / "new.csv")
     assert (done.code, len(done.out.split())) == (0, 5)

@@ -28,7 +28,7 @@ def test_the_latest_fifth_is_after_all_others() -> None:
 def test_a_moment_is_never_cut_and_the_share_is_the_nearest(times: list[int], share: float) -> None:
     series = pd.Series(times, dtype=float)
     if series.nunique() < 2:
-        with pytest.raises(BadInput, match="none is later"):
+        with pytest.raises(BadInput, match="1 different value, and at least 2"):
             latest("t", series, share)
         return
     before, after = latest("t", series, share)
@@ -41,10 +41,8 @@ def test_rows_without_a_time_are_trained_on() -> None:
     series = pd.Series([None, "2024-01-03", "2024-01-01", None, "2024-01-02"])
     before, after = latest("when", series, 0.2)
     assert (before.tolist(), after.tolist()) == ([0, 2, 3, 4], [1])
-    (cut, gaps) = notes("when", series[after], None, series)
-    assert cut == (
-        "Rows are cut by 'when': from 2024-01-03 on they validate; earlier ones are trained on."
-    )
+    (cut, gaps) = notes("when", series[after], None, series, own=False)
+    assert cut == ("Rows are cut by 'when': 1 row from 2024-01-03 on validate; 4 are trained on.")
     assert gaps == "2 rows without a value of 'when': trained on."
     # One moment and gaps: the rows that have it are later than those that may be of any.
     assert latest("when", pd.Series([1.0, np.nan, 1.0]), 0.2)[1].tolist() == [0, 2]
@@ -53,10 +51,24 @@ def test_rows_without_a_time_are_trained_on() -> None:
 def test_dates_are_seconds_and_both_ends_are_said() -> None:
     found = moments("when", pd.Series(["1970-01-02", "1970-01-01 00:00:30", None]))
     np.testing.assert_array_equal(found, [86400.0, 30.0, np.nan])
-    (said,) = notes("t", pd.Series([2019, 2020]), pd.Series([2021.0]), pd.Series([2018, 2019]))
-    assert "from 2019 on they validate, from 2021 on they test" in said
-    (said,) = notes("t", pd.Series(["2024-01-01 10:30"]), None, pd.Series(["2024-01-01"]))
-    assert "from 2024-01-01 10:30:00 on" in said
+    years = pd.Series([2018, 2018, 2019, 2020])
+    (said,) = notes("t", years[2:], pd.Series([2021.0]), years, own=False)
+    assert "2 rows from 2019 on validate, 1 row from 2021 on test; 2 are trained on" in said
+    (said,) = notes("t", pd.Series(["2024-01-01 10:30"]), None, pd.Series(["2024-01-01"]), own=True)
+    assert "from 2024-01-01 10:30:00 on validate;" in said
+    _, said = notes("t", years[2:], pd.Series([2021, 2020, 1999]), years, own=True)
+    assert said == "2 test rows of 3 not later than all others."
+
+
+def test_enough_moments_are_left_for_what_comes_before() -> None:
+    """Nearest to 30 of 200 would be the two last moments, and leave one: nobody could validate."""
+    series = pd.Series([1] * 198 + [2, 3])
+    assert latest("t", series, 0.15)[1].tolist() == [198, 199]
+    assert latest("t", series, 0.15, before=2)[1].tolist() == [199]
+    with pytest.raises(BadInput, match="2 different values, and at least 3"):
+        latest("t", series[1:199], 0.15, before=2)
+    with pytest.raises(BadInput, match="no values, and at least 2"):
+        latest("t", pd.Series([None, None]), 0.15)
 
 
 def test_what_is_no_time_is_named() -> None:

@@ -228,6 +228,24 @@ def test_few_clusters_decide_the_folds(rows: int, count: int, expected: int) -> 
         assert min(len(np.unique(clusters[fold.validation])) for fold in folds) >= 2
 
 
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("count", [4, 8, 12, 20])
+def test_no_fold_is_one_large_cluster(task: str, count: int) -> None:
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        clusters = np.repeat(
+            np.arange(count), np.ceil(8 * random.lognormal(0, 1, count)).astype(int)
+        )
+        y = random.integers(0, 2, len(clusters))
+        for fold in split.inside(y, task, "auto", seed, 1, clusters):
+            assert len(np.unique(clusters[fold.validation])) >= 2
+
+
+def test_few_rows_are_cut_once_unless_asked_twice() -> None:
+    assert len(split.inside(np.arange(4), "regression", "auto", 0, 2)) == 4
+    assert len(split.inside(np.arange(40), "regression", "auto", 0, 2)) == 10
+
+
 def test_the_same_folds_are_not_drawn_twice() -> None:
     clusters = np.repeat(np.arange(4), 5)
     with pytest.raises(BadInput, match="4 folds of 4 groups"):

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from shrinkage import scores
-from shrinkage.data.split import inside
+from shrinkage.data.later import latest
+from shrinkage.data.split import Fold, inside
 from shrinkage.data.together import Together
 from shrinkage.engine import local, scoring
 from shrinkage.engine.task import scaling_of
@@ -119,7 +120,23 @@ def test_rows_that_belong_together_are_never_parted(own: Studied) -> None:
         assert design.groups == min(50, len(judged)) == len({*group_of.values()})
 
 
-@pytest.mark.parametrize(("count", "cv", "judged"), [(4, 4, 1), (10, "holdout", 2), (2, 2, 1)])
+def test_what_is_watched_is_later_where_later_rows_judge(own: Studied) -> None:
+    when = own.rows.train["when"]
+    before, after = latest("when", when, 0.2)
+    rows = replace(own.rows, folds=(Fold(before, after),), time="when")
+    design = designed(rows, own.problem, [own.winner], own.folder, 0)
+    three = [when.iloc[part[0]] for part in (design.trained, design.watched, design.judged)]
+    assert three[0].max() < three[1].min() <= three[1].max() < three[2].min()
+
+
+def test_a_holdout_of_few_rows_is_refused(own: Studied) -> None:
+    first = own.rows.folds[0]
+    rows = replace(own.rows, folds=(Fold(first.train, first.validation[:3]),))
+    with pytest.raises(BadInput, match="which an ablation needs"):
+        designed(rows, own.problem, [own.winner], own.folder, 0)
+
+
+@pytest.mark.parametrize(("count", "cv", "judged"), [(4, 4, 1), (10, "holdout", 2)])
 def test_an_ablation_needs_clusters_to_leave_out(
     own: Studied, count: int, cv: str | int, judged: int
 ) -> None:

@@ -16,6 +16,7 @@ from report.conftest import COLOUR, MARKED, SCRIPT
 from report.test_page import Reader, blocks
 from shrinkage import subgroups
 from shrinkage.data.groups import NO_VALUE
+from shrinkage.data.together import Together
 from shrinkage.errors import BadInput
 from shrinkage.evidence import group_words, grouped
 from shrinkage.evidence.grouped import asked_for
@@ -317,3 +318,14 @@ def test_an_alarm_stands_on_the_first_screen(folder: Path) -> None:
     hurt = sections.page(replace(read, subgroups=found)).answer
     assert len(hurt) == len(calm) + 2
     assert hurt[-2].startswith("The winner is worse than the plain network for sex = F")
+
+
+def test_groups_that_can_no_longer_be_judged_cost_no_study(by_group: Path) -> None:
+    """An earlier version let --by pass where rows belong together and are too few."""
+    table = rows.load(by_group / "work")
+    result = json.loads((by_group / "result.json").read_text())
+    clusters = np.arange(len(table.test)) % 7
+    few = replace(table, together=Together("a", np.arange(len(table.train)), clusters))
+    with pytest.raises(BadInput, match="20 different 'a'"):
+        few.groups(COLOUR, "t")
+    assert grouped.concluding(by_group, few, [COLOUR], "t", result, {}) is None

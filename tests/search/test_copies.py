@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +153,26 @@ def test_a_start_that_knows_the_patients_is_refused(tmp_path: Path, tiny: Path) 
     same = cutting.cut(Table(new.assign(patient=frame["patient"]), "t"), asked)
     with pytest.raises(BadInput, match="rows of 32 of the 40 different 'patient'"):
         copies.trained_on(str(seen), schema, same)
+    new[:20].drop(columns="when").assign(when="2024-03-01").to_csv(tmp_path / "t.csv", index=False)
+    apart = replace(asked, test=str(tmp_path / "t.csv"))  # which says of nobody who it is
+    with pytest.raises(BadInput, match="rows of 32 of the 40 different 'patient'"):
+        copies.trained_on(
+            str(seen), schema, cutting.cut(Table(new.assign(patient=frame["patient"]), "t"), apart)
+        )
     others = cutting.cut(Table(new.assign(patient="q" + frame["patient"]), "t"), asked)
     assert copies.trained_on(str(seen), schema, others) == ()
     model = Model.load(tiny_fit(frame, "y", tmp_path / "reads", tiny, trials=2, keep="patient"))
     with pytest.raises(BadInput, match="--together patient: the model to start from reads this"):
         cutting.cut(Table(frame, "t"), asked, model)
+
+
+def test_a_start_that_knows_later_rows_is_refused(tmp_path: Path, tiny: Path) -> None:
+    frame = mixed(200).sort_values("when").reset_index(drop=True)
+    early = tiny_fit(
+        frame[:100], "y", tmp_path / "early", tiny, trials=2, cv="holdout", time="when"
+    )
+    schema, asked = Model.load(early).schema, Settings("t", "y", time="when")
+    copies.trained_on(str(early), schema, cutting.cut(Table(frame[120:], "t"), asked))
+    other = mixed(200, seed=4).assign(when=frame["when"])[:100]
+    with pytest.raises(BadInput, match="by 'when' the model was trained on rows that are not earl"):
+        copies.trained_on(str(early), schema, cutting.cut(Table(other, "t"), asked))

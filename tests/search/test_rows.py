@@ -379,7 +379,7 @@ def test_the_latest_rows_test_and_the_latest_of_the_others_validate(
     assert len(fold.validation) == pytest.approx(0.2 * len(train), abs=2)
     assert "when" not in found.schema.used
     assert "when" in cutting.cut(Table(frame, "t"), replace(settings, keep=("when",))).schema.used
-    said = f"from {test.min():%Y-%m-%d} on they test"
+    said = f"{len(test)} rows from {test.min():%Y-%m-%d} on test"
     assert any(said in note for note in found.notes)
     assert not any("--time" in note for note in found.notes)
     assert any("--time when" in note for note in cutting.cut(Table(frame, "t"), CLASSES).notes)
@@ -390,4 +390,25 @@ def test_the_latest_rows_test_and_the_latest_of_the_others_validate(
     assert len(found.test) == 30
     (fold,) = found.folds
     assert fold.validation.min() > fold.train.max()
-    assert not any("they test" in note for note in found.notes)
+    assert not any("on test" in note for note in found.notes)
+    assert found.time == "when"
+    rows.save(found, tmp_path)
+    assert rows.load(tmp_path).time == "when"
+    backwards = cutting.cut(Table(later, "t"), given)
+    assert "30 test rows of 30 not later than all others." not in found.notes
+    assert any("not later than all others" in note for note in backwards.notes)
+
+
+def test_classes_that_only_later_rows_have(frame: pd.DataFrame) -> None:
+    frame = frame.sort_values("when").reset_index(drop=True)
+    asked = replace(CLASSES, time="when", cv="auto")
+    some = frame.assign(y=frame["y"].where(frame.index < 112, "new"))
+    (note,) = [n for n in cutting.cut(Table(some, "t"), asked).notes if "No row that is" in n]
+    assert "of class 'new'" in note
+    late = frame.assign(y=np.where(frame.index < 80, "old", "new"))
+    with pytest.raises(BadInput, match=r"all rows that are earlier .* are of one class, 'old'"):
+        cutting.cut(Table(late, "t"), asked)
+    badly = frame.assign(when=frame["when"].dt.strftime("%Y-%m-%d"))
+    badly.loc[7, "when"] = "soon"
+    with pytest.raises(BadInput, match="--time when: row 7: 'soon'"):
+        cutting.cut(Table(badly, "t"), asked)

@@ -92,11 +92,11 @@ def summary(result: Result, folder: str) -> list[str]:
     if winner["networks_on_all_rows"]:
         members += f" and {winner['networks_on_all_rows']} on all training rows"
     lines = [f"The winner is {what}: {members}."]
-    if together := result.get("ensemble"):
+    if blend := result.get("ensemble"):
         lines = [
-            f"The winner is an ensemble of {len(together['shares'])} recipes, "
-            f"{together['networks']} networks. The best recipe alone is {what}: {members}.",
-            ensemble_line(together, unit(result)),
+            f"The winner is an ensemble of {len(blend['shares'])} recipes, "
+            f"{blend['networks']} networks. The best recipe alone is {what}: {members}.",
+            ensemble_line(blend, unit(result)),
         ]
     if start:
         lines.append(
@@ -108,7 +108,7 @@ def summary(result: Result, folder: str) -> list[str]:
         way_out = f"go on with: {command('resume', folder)}"
         lines.insert(0, f"Interrupted: the best so far is saved; {way_out}")
     if optimism := result.get("optimism"):
-        who = "best recipe" if together else "winner"
+        who = "best recipe" if blend else "winner"
         metric = pretty(result["metric"])
         lines.append(corrected_line(optimism, metric, who))
         lines += filter(None, [epochs_line(optimism, metric)])

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shrinkage.clusters import Clusters
+from shrinkage.clusters import Clusters, count
 from shrinkage.data import cells
 from shrinkage.data.cells import label_text, show
 from shrinkage.data.labels import find_classes, list_labels, no_column
@@ -78,10 +78,10 @@ def groups(column: str, train: pd.Series, test: pd.Series) -> Groups:
     return _small_as_one(_values(column, test))
 
 
-def checked(column: str, found: Groups, clusters: Clusters = None) -> Groups:
+def checked(column: str, found: Groups, clusters: Clusters = None, of: str = "") -> Groups:
     """The groups. Raises BadInput where there are no two to compare.
 
-    clusters: [n], of test rows that belong together, which count as one.
+    clusters: [n], of test rows that belong together, by a column of that name: they count as one.
     """
     rows = f"the {len(found.codes):,} test rows"
     if len(found.names) < 2:
@@ -94,16 +94,14 @@ def checked(column: str, found: Groups, clusters: Clusters = None) -> Groups:
             f"--by {column}: no group has {FEWEST} of {rows}, and fewer tell nothing.\n"
             "Name a column of fewer values, or set more rows aside with --test."
         )
-    each = (
-        (clusters[found.codes == k] for k in range(len(found.names)))
-        if clusters is not None
-        else ()
-    )
-    counts = [len(np.unique(its)) for its in each]
-    if counts and max(counts) < FEWEST:
+    kinds = range(len(found.names))
+    if (
+        max(count(None if clusters is None else clusters[found.codes == k], FEWEST) for k in kinds)
+        < FEWEST
+    ):
         raise BadInput(
-            f"--by {column}: no group has rows of {FEWEST} different ones that belong together, "
-            "and fewer tell nothing.\nSet more rows aside with --test, or leave --by out."
+            f"--by {column}: no group has rows of {FEWEST} different {show(of)}, and fewer tell "
+            "nothing.\nName a column of fewer values, or set more rows aside with --test."
         )
     return found
 

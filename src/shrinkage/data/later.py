@@ -7,6 +7,7 @@ others. Rows of one moment stay on one side. Rows without a time are trained on.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,35 +40,47 @@ def moments(column: str, series: pd.Series) -> np.ndarray:
     return found
 
 
-def latest(column: str, series: pd.Series, share: float) -> tuple[np.ndarray, np.ndarray]:
+def latest(
+    column: str, series: pd.Series, share: float, before: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the earlier rows, and of about this share of latest ones, whole moments.
 
-    Raises BadInput where all rows have one moment.
+    before: so many moments are earlier at least; rows without a time count as one.
+    Raises BadInput where there are too few.
     """
     when = moments(column, series)
-    distinct, counts = np.unique(when[~np.isnan(when)], return_counts=True)
-    held = np.cumsum(counts[::-1])[::-1]  # rows from each moment on
-    possible = np.flatnonzero(held < len(when))
-    if not len(possible):
+    missing = np.isnan(when)
+    distinct, counts = np.unique(when[~missing], return_counts=True)
+    possible = np.arange(len(distinct)) + missing.any() >= before
+    if not possible.any():
+        found = count(len(distinct), "different value") if len(distinct) else "no values"
         raise BadInput(
-            f"{OPTION} {column}: all rows have the same value, so none is later.\n"
-            "Name a column of different times."
+            f"{OPTION} {column}: {found}, and at least {before + 1} are needed, as rows of one "
+            "moment stay on one side.\nName a column of more times."
         )
-    cut = possible[np.abs(held[possible] - share * len(when)).argmin()]
-    after = when >= distinct[cut]
+    held = np.cumsum(counts[::-1])[::-1]  # rows from each moment on
+    far = np.where(possible, np.abs(held - share * len(when)), np.inf)
+    after = when >= distinct[far.argmin()]
     return np.flatnonzero(~after), np.flatnonzero(after)
 
 
 def notes(
-    column: str, validation: pd.Series, test: pd.Series | None, training: pd.Series
+    column: str, validation: pd.Series, test: pd.Series | None, training: pd.Series, own: bool
 ) -> list[str]:
-    """From when on rows validate and test, and how many have no time.
+    """From when on rows validate and test, how many, and how many have no time.
 
-    test: None where it is a file of its own. training: all rows but the test part's.
+    training: all rows but the test part's.   own: the test part is a file of its own, which may
+    lack the column: None.
     """
-    ends = [f"from {_first(validation)} on they validate"]
-    ends += [f"from {_first(test)} on they test"] if test is not None else []
-    found = [f"Rows are cut by {show(column)}: {', '.join(ends)}; earlier ones are trained on."]
+    rest = len(training) - len(validation)
+    ends = [f"{count(len(validation), 'row')} from {_first(validation)} on validate"]
+    if test is not None and not own:
+        ends.append(f"{count(len(test), 'row')} from {_first(test)} on test")
+    found = [f"Rows are cut by {show(column)}: {', '.join(ends)}; {rest:,} are trained on."]
+    if test is not None and own:
+        early = int((moments(column, test) <= np.nanmax(moments(column, training))).sum())
+        if early:
+            found.append(f"{count(early, 'test row')} of {len(test):,} not later than all others.")
     if gaps := int(training.isna().sum()):
         found.append(f"{count(gaps, 'row')} without a value of {show(column)}: trained on.")
     return found
@@ -78,8 +91,8 @@ def hint(dates: Sequence[str]) -> str:
     if not dates:
         return ""
     return (
-        f"Rows are cut at random; where later ones are to be predicted, {OPTION} {dates[0]} "
-        "validates and tests on the latest."
+        "Rows are cut at random; where later ones are to be predicted, "
+        f"{OPTION} {shlex.quote(dates[0])} validates and tests on the latest."
     )
 
 

@@ -146,6 +146,7 @@ def inside(
             raise BadInput("the rows that are left all belong together; set fewer aside to test.")
     if cv == "auto":
         cv = choose(len(labels)) if clusters is None else choose_of_clusters(len(labels), most)
+        repeats = 1 if cv == most else repeats
     if isinstance(cv, str) and cv.isdigit():
         cv = int(cv)
     if cv != "holdout" and (not isinstance(cv, int) or not 2 <= cv <= most):
@@ -201,11 +202,13 @@ def _folds_of_clusters(
     if few and np.bincount(codes).max() >= k:
         cutters.insert(0, StratifiedGroupKFold(k, shuffle=True, random_state=seed))
     parts: list[tuple[np.ndarray, np.ndarray]] = []
+    least = min(2, len(np.unique(clusters)) // k)
     for cutter in cutters:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a class of few rows, as in `_folds`
             parts = list(cutter.split(np.zeros(len(clusters)), codes, clusters))
-        if all(len(validation) for _, validation in parts):  # a spread of classes may leave one
+        # An even spread of rows may leave a fold with one large cluster, or with none.
+        if all(len(np.unique(clusters[validation])) >= least for _, validation in parts):
             break
     return [Fold(train, validation) for train, validation in parts]
 

@@ -90,8 +90,10 @@ def numbered(*parts: pd.Series) -> list[np.ndarray]:
     return np.split(codes.astype(np.int64), ends)
 
 
-def hint(*frames: pd.DataFrame) -> str:
+def hint(*frames: pd.DataFrame, option: bool = True) -> str:
     """A sentence on columns that look as if rows of a value belonged together; "" where none does.
+
+    option: whether it may be asked for; rows that are cut by time may be parted.
 
     Such a column is named like a person, or like a number of somebody, and has on average two rows
     or more of a value; of a person's name three values do, of another number's twenty, for fewer
@@ -106,10 +108,11 @@ def hint(*frames: pd.DataFrame) -> str:
     ]
     if not found:
         return ""
-    return (
-        f"If rows with the same {' or '.join(map(show, found[:3]))} belong together, scores are "
-        f"too good: {OPTION} {shlex.quote(found[0])} keeps them on one side of every split."
-    )
+    same = f"If rows with the same {' or '.join(map(show, found[:3]))} belong together"
+    if not option:
+        return f"{same}, scores may be too good: a cut by time parts them."
+    way_out = f"{OPTION} {shlex.quote(found[0])} keeps them on one side of every split"
+    return f"{same}, scores are too good: {way_out}."
 
 
 _PERSON = re.compile(

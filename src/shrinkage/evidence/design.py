@@ -22,6 +22,7 @@ import torch
 
 from shrinkage import scores
 from shrinkage.clusters import count, spread
+from shrinkage.data import later
 from shrinkage.data.split import Fold, test_split
 from shrinkage.engine import arrays, scoring
 from shrinkage.engine.scoring import Part
@@ -106,9 +107,7 @@ def designed(
     for number, fold in enumerate(folds):
         kept, other = fold.train, fold.validation
         if aside:
-            draw = derive(seed, "ablation.watched", number) % 2**32
-            of_fold = rows.clusters_of(fold.train)
-            inner, outer = test_split(target[fold.train], task, ASIDE, draw, of_fold)
+            inner, outer = _set_aside(rows, target, fold.train, number, seed)
             kept, other = fold.train[inner], fold.train[outer]
         trained.append(kept)
         watched.append(other)
@@ -124,7 +123,7 @@ def designed(
         places = [(k, np.arange(len(at))) for k, at in enumerate(judged)]
     else:
         of_fold = rows.clusters_of(judged[0])
-        parts = min(PARTS, count(of_fold, 2 * PARTS) // 2)
+        parts = min(PARTS, max(1, count(of_fold, len(judged[0])) // 2))
         part = spread(codes[judged[0]], of_fold, parts, _drawn(seed, "parts"))
         places = [(0, np.flatnonzero(part == number)) for number in range(parts)]
     # A part on which the metric is not defined, such as the AUC of one class, has no say.
@@ -156,12 +155,28 @@ def _check_clusters(rows: Rows, folds: Sequence[Fold]) -> None:
     least = 2 if len(folds) > 1 else 4
     for fold in folds:
         judged, trained = (count(rows.clusters_of(at), 0) for at in (fold.validation, fold.train))
-        if judged < least or trained < 2:
+        if trained < 2:
+            raise BadInput(
+                f"an ablation needs two different '{rows.together.column}' to train on in every "
+                "fold;\nfit with more of them"
+            )
+        if judged < least:
             raise BadInput(
                 f"an ablation needs {least} different '{rows.together.column}' in every fold that "
                 f"judges, and one here has {judged};\n"
                 "fit with fewer folds, such as --cv 2, or with more of them"
             )
+
+
+def _set_aside(
+    rows: Rows, target: np.ndarray, at: np.ndarray, number: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of the training rows of a fold: places of those to train on, and of those to watch."""
+    times, _ = rows.column(rows.time) if rows.time else (None, None)
+    if times is not None:
+        return later.latest(rows.time, times.iloc[at], ASIDE)
+    draw = derive(seed, "ablation.watched", number) % 2**32
+    return test_split(target[at], rows.schema.task, ASIDE, draw, rows.clusters_of(at))
 
 
 def _defined(rows: Rows, problem: Problem, target: np.ndarray) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,11 @@ def concluding(
 ) -> dict[str, Any] | None:
     """`told` of these columns and those that the folder's study was asked for before, if any."""
     before = asked_for(root, read_object(Folder(root).result) or {})
-    every = [*dict.fromkeys([*before, *columns])]
-    try:
-        return told(rows, every, name, result, outputs) if every else None
-    except BadInput:  # of what a folder remembers, which may not cost a study
-        return told(rows, columns, name, result, outputs) if columns else None
+    for asked in ([*dict.fromkeys([*before, *columns])], columns):
+        # What a folder remembers, or an earlier version allowed, may not cost a study.
+        with suppress(BadInput):
+            return told(rows, asked, name, result, outputs) if asked else None
+    return None
 
 
 def told(

@@ -25,6 +25,8 @@ OPTIONS = {
     "start_from": "",
     "search": "auto",
     "precision": "auto",
+    "together": "",
+    "time": "",
 }
 """Settings that are options of `fit`, with the values at which they are left out."""
 

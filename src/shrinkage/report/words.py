@@ -133,6 +133,8 @@ def test_rows(result: Result) -> str:
     of = ""
     if together and together["test"] is not None:
         of = f" of {together['test']:,} different '{together['column']}'"
+    if (time := result.get("time")) and time["test"]:
+        of = f" (the latest by '{time['column']}')"
     return f"{result['rows']['test']:,} test rows{of}"
 
 

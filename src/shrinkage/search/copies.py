@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from shrinkage import scores
-from shrinkage.data import cells
+from shrinkage.data import cells, later
 from shrinkage.data.cells import count, show
 from shrinkage.data.schema import Schema
 from shrinkage.data.together import numbered
@@ -77,6 +77,7 @@ def trained_on(folder: str, earlier: Schema, rows: Rows) -> tuple[str, ...]:
     if earlier.target != rows.schema.target or work is None:
         return ()
     _check_clusters(folder, work, rows)
+    _check_times(folder, work, rows)
     columns = [*rows.schema.used, earlier.target]
     theirs, aside = (
         _comparable(pd.read_parquet(work / f"{name}.parquet"), columns)
@@ -102,15 +103,32 @@ def _check_clusters(folder: str, work: Path, rows: Rows) -> None:
     if rows.together is None:
         return
     column = rows.together.column
-    ours, known = rows.column(column), load(work).column(column)
-    if ours is None or known is None:
+    ours, (known, _) = rows.column(column), load(work).column(column)
+    given = [cells for cells in ours if cells is not None]
+    if known is None:
         return
-    mine, theirs = (np.unique(each) for each in numbered(pd.concat(ours), known[0].dropna()))
+    mine, theirs = (np.unique(each) for each in numbered(pd.concat(given), known.dropna()))
     if both := len(np.intersect1d(mine, theirs)):
         raise BadInput(
             f"--start-from: the model was trained on rows of {both:,} of the {len(mine):,} "
             f"different {show(column)} ({folder}).\nWhat its networks remember of them would "
             "flatter every score: leave those rows out, or fit without --start-from."
+        )
+
+
+def _check_times(folder: str, work: Path, rows: Rows) -> None:
+    """Raises BadInput where the earlier study in `work` trained on rows as late as our judges."""
+    if not rows.time:
+        return
+    (ours, _), (known, _) = rows.column(rows.time), load(work).column(rows.time)
+    if ours is None or known is None:
+        return
+    judged = later.moments(rows.time, ours.iloc[rows.folds[0].validation])
+    if np.nanmax(later.moments(rows.time, known)) >= np.nanmin(judged):
+        raise BadInput(
+            f"--start-from: by {show(rows.time)} the model was trained on rows that are not "
+            f"earlier than those that validate here ({folder}).\nStart from one of earlier rows, "
+            "or fit without --start-from."
         )
 
 

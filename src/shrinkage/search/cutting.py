@@ -33,8 +33,8 @@ _FEWEST = 6
 class _Part(NamedTuple):
     """The same rows twice: the columns that networks read, with the target, and the others."""
 
-    read: pd.DataFrame
-    unread: pd.DataFrame
+    seen: pd.DataFrame
+    rest: pd.DataFrame
 
     def take(self, at: np.ndarray) -> _Part:
         return _Part(*(frame.iloc[at].reset_index(drop=True) for frame in self))
@@ -49,12 +49,7 @@ def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
 
     Raises BadInput for data that cannot be used.
     """
-    _check_asked(table, settings)
-    if origin is not None and settings.together in origin.schema.used:
-        raise BadInput(
-            f"{together.OPTION} {settings.together}: the model to start from reads this column, "
-            "and may know its values by heart.\nStart from one that does not, or from none."
-        )
+    _check_asked(table, settings, origin)
     schema, frame = _columns(table, settings, origin)
     whole, notes = _Part(frame, unread(table, schema)), list(schema.notes)
     if isinstance(settings.test, str):
@@ -62,7 +57,7 @@ def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
         rows, more = conform(schema, given, need_target=True)
         notes += [f"{settings.test}: {note}" for note in more]
         train, test = (
-            part.take(np.arange(len(part.read)))
+            part.take(np.arange(len(part.seen)))
             for part in (whole, _Part(rows, unread(given, schema)))
         )
         clusters = _clusters(settings.together, train, test)
@@ -71,37 +66,46 @@ def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
         kept, aside = _set_aside(whole, schema, settings, settings.test, every)
         train, test = whole.take(kept), whole.take(aside)
         clusters = every and every.parted(kept, aside)
-    target = train.read[schema.target]
+    target = train.seen[schema.target]
     if schema.task == "classification" and target.nunique() < 2:
         raise BadInput(f"the training rows hold one class of '{schema.target}'; add rows")
     folds = _folds(train, schema, settings, clusters)
-    notes += _notes(settings, whole, train, test, folds, clusters, schema)
-    left = train.unread, test.unread
-    found = Rows(schema, train.read, test.read, folds, tuple(notes), origin, left)
-    found = replace(found, together=clusters)
+    notes += _notes(settings, schema, train, test, folds, clusters)
+    left = train.rest, test.rest
+    found = Rows(schema, train.seen, test.seen, folds, tuple(notes), origin, left)
+    found = replace(found, together=clusters, time=settings.time)
     if origin is None:
         own = clusters and clusters.train
-        coded = codes.coded(train.read, schema, found.target(train.read), settings.seed, own)
+        coded = codes.coded(train.seen, schema, found.target(train.seen), settings.seed, own)
         found = replace(found, coded=coded, notes=(*notes, *_coded_note(coded)))
     for column in settings.by:
         found.groups(column, table.name)
     return found
 
 
-def _check_asked(table: Table, settings: Settings) -> None:
+def _check_asked(table: Table, settings: Settings, origin: Model | None) -> None:
     """Raises BadInput for a column that was named, and is not there or cannot be meant."""
     names = [str(name) for name in table.frame.columns]
-    single = {together.OPTION: settings.together, later.OPTION: settings.time}
-    single = {option: column for option, column in single.items() if column}
-    asked = {"--by": settings.by, "--keep": settings.keep}
-    for option, columns in (asked | {option: (name,) for option, name in single.items()}).items():
-        for column in columns:
-            check_column(column, names, table.name, option)
-    for option, column in single.items():
+    single = [(together.OPTION, settings.together), (later.OPTION, settings.time)]
+    single = [(option, column) for option, column in single if column]
+    asked = [("--by", each) for each in settings.by] + [("--keep", each) for each in settings.keep]
+    for option, column in asked + single:
+        check_column(column, names, table.name, option)
+    for option, column in single:
         if column == settings.target:
             raise BadInput(f"{option} {column}: this is the column to predict; name another")
+        if origin is not None and column in origin.schema.used:
+            raise BadInput(
+                f"{option} {column}: the model to start from reads this column, and may know its "
+                "values by heart.\nStart from one that does not, or from none."
+            )
     if len(single) > 1:
-        raise BadInput(f"{' and '.join(single)}: rows are cut by the one or by the other; name one")
+        raise BadInput(
+            f"{together.OPTION} and {later.OPTION}: rows are cut by the one or by the other; name "
+            "one"
+        )
+    if settings.time:
+        later.moments(settings.time, table.frame[settings.time])  # pyright: ignore
     if settings.time and settings.cv not in ("auto", "holdout"):
         raise BadInput(
             f"--cv {settings.cv}: with {later.OPTION} the latest rows validate, once; leave it out"
@@ -145,9 +149,9 @@ def _set_aside(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the rows that stay, and of those that test."""
     if settings.time:
-        return later.latest(settings.time, _times(settings, whole), share)
+        return later.latest(settings.time, _times(settings, whole), share, before=2)
     its = clusters and clusters.train
-    return test_split(whole.read[schema.target], schema.task, share, settings.seed, its)
+    return test_split(whole.seen[schema.target], schema.task, share, settings.seed, its)
 
 
 def _folds(
@@ -157,30 +161,49 @@ def _folds(
         cells = _times(settings, train)
         return (Fold(*later.latest(settings.time, cells, HOLDOUT_SHARE)),)
     its = clusters and clusters.train
-    cv, repeats = folds_for(settings.cv, len(train.read), its)
-    return inside(train.read[schema.target], schema.task, cv, settings.seed, repeats, its)
+    cv, repeats = folds_for(settings.cv, len(train.seen), its)
+    return inside(train.seen[schema.target], schema.task, cv, settings.seed, repeats, its)
 
 
 def _notes(
     settings: Settings,
-    whole: _Part,
+    schema: Schema,
     train: _Part,
     test: _Part,
     folds: Sequence[Fold],
     clusters: Together | None,
-    schema: Schema,
 ) -> list[str]:
     """How rows were dealt, or what might have been asked for."""
     if clusters is not None:
         return clusters.notes
+    own = isinstance(settings.test, str)
+    people = train.seen.drop(columns=schema.target), train.rest
+    hints = [together.hint(*people, option=not settings.time)]
     if settings.time:
-        cells = _times(settings, train)
-        own = None if isinstance(settings.test, str) else _times(settings, test)
-        return later.notes(settings.time, cells.iloc[folds[0].validation], own, cells)
-    hints = [together.hint(whole.read.drop(columns=schema.target), whole.unread)]
-    if not isinstance(settings.test, str):
-        hints.append(later.hint(schema.dates))
+        cells, (fold,) = _times(settings, train), folds
+        asked = cells.iloc[fold.validation], test.cells(settings.time), cells, own
+        told = later.notes(settings.time, *asked)
+        return [*told, *_classes_notes(schema, train.seen, fold), *filter(None, hints)]
+    hints += [] if own else [later.hint(schema.dates)]
     return [*filter(None, hints)]
+
+
+def _classes_notes(schema: Schema, rows: pd.DataFrame, fold: Fold) -> list[str]:
+    """Classes that no earlier row has. Raises BadInput where earlier rows have one alone."""
+    if schema.classes is None:
+        return []
+    known = set(rows[schema.target].iloc[fold.train])
+    if len(known) < 2:
+        raise BadInput(
+            f"{later.OPTION}: all rows that are earlier than those that validate are of one class, "
+            f"{show(*known)}.\nName another column, or leave it out."
+        )
+    new = [each for each in schema.classes if each not in known]
+    if not new:
+        return []
+    return [
+        f"No row that is trained on is of class {listed([*map(show, new)])}, as later ones are."
+    ]
 
 
 def _coded_note(coded: Sequence[str]) -> list[str]:

@@ -318,7 +318,7 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
             "folds": len(rows.folds),
         },
         "together": rows.together and rows.together.to_json(),
-        "time": study.settings.time or None,
+        "time": _time(study),
         "budget_s": round(study.clock.spent + study.settings.budget_s, 2),
         "wall_s": 0.0,
         "interrupted": study.interrupted,
@@ -347,6 +347,13 @@ def _result(study: Study, winner: Finalist, networks: int, table: dict[str, Any]
         "without_effect": _without_effect(study),
         "scores": table,
     }
+
+
+def _time(study: Study) -> dict[str, Any] | None:
+    """The column by which later rows judge, and whether the test part is cut by it, too."""
+    if not study.rows.time:
+        return None
+    return {"column": study.rows.time, "test": not isinstance(study.settings.test, str)}
 
 
 def _without_effect(study: Study) -> list[str]:

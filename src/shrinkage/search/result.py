@@ -62,7 +62,7 @@ class Result(TypedDict):
     shared: NotRequired[Any]
     diverged: NotRequired[list[str]]
     together: NotRequired[Any]
-    time: NotRequired[str | None]
+    time: NotRequired[Any]
     start_from: NotRequired[str | None]
     own_recipe: NotRequired[bool]
     device: NotRequired[str]

@@ -44,6 +44,7 @@ class Rows:
     coded: number columns that are read as categories, too: what `codes` says of all training rows;
     none where an origin's preparation says it.
     together: which rows belong together, so that no split parts them; None: they are strangers.
+    time: the column by which later rows validate; "": they are dealt at random.
     """
 
     schema: Schema
@@ -55,6 +56,7 @@ class Rows:
     unread: tuple[pd.DataFrame, pd.DataFrame] | None = None
     coded: tuple[str, ...] = ()
     together: Together | None = None
+    time: str = ""
 
     def clusters_of(self, at: np.ndarray) -> Clusters:
         """Of these training rows."""
@@ -74,8 +76,10 @@ class Rows:
 
         Raises BadInput where there is no such column, or no two groups to compare.
         """
-        if (cells := self.column(column)) is not None:
-            return checked(column, groups(column, *cells), self.test_clusters)
+        train, test = self.column(column)
+        if train is not None and test is not None:
+            of = self.together.column if self.together else ""
+            return checked(column, groups(column, train, test), self.test_clusters, of)
         names = [each.name for each in self.schema.columns] + [self.schema.target]
         check_column(column, names, name)
         raise BadInput(
@@ -83,12 +87,12 @@ class Rows:
             "Fit again: what networks do not read is kept where the test part has it, too."
         )
 
-    def column(self, name: str) -> tuple[pd.Series, pd.Series] | None:
-        """Of training and test rows, read by networks or not; None where not both have it."""
-        for train, test in ((self.train, self.test), self.unread or (self.train, self.test)):
-            if name in train and name in test:
-                return train[name], test[name]
-        return None
+    def column(self, name: str) -> tuple[pd.Series | None, pd.Series | None]:
+        """Of training and test rows, read by networks or not; None where a part lacks it."""
+        rest = self.unread or (self.train, self.test)
+        parts = zip((self.train, self.test), rest, strict=True)
+        train, test = (next((f[name] for f in part if name in f), None) for part in parts)
+        return train, test
 
     def target(self, frame: pd.DataFrame) -> np.ndarray:
         """[n] class codes int64, or numbers float64."""
@@ -172,7 +176,7 @@ def save(rows: Rows, folder: Path) -> None:
     with replacing(folder / "folds.npz", sync=False) as temporary, open(temporary, "wb") as file:
         np.savez(file, **folds)
     told: dict[str, Any] = {"notes": list(rows.notes), "coded": list(rows.coded)}
-    told["together"] = rows.together and rows.together.column
+    told |= {"together": rows.together and rows.together.column, "time": rows.time}
     about = {"schema": rows.schema.to_json(), **told}
     write_text(folder / "schema.json", json.dumps(about))
 
@@ -202,7 +206,8 @@ def load(folder: Path) -> Rows:
         raise BadInput(f"{folder} is not a complete study: {first}; fit again") from None
     unread = _load_unread(folder)
     cut = schema, frames[0], frames[1], folds, notes
-    return Rows(*cut, unread=unread, coded=coded, together=together)
+    time = about.get("time", "")
+    return Rows(*cut, unread=unread, coded=coded, together=together, time=time)
 
 
 def _load_unread(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame] | None:

@@ -62,7 +62,11 @@ def check_metric(goal: scores.Goal, rows: Rows) -> None:
             raise BadInput(
                 f"{scores.pretty_name(metric.name)} is not defined on every fold: one validates "
                 f"{count(len(fold.validation), 'row')}, and lacks a class or a spread.\n"
-                "Use fewer folds, with --cv 3 or --cv holdout, or another --metric."
+                + (
+                    "Use fewer folds, with --cv 3 or --cv holdout, or another --metric."
+                    if len(rows.folds) > 1
+                    else "Name another --metric, or give more rows."
+                )
             )
 
 
