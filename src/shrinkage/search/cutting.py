@@ -71,9 +71,8 @@ def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
         raise BadInput(f"the training rows hold one class of '{schema.target}'; add rows")
     folds = _folds(train, schema, settings, clusters)
     notes += _notes(settings, schema, train, test, folds, clusters)
-    left = train.rest, test.rest
-    found = Rows(schema, train.seen, test.seen, folds, tuple(notes), origin, left)
-    found = replace(found, together=clusters, time=settings.time)
+    parts = schema, train.seen, test.seen, folds, tuple(notes), origin, (train.rest, test.rest)
+    found = Rows(*parts, together=clusters, time=settings.time)
     if origin is None:
         own = clusters and clusters.train
         coded = codes.coded(train.seen, schema, found.target(train.seen), settings.seed, own)
