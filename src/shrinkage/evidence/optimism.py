@@ -198,7 +198,7 @@ def correction(contest: Contest, parts: np.ndarray) -> Correction:
     held = parts[:, None, :] == folds[:, None]
     chosen = contest.chosen((~held).reshape(-1, parts.shape[1]).astype(np.float64))
     found = np.zeros(held.shape[:2])
-    sizes = held @ np.bincount(contest.cluster)
+    sizes = held.sum(2) if contest.clusters is None else held @ np.bincount(contest.cluster)
     for place, trial in zip(np.ndindex(found.shape), chosen, strict=True):
         if trial != winner:
             rows = np.flatnonzero(held[place][contest.cluster])
