@@ -356,6 +356,15 @@ def test_whole_numbers_beyond_a_floats_are_told_apart(frame: pd.DataFrame) -> No
     assert sum(cut.together.counts) == 40
 
 
+def test_a_huge_amount_leaves_the_others_numbers(frame: pd.DataFrame) -> None:
+    """A column that is not read, and has one cell beyond what a float counts in ones."""
+    amounts = np.append(1e16, np.arange(1, len(frame)) // 3 + 0.5)
+    asked = replace(CLASSES, together="size")
+    cut = cutting.cut(Table(frame.assign(size=amounts), "t"), asked)
+    assert cut.unread is not None
+    assert all(part["size"].dtype == np.float64 for part in cut.unread)
+
+
 def test_columns_that_look_like_people_are_pointed_at(frame: pd.DataFrame) -> None:
     frame = patients(frame)
     assert any("--together patient" in n for n in cutting.cut(Table(frame, "t"), CLASSES).notes)

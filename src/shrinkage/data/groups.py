@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shrinkage.clusters import Clusters, count
+from shrinkage.clusters import Clusters
 from shrinkage.data import cells
 from shrinkage.data.cells import label_text, show
 from shrinkage.data.labels import find_classes, list_labels, no_column
@@ -94,11 +94,10 @@ def checked(column: str, found: Groups, clusters: Clusters = None, of: str = "")
             f"--by {column}: no group has {FEWEST} of {rows}, and fewer tell nothing.\n"
             "Name a column of fewer values, or set more rows aside with --test."
         )
+    if clusters is None:
+        return found
     kinds = range(len(found.names))
-    if (
-        max(count(None if clusters is None else clusters[found.codes == k], FEWEST) for k in kinds)
-        < FEWEST
-    ):
+    if max(len(np.unique(clusters[found.codes == kind])) for kind in kinds) < FEWEST:
         raise BadInput(
             f"--by {column}: no group has rows of {FEWEST} different {show(of)}, and fewer tell "
             "nothing.\nName a column of fewer values, or set more rows aside with --test."
@@ -135,9 +134,8 @@ def _clean(series: pd.Series) -> pd.Series:
     if cells.is_number(series):
         found = pd.Series(cells.numbers(series)[0], series.index)
         # Beyond, whole numbers that differ are the same float.
-        return (
-            found if not (found.abs() >= _EXACT).any() else series.astype("string").astype(object)
-        )
+        large = pd.api.types.is_integer_dtype(series) and (found.abs() >= _EXACT).any()
+        return series.astype("string").astype(object) if large else found
     return cells.dates(series)[0] if _is_date(series) else cells.text(series)
 
 
