@@ -1,7 +1,8 @@
 """The peers: fair on scikit-learn's own tables, and unshaken by what tables contain."""
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,11 @@ from sklearn import datasets
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from shrinkage import baselines
 from shrinkage.baselines import PEERS, BaselineResult, fit_baseline
 from shrinkage.errors import BadInput
 
@@ -233,6 +235,94 @@ def test_a_class_of_one_row_does_not_stop_early_stopping_tables() -> None:
     result = fit_baseline("gradient_boosting", frame, y, schema, [], frame[:100], 0)
     assert result.test_prediction is not None
     assert _quality(result.test_prediction, y[:100], "classification") > 0.95
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_column_of_one_value_does_not_stop_boosting(task: str) -> None:
+    """Where its row is among the watched ones, those to train on have none of it."""
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=10_500)
+    y = (x > 0).astype(np.int64) if task == "classification" else x
+    classes = ("no", "yes") if task == "classification" else ()
+    rare = np.full(10_500, np.nan)
+    rare[baselines.test_split(y, task, 0.1, 0)[1][0]] = 1.0
+    frame = pd.DataFrame({"x": x, "rare": rare})
+    schema = Schema(task, numbers=("x", "rare"), classes=classes)
+    result = fit_baseline("gradient_boosting", frame, y, schema, [], frame[:100], 0)
+    assert result.test_prediction is not None
+    assert _quality(result.test_prediction, y[:100], task) > 0.95
+
+
+def _of_patients(count: int, rows: int, seed: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Eight features that say who a patient is, and a target that is the patient's own."""
+    draw = np.random.default_rng(seed)
+    patient = np.repeat(np.arange(count), rows)
+    frame = pd.DataFrame(draw.normal(size=(count, 8))[patient]).add_prefix("x")
+    frame += 0.02 * draw.normal(size=frame.shape)
+    return frame, draw.normal(size=count)[patient] + 0.1 * draw.normal(size=len(frame)), patient
+
+
+def _by_patient(patient: np.ndarray) -> Callable[[np.ndarray], list[Fold]]:
+    def cuts(at: np.ndarray) -> list[Fold]:
+        parts = GroupKFold(5, shuffle=True, random_state=3).split(at, groups=patient[at])
+        return [Fold(train, validation) for train, validation in parts]
+
+    return cuts
+
+
+def test_ridge_chooses_its_penalty_by_the_rows_held_out() -> None:
+    """As scikit-learn's own RidgeCV with these cuts; row by row it takes the least penalties."""
+    frame, y, patient = _of_patients(24, 40, seed=0)
+    schema, cuts = Schema("regression", numbers=tuple(frame.columns)), _by_patient(patient)
+    y = y + frame["x0"].to_numpy()  # else every score asks for the largest penalty
+    given = "linear", frame, y, schema, [], frame, 0
+    found = fit_baseline(*given, held_out=cuts).test_prediction
+    parts = [(cut.train, cut.validation) for cut in cuts(np.arange(len(y)))]
+    own = RidgeCV(np.logspace(-3, 3, 13), cv=parts, scoring="neg_mean_squared_error")
+    by_hand = make_pipeline(StandardScaler(), own).fit(frame.to_numpy(), y)
+    np.testing.assert_allclose(found, by_hand.predict(frame.to_numpy()))
+    alone = fit_baseline(*given).test_prediction
+    assert np.var(found) < 0.9 * np.var(alone)  # a larger penalty
+
+
+@pytest.mark.parametrize("balanced", [None, False, True])
+def test_boosting_stops_by_the_rows_held_out(balanced: bool | None) -> None:
+    """None: a regression."""
+    frame, y, patient = _of_patients(700, 15, seed=1)
+    schema = Schema("regression", numbers=tuple(frame.columns))
+    if balanced is not None:
+        y = (y > 1).astype(np.int64)
+        schema = replace(schema, task="classification", classes=("no", "yes"))
+    cuts = _by_patient(patient)
+    given = "gradient_boosting", frame, y, schema, [], frame[:500], 0
+    found = fit_baseline(*given, held_out=cuts, balanced=bool(balanced)).test_prediction
+    cut, x = cuts(np.arange(len(y)))[0], frame.to_numpy()
+    watched = {"X_val": x[cut.validation], "y_val": y[cut.validation]}
+    model = clone(PLAIN["gradient_boosting", schema.task]).set_params(early_stopping=True)
+    if balanced:
+        model.set_params(class_weight="balanced")
+        shares = np.bincount(y[cut.train])
+        watched["sample_weight_val"] = shares.sum() / (2 * shares[watched["y_val"]])
+    model.fit(x[cut.train], y[cut.train], **watched)
+    predict = model.predict if balanced is None else model.predict_proba
+    np.testing.assert_allclose(found, predict(x[:500]))
+    assert model.n_iter_ < 30
+    assert not np.allclose(fit_baseline(*given, balanced=bool(balanced)).test_prediction, found)
+
+
+def test_boosting_does_not_stop_where_every_cut_loses_a_class() -> None:
+    """The one that it would stop by has all rows of it, or there is none."""
+    frame, y, _ = _of_patients(700, 15, seed=1)
+    classes = np.zeros(len(y), np.int64)
+    classes[:2000] = 1
+    schema = Schema("classification", numbers=tuple(frame.columns), classes=("no", "yes"))
+    given = "gradient_boosting", frame, classes, schema, [], frame[:500], 0
+    cut = Fold(np.arange(2000, len(y)), np.arange(2000))
+    whole = HistGradientBoostingClassifier(early_stopping=False, random_state=0)
+    expected = whole.fit(frame.to_numpy(), classes).predict_proba(frame.to_numpy()[:500])
+    for cuts in ([cut], []):
+        found = fit_baseline(*given, held_out=lambda _, cuts=cuts: cuts).test_prediction
+        np.testing.assert_allclose(found, expected)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,7 +6,10 @@ networks: what a person would get from ten lines of scikit-learn.
     linear              numbers: median for missing, standard scaling; categories: one-hot;
                         LogisticRegression(C=1), or RidgeCV over 13 penalties
     gradient_boosting   HistGradientBoosting with its own treatment of missing values and
-                        categories, early stopping from 10,000 rows up as by default
+                        categories, early stopping above 10,000 rows as by default
+
+The penalty of ridge and the end of boosting hang on rows that scikit-learn holds out one by one.
+Where rows are no strangers that is too kind, and `held_out` says which rows are held out instead.
 
 Notation: n rows, C classes. Rows are positions in the frame, starting at 0.
 """
@@ -30,12 +33,12 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
+from shrinkage.data.split import Fold, test_split
 from shrinkage.data.tabular import days
 from shrinkage.errors import BadInput
 
 if TYPE_CHECKING:
     from shrinkage.data.schema import Schema
-    from shrinkage.data.split import Fold
 
 MOST_CATEGORIES = 255
 """Categories of one column that HistGradientBoosting can hold; the rarest share one."""
@@ -45,6 +48,13 @@ MOST_ONE_HOT = 100
 
 LARGEST = 1e100
 """Numbers are clipped to this size: the square of a larger one may overflow."""
+
+STOPPING, WATCHED = 10_000, 0.1
+"""With more rows than the one boosting stops early by the other share of them: scikit-learn's
+defaults."""
+
+HeldOut = Callable[[np.ndarray], Sequence[Fold]]
+"""Positions [m] of training rows -> folds of places 0..m-1 among them, none where none can be."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +141,7 @@ def fit_baseline(
     *,
     balanced: bool = False,
     quantile: float | None = None,
+    held_out: HeldOut | None = None,
     until: float = math.inf,
 ) -> BaselineResult:
     """Fit a peer on each fold and on all training rows, and predict.
@@ -145,6 +156,9 @@ def fit_baseline(
         (networks are, where a recipe holds class_weight); no effect on regression.
     quantile: the level to predict, where it is not the mean: boosting is trained for it, the
         linear model moved by that quantile of its residuals; no effect on classification.
+    held_out: how training rows are cut for ridge's penalty (all folds) and for boosting's early
+        stopping (the first that leaves every class to train on; without one it does not stop
+        early). None: row by row, as scikit-learn does.
     until: no further fit is begun after this second of time.monotonic().
 
     Returns probabilities of full class width: a class without a training row has 0.
@@ -163,9 +177,10 @@ def fit_baseline(
             raise TimeoutError
         model = PEERS[name](schema.task, numbers, categories, seed)
         rows = _without_empty_columns(table.iloc[train])
+        given = model, rows, y_train[train], None if held_out is None else held_out(train)
         if not width:
-            return _numbers(model, rows, y_train[train], other, quantile)
-        return _probabilities(model, rows, y_train[train], other, width, balanced)
+            return _numbers(*given, other, quantile)
+        return _probabilities(*given, other, width, balanced)
 
     validation = [
         predict(np.asarray(fold.train), table.iloc[np.asarray(fold.validation)]) for fold in folds
@@ -188,44 +203,87 @@ PEERS: dict[str, Callable[[str, Sequence[str], Sequence[str], int], Pipeline]] =
 }
 
 
+Cuts = Sequence[Fold] | None
+
+
 def _numbers(
-    model: Pipeline, rows: pd.DataFrame, y: np.ndarray, other: pd.DataFrame, level: float | None
+    model: Pipeline,
+    rows: pd.DataFrame,
+    y: np.ndarray,
+    cuts: Cuts,
+    other: pd.DataFrame,
+    level: float | None,
 ) -> np.ndarray:
     """Predictions for `other`, [n]: of the mean, or of the quantile of that level."""
     boosted = isinstance(model.named_steps["model"], HistGradientBoostingRegressor)
     if level is not None and boosted:
         model.set_params(model__loss="quantile", model__quantile=level)
-    found = np.asarray(model.fit(rows, y).predict(other), dtype=np.float64)
+    found = np.asarray(_fitted(model, rows, y, cuts).predict(other), dtype=np.float64)
     if level is None or boosted:
         return found
     return found + np.quantile(y - model.predict(rows), level)
 
 
 def _probabilities(
-    model: Pipeline, rows: pd.DataFrame, y: np.ndarray, other: pd.DataFrame, width: int, even: bool
+    model: Pipeline,
+    rows: pd.DataFrame,
+    y: np.ndarray,
+    cuts: Cuts,
+    other: pd.DataFrame,
+    width: int,
+    even: bool,
 ) -> np.ndarray:
     """Probabilities for `other`, [n, width]."""
     probability = np.zeros((len(other), width))
-    present, counts = np.unique(y, return_counts=True)
+    present = np.unique(y)
     if len(present) == 1:  # scikit-learn refuses to fit one class
         probability[:, present] = 1.0
         return probability
     model.set_params(model__class_weight="balanced" if even else None)
-    head = model.named_steps["model"]
-    if isinstance(head, HistGradientBoostingClassifier) and _too_thin_to_stop_early(counts):
-        head.set_params(early_stopping=False)
     with warnings.catch_warnings():
         # After 1,000 steps a linear model short of its optimum is still a fair peer, and the
         # person it is shown to can do nothing about the warning.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(rows, y)
-    probability[:, present] = model.predict_proba(other)
+        probability[:, present] = _fitted(model, rows, y, cuts).predict_proba(other)
     return probability
 
 
-def _too_thin_to_stop_early(counts: np.ndarray) -> bool:
-    """Whether early stopping's stratified tenth of the rows cannot hold every class."""
-    return bool(counts.min() < 2 or len(counts) > 0.1 * counts.sum())
+def _fitted(model: Pipeline, rows: pd.DataFrame, y: np.ndarray, cuts: Cuts) -> Pipeline:
+    """The model, fitted; what it decides by held-out rows it decides by these cuts."""
+    head = model.named_steps["model"]
+    if isinstance(head, RidgeCV) and cuts:
+        parts = [(cut.train, cut.validation) for cut in cuts]
+        head.set_params(cv=parts, scoring="neg_mean_squared_error")
+    if isinstance(head, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
+        return _boosted(model, head, rows, y, cuts)
+    return model.fit(rows, y)
+
+
+def _boosted(model: Pipeline, head: Any, rows: pd.DataFrame, y: np.ndarray, cuts: Cuts) -> Pipeline:
+    """The same for boosting, which watches rows that it does not train on where it has many."""
+    task = "classification" if isinstance(head, HistGradientBoostingClassifier) else "regression"
+    cut = _watched(task, y, cuts, head.random_state) if len(y) > STOPPING else None
+    head.set_params(early_stopping=cut is not None)
+    if cut is None:
+        return model.fit(rows, y)
+    x = model.named_steps["columns"].fit_transform(rows)
+    x[:, np.isnan(x[cut.train]).all(axis=0)] = 0  # as of `_without_empty_columns`
+    watched: dict[str, Any] = {"X_val": x[cut.validation], "y_val": y[cut.validation]}
+    if task == "classification" and head.class_weight is not None:
+        known, weight = np.unique(y[cut.train], return_counts=True)
+        watched["sample_weight_val"] = (1 / weight)[np.searchsorted(known, y[cut.validation])]
+    head.fit(x[cut.train], y[cut.train], **watched)
+    return model
+
+
+def _watched(task: str, y: np.ndarray, cuts: Cuts, seed: int) -> Fold | None:
+    """The first cut that leaves every class to train on; None where no cut does."""
+    if cuts is None:
+        cuts = [Fold(*test_split(y, task, WATCHED, seed))]
+    if task == "regression":
+        return next(iter(cuts), None)
+    classes = len(np.unique(y))
+    return next((cut for cut in cuts if len(np.unique(y[cut.train])) == classes), None)
 
 
 def _without_empty_columns(rows: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import torch
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from conftest import mixed
+from shrinkage.baselines import fit_baseline
 from shrinkage.data.source import Table, read
 from shrinkage.data.split import Fold
 from shrinkage.engine import arrays
@@ -20,7 +21,7 @@ from shrinkage.errors import BadInput
 from shrinkage.nets.table import TableShape
 from shrinkage.population.cohort import Cohort, Member, network_of
 from shrinkage.recipe import Recipe
-from shrinkage.search import cutting, rows
+from shrinkage.search import baseline, cutting, rows
 from shrinkage.search.rows import repeats_of
 from shrinkage.search.settings import Settings
 
@@ -363,6 +364,49 @@ def test_a_huge_amount_leaves_the_others_numbers(frame: pd.DataFrame) -> None:
     cut = cutting.cut(Table(frame.assign(size=amounts), "t"), asked)
     assert cut.unread is not None
     assert all(part["size"].dtype == np.float64 for part in cut.unread)
+
+
+def test_what_a_baseline_holds_out_is_cut_as_the_study_is(frame: pd.DataFrame) -> None:
+    """Ten folds of whole patients, or as many as there are; by time the latest tenth."""
+    patient = cutting.cut(Table(patients(frame), "t"), replace(CLASSES, together="patient"))
+    at = patient.folds[0].train
+    its = patient.clusters_of(at)
+    for part, folds in ((at, 10), (at[np.isin(its, np.unique(its)[:4])], 4)):
+        its = patient.clusters_of(part)
+        cuts = patient.held_out(part)
+        assert len(cuts) == folds
+        assert sorted(np.concatenate([cut.validation for cut in cuts])) == [*range(len(part))]
+        for cut in cuts:
+            assert not set(its[cut.train]) & set(its[cut.validation])
+            assert len(cut.train) + len(cut.validation) == len(part)
+    assert patient.held_out(at[its[0] == patient.clusters_of(at)]) == ()
+    timed = cutting.cut(Table(frame, "t"), replace(CLASSES, time="when", cv="auto"))
+    at = timed.folds[0].train
+    (cut,) = timed.held_out(at)
+    when = timed.column("when")[0].iloc[at]
+    assert when.iloc[cut.train].max() < when.iloc[cut.validation].min()
+    assert len(cut.validation) == pytest.approx(len(at) / 10, abs=2)
+    assert timed.held_out(at[[0]]) == ()
+
+
+@pytest.mark.parametrize("column", ["together", "time"])
+def test_baselines_of_a_study_hold_out_what_it_would(
+    column: str, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Ridge with penalties chosen by whole patients, or by later rows: as by hand."""
+    table = patients(frame).assign(b2=np.random.default_rng(0).normal(size=len(frame)))
+    asked = replace(NUMBERS, **{column: "patient" if column == "together" else "when"}, cv="auto")
+    cut = cutting.cut(Table(table, "t"), asked)
+    rows.save(cut, tmp_path)
+    found = baseline.run("linear", tmp_path, "rmse", 0)
+    given = cut.train, cut.target(cut.train), cut.schema, cut.folds, cut.test, 0
+    scores = []
+    for held_out in (cut.held_out, None):
+        by_hand = fit_baseline("linear", *given, held_out=held_out).test_prediction
+        away = by_hand - cut.target(cut.test)
+        scores.append(float(np.sqrt(np.mean(away**2))))
+    assert scores[0] != scores[1]
+    assert found[1]["rmse"] == pytest.approx(scores[0])
 
 
 def test_columns_that_look_like_people_are_pointed_at(frame: pd.DataFrame) -> None:

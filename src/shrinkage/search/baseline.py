@@ -1,7 +1,8 @@
 """The baselines of a study, as tasks for its workers: scikit-learn's linear model and boosting.
 
 They get the same rows, folds and test rows as the networks, and where the metric asks for it
-class weights, a quantile to predict, and cutoffs that are tuned as the networks' are.
+class weights, a quantile to predict, and cutoffs that are tuned as the networks' are. Where rows
+are dealt by cluster or by time, so are those that baselines hold out of their own.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ def run(
     aim: dict[str, Any] = {
         "balanced": scores.name_of(metric) == "balanced_accuracy",
         "quantile": scores.quantile_of(metric),
+        "held_out": table.held_out if table.together or table.time else None,
         "until": until,
     }
     given = name, table.train, target, table.schema, table.folds, table.test, seed

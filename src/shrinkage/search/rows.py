@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from shrinkage.clusters import Clusters
-from shrinkage.data import tabular
+from shrinkage.clusters import Clusters, count
+from shrinkage.data import later, tabular
 from shrinkage.data.groups import Groups, check_column, checked, groups
 from shrinkage.data.labels import encode_classes
 from shrinkage.data.schema import Schema
-from shrinkage.data.split import Fold
+from shrinkage.data.split import Fold, inside
 from shrinkage.data.tabular import Preparer, with_time
 from shrinkage.data.together import Together
 from shrinkage.engine.arrays import cells_of, read_as
@@ -32,6 +32,9 @@ from shrinkage.files import replacing, write_text
 from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
 from shrinkage.population import dataset
+
+INNER = 10
+"""One part of so many is held out where training rows are cut again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +64,22 @@ class Rows:
     def clusters_of(self, at: np.ndarray) -> Clusters:
         """Of these training rows."""
         return None if self.together is None else self.together.train[at]
+
+    def held_out(self, at: np.ndarray, seed: int = 0) -> tuple[Fold, ...]:
+        """These training rows cut again, as the study's are: places among them, a tenth held out.
+
+        Where rows belong together, ten folds or as many as there are clusters; by time, the latest
+        rows. Empty where no cut is possible.
+        """
+        try:
+            times, _ = self.column(self.time) if self.time else (None, None)
+            if times is not None:
+                return (Fold(*later.latest(self.time, times.iloc[at], 1 / INNER)),)
+            clusters = self.clusters_of(at)
+            folds = min(INNER, count(clusters, len(at)))
+            return inside(self.target(self.train)[at], self.schema.task, folds, seed, 1, clusters)
+        except BadInput:
+            return ()
 
     @property
     def test_clusters(self) -> Clusters:
