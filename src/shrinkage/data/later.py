@@ -25,11 +25,7 @@ def moments(column: str, series: pd.Series) -> np.ndarray:
 
     Raises BadInput where a cell is neither, or where some are the one and some the other.
     """
-    found, bad = cells.numbers(series)
-    if bad.any():
-        dates, bad = cells.dates(series)
-        found = dates.astype("int64").to_numpy() / 1e6
-        found = np.where(dates.isna().to_numpy(), np.nan, found)
+    found, bad = _read(series)
     if bad.any():
         first = int(bad.argmax())
         raise BadInput(
@@ -37,7 +33,9 @@ def moments(column: str, series: pd.Series) -> np.ndarray:
             "date (YYYY-MM-DD) nor a number.\nName a column of dates, or of numbers that grow "
             "with time."
         )
-    return found
+    if pd.api.types.is_float_dtype(found):
+        return found.to_numpy()
+    return found.astype("int64").where(found.notna()).to_numpy(np.float64) / 1e6
 
 
 def latest(
@@ -96,10 +94,15 @@ def hint(dates: Sequence[str]) -> str:
     )
 
 
+def _read(series: pd.Series) -> tuple[pd.Series, np.ndarray]:
+    """The cells as numbers, or else as dates, and which of them [n] are neither."""
+    numbers, bad = cells.numbers(series)
+    return cells.dates(series) if bad.any() else (pd.Series(numbers), bad)
+
+
 def _first(series: pd.Series) -> str:
     """The earliest moment as people write it."""
-    numbers, bad = cells.numbers(series)
-    if not bad.any():
-        return label_text(float(np.nanmin(numbers)))
-    stamp = cells.dates(series)[0].min()
-    return f"{stamp:%Y-%m-%d}" if stamp == stamp.normalize() else f"{stamp:%Y-%m-%d %H:%M:%S}"
+    first = _read(series)[0].min()
+    if not isinstance(first, pd.Timestamp):
+        return label_text(float(first))
+    return f"{first:%Y-%m-%d}" if first == first.normalize() else f"{first:%Y-%m-%d %H:%M:%S}"

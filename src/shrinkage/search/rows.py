@@ -210,10 +210,8 @@ def load(folder: Path) -> Rows:
     try:
         about = json.loads((folder / "schema.json").read_text("utf-8"))
         schema, notes = Schema.from_json(about["schema"]), tuple(about["notes"])
-        coded, column = (
-            tuple(about.get("coded", ())),
-            about.get("together"),
-        )  # an older one has none
+        # An older one has none of these.
+        coded, column, when = about.get("coded", ()), about.get("together"), about.get("time", "")
         with np.load(folder / "folds.npz") as arrays:
             count = len({*arrays.files}.difference(_CLUSTERS)) // 2
             folds = tuple(Fold(*(arrays[f"{k}.{part}"] for part in _PARTS)) for k in range(count))
@@ -225,8 +223,7 @@ def load(folder: Path) -> Rows:
         raise BadInput(f"{folder} is not a complete study: {first}; fit again") from None
     unread = _load_unread(folder)
     cut = schema, frames[0], frames[1], folds, notes
-    time = about.get("time", "")
-    return Rows(*cut, unread=unread, coded=coded, together=together, time=time)
+    return Rows(*cut, unread=unread, coded=tuple(coded), together=together, time=when)
 
 
 def _load_unread(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame] | None:
