@@ -267,3 +267,21 @@ def test_groups_keep_what_is_known_by_heart_out_of_the_score() -> None:
         classifier().fit(X, y, groups=who[:-1])
     frame = pd.DataFrame(X).assign(groups=0.0).rename(columns=str)
     assert classifier().fit(frame, y, groups=who).n_features_in_ == 7
+
+
+def test_the_latest_rows_judge_where_a_column_says_when() -> None:
+    """Labels are known from earlier rows up to the day when they turn around."""
+    random = np.random.default_rng(0)
+    X = pd.DataFrame(random.normal(size=(300, 3)), columns=list("abc"))
+    X["when"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(random.permutation(300), unit="D")
+    y = (X["a"] > 0) ^ (X["when"] >= pd.Timestamp("2024-08-27"))  # the latest fifth
+    model = classifier(time="when").fit(X, y)
+    assert model.result_["scores"]["default"]["test"]["accuracy"] < 0.2
+    assert model.result_["scores"]["default"]["validation"]["accuracy"] > 0.9
+    assert model.result_["time"] == {"column": "when", "test": True}
+    assert "when" not in model.model_.schema.used
+    assert np.mean(model.predict(X) == (X["a"] > 0)) > 0.9
+    with pytest.raises(ValueError, match="'then'"):
+        classifier(time="then").fit(X, y)
+    with pytest.raises(ValueError, match="name one"):
+        classifier(time="when").fit(X, y, groups=X["when"].dt.month)

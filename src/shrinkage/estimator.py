@@ -41,6 +41,7 @@ class _Estimator(BaseEstimator):
         metric: str | Function = "auto",
         test: float | str = 0.2,
         cv: str | int = "auto",
+        time: str | None = None,
         recipe: str | Path | Recipe | None = None,
         space: str | Path | None = None,
         start_from: str | Path | None = None,
@@ -58,6 +59,7 @@ class _Estimator(BaseEstimator):
         self.metric = metric
         self.test = test
         self.cv = cv
+        self.time = time
         self.recipe = recipe
         self.space = space
         self.start_from = start_from
@@ -99,6 +101,7 @@ class _Estimator(BaseEstimator):
                 portfolio=self.portfolio,
                 first_look=False,
                 together=together,
+                time=self.time,
                 keep_all=True,
             )
             self._adopt(run)
@@ -160,8 +163,9 @@ class Classifier(ClassifierMixin, _Estimator):
     """Finds the recipe under which a network classifies rows it has not seen.
 
     budget: time for everything, "90s" or "5m". metric: accuracy, balanced_accuracy, log_loss,
-    roc_auc, f1, or a function. test: share set aside for `result_`, never trained on. cv, recipe,
-    space, start_from, trials, search, portfolio, workers, device, precision, single: as in
+    roc_auc, f1, or a function. test: share set aside for `result_`, never trained on. time: a
+    column of X whose latest rows test, and validate; networks do not read it. cv, recipe, space,
+    start_from, trials, search, portfolio, workers, device, precision, single: as in
     `shrinkage.fit`. out: keep the study in this folder, of one `fit`. random_state: the seed.
 
     classes_: labels. model_, recipe_, result_: the winner, its recipe, all scores.
