@@ -16,6 +16,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from shrinkage import scores
 from shrinkage.data.source import Table, read
 from shrinkage.errors import BadInput, NoEffectWarning
 from shrinkage.evidence import ablation, grouped, optimism
@@ -298,6 +299,7 @@ def ablate(
     data_worth: bool = False,
     metric: Function | None = None,
     workers: int | None = None,
+    store: str | None = None,
     started: float | None = None,
     watch: Watch = nobody,
 ) -> dict[str, Any]:
@@ -307,6 +309,7 @@ def ablate(
     margin: a difference that does not matter, in the metric's unit; None: see `evidence.ablate`.
     data_worth: also how many times the rows the winner is worth, see `evidence.data_worth`.
     metric: the function that the study is judged by, where `fit` was given one.
+    store: as of `resume`, for the report.
     Raises BadInput where the folder holds no finished study, or there is no time for two seeds.
     """
     if seeds < 2 or not (margin is None or 0 <= margin < math.inf):
@@ -318,7 +321,7 @@ def ablate(
     begun = started or monotonic()
     asked = ablation.Asked(seeds, seconds(budget), margin, workers, begun, data_worth)
     found = ablation.ablated(*given, asked, watch)
-    write.try_to(Path(folder))
+    write.try_to(Path(folder), store)
     return found
 
 
@@ -364,17 +367,26 @@ def opened(folder: str | Path) -> Run:
     return Run(Path(folder), read_result(Folder(Path(folder))))
 
 
-def trials_of(folder: str | Path) -> list[Trial]:
-    """Every trial of a study, finished or not, from its database."""
-    with shared.opened(Folder(Path(folder)), read_only=True) as store:
-        return store.trials()
+def trials_of(folder: str | Path, *, store: str | None = None) -> list[Trial]:
+    """Every trial of a study, finished or not, from its database. store: as of `resume`."""
+    with shared.opened(Folder(Path(folder)), store, read_only=True) as known:
+        return known.trials()
 
 
-def importance(folder: str | Path) -> Importance:
+def metric_of(folder: str | Path, *, store: str | None = None) -> tuple[str, bool]:
+    """What a study is judged by, ended or not, and whether larger is better."""
+    with shared.opened(Folder(Path(folder)), store, read_only=True) as known:
+        study = known.study()
+        if not isinstance(name := study.settings.get("metric"), str):
+            raise BadInput(f"{known.name} is damaged: its settings")
+        return name, scores.upwards(name, study.plan or {})
+
+
+def importance(folder: str | Path, *, store: str | None = None) -> Importance:
     """How much each searched setting decided of what a study's trials scored: correlational.
 
-    Raises BadInput where the folder holds no study.
+    store: as of `resume`. Raises BadInput where the folder holds no study.
     """
-    with shared.opened(Folder(Path(folder)), read_only=True) as store:
-        found, _, _ = of_study(store.study().settings, store.trials())
+    with shared.opened(Folder(Path(folder)), store, read_only=True) as known:
+        found, _, _ = of_study(known.study().settings, known.trials())
         return found

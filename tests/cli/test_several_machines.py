@@ -175,8 +175,9 @@ def test_a_server_other_than_the_folders_is_refused(study: Path, tmp_path: Path,
     assert (done.code, "leave out --store" in done.err) == (2, True)
     link = {"store": "postgresql://h/d", "study": "s", "client": "c"}
     (folder / "store.json").write_text(json.dumps(link))
-    done = command("resume", folder, "--store", "postgresql://u:s3cret@h/e")
-    assert (done.code, "h/d" in done.err, "s3cret" in done.err) == (2, True, False)
+    for verb in ("resume", "show", "report"):
+        done = command(verb, folder, "--store", "postgresql://u:s3cret@h/e")
+        assert (done.code, "h/d" in done.err, "s3cret" in done.err) == (2, True, False)
 
 
 # -- lists ---------------------------------------------------------------------------------

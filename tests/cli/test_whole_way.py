@@ -13,7 +13,7 @@ import pytest
 from sklearn import metrics
 from sklearn.model_selection import train_test_split
 
-from conftest import mixed
+from conftest import mixed, tiny_fit
 from shrinkage.data.source import read
 from shrinkage.model import Model
 from shrinkage.recipe import Recipe
@@ -219,6 +219,22 @@ def test_show_lists_the_trials_and_the_winner(fitted, command) -> None:
     assert "more; see --top" in command("show", run, "--top", 2).out
 
 
+def test_scores_of_a_run_that_did_not_end_are_the_metrics_own(
+    tmp_path: Path, tiny: Path, command
+) -> None:
+    """A loss is negative in the database, where larger is better; a person sees it as it is."""
+    run = tiny_fit(mixed(), "y", tmp_path / "run", tiny, trials=2, metric="log_loss")
+    whole = json.loads(command("show", run, "--json").out)["trials"]
+    winner = result_of(run)["scores"]["default"]["validation"]["log_loss"]
+    assert whole[0]["score"] == whole[0]["rungs"][-1]["score"] == pytest.approx(winner, rel=0.3)
+    (run / "result.json").unlink()
+    assert json.loads(command("show", run, "--json").out)["trials"] == whole
+    printed = command("show", run).out
+    assert "calibrated log loss (validation)" in printed
+    assert f"{whole[0]['score']:.4f}" in printed
+    assert "-0." not in printed
+
+
 def test_recipes_are_printed_and_compared(fitted, tiny: Path, command, tmp_path: Path) -> None:
     run, _ = fitted
     printed = command("recipe", run)
@@ -308,8 +324,6 @@ def test_scores_that_are_not_defined_are_null(
 
 def test_a_study_in_the_same_place_reads_its_own_rows(tiny: Path, tmp_path, monkeypatch) -> None:
     """Arrays are cached by file: another study of that name in this process has others."""
-    from conftest import tiny_fit
-
     for place, rows in (("one", 60), ("two", 90)):
         (tmp_path / place).mkdir()
         monkeypatch.chdir(tmp_path / place)

@@ -25,6 +25,7 @@ def ablate(
         typer.Option("--data-worth", help="Also how many times the rows the recipe is worth."),
     ] = False,
     workers: options.Workers = None,
+    store: options.Store = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print ablation.json.")] = False,
 ) -> None:
     """Train the winner without each of its ingredients, and say what each one bought.
@@ -39,7 +40,7 @@ def ablate(
         from shrinkage.cli import live, terminal
 
         asked = {"seeds": seeds, "budget": budget, "margin": margin, "workers": workers}
-        asked |= {"data_worth": data_worth, "started": main.STARTED}
+        asked |= {"data_worth": data_worth, "store": store, "started": main.STARTED}
         with live.shown(as_json) as watch:
             result = program.ablate(folder, **asked, watch=watch)
     if as_json:

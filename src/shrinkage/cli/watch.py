@@ -20,6 +20,7 @@ def watch(
     no_open: Annotated[
         bool, typer.Option("--no-open", help="Print the address, and open no browser.")
     ] = False,
+    store: options.Store = None,
 ) -> None:
     """Follow a run in the browser until it ends: the report, as far as there is one.
 
@@ -52,7 +53,7 @@ def watch(
     try:
         begun = program.begun(run, wait, lambda: say(f"Waiting for a run in {folder} ..."))
         if begun == program.RUNNING:
-            program.serve(run, program.bound(port), opened)
+            program.serve(run, program.bound(port), opened, store)
         say(program.how_it_ended(run))
     except KeyboardInterrupt:
         say("No longer watched; the run goes on.")

@@ -103,9 +103,7 @@ class State:
 
     def score(self, trial: Trial) -> float | None:
         """In the metric's own unit."""
-        if trial.score is None:
-            return None
-        return trial.score if self.greater_is_better else -trial.score
+        return trial.in_unit(self.greater_is_better)
 
     @property
     def plain(self) -> Trial | None:
@@ -146,8 +144,9 @@ class State:
 class Reader:
     """Reads one folder again and again. Raises BadInput where it cannot be read."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, url: str | None = None) -> None:
         self.folder = folder
+        self._url = url
         self._store: Store | None = None
 
     def read(self, seen: tuple[str, Timeline] | None = None) -> State:
@@ -177,7 +176,7 @@ class Reader:
 
     def _opened(self) -> Store:
         if self._store is None:
-            self._store = shared.opened(self.folder, read_only=True)
+            self._store = shared.opened(self.folder, self._url, read_only=True)
             self._store.database = self._store.database.impatient
         return self._store
 

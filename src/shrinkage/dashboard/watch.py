@@ -49,15 +49,16 @@ class Seen:
 
 @dataclass
 class Look:
-    """Looks at a run; what has not changed is not made again."""
+    """Looks at a run; what has not changed is not made again. store: as of `serve`."""
 
     folder: Folder
+    store: str | None = None
     reader: Reader = field(init=False)
     _known: State | None = None
     _body: Body | None = None
 
     def __post_init__(self) -> None:
-        self.reader = Reader(self.folder)
+        self.reader = Reader(self.folder, self.store)
 
     def now(self) -> Seen:
         """Raises BadInput where the folder could not be read from the beginning."""
@@ -86,7 +87,7 @@ class Look:
     def _finished(self) -> Seen:
         over = Tick("finished", "", 1.0)
         try:
-            found = body(sections.page(facts.read(self.folder.root)))
+            found = body(sections.page(facts.read(self.folder.root, self.store)))
         except Exception as error:  # as for report.html: no report is not the end of the world
             log.debug("no report", exc_info=error)
             if self._body is None:
@@ -130,12 +131,18 @@ def bound(port: int) -> socket.socket:
         ) from None
 
 
-def serve(folder: Folder, door: socket.socket, opened: Callable[[str], None]) -> None:
+def serve(
+    folder: Folder,
+    door: socket.socket,
+    opened: Callable[[str], None],
+    store: str | None = None,
+) -> None:
     """Serve a run that goes on, until it ends.
 
-    opened: called with the address, once it can be opened. Raises BadInput.
+    opened: called with the address, once it can be opened. store: URL of the study's server, where
+    its password is to be found nowhere else. Raises BadInput.
     """
-    look = Look(folder)
+    look = Look(folder, store)
     try:
         asyncio.run(_serve(look, door, opened))
     finally:

@@ -266,8 +266,8 @@ def points(trials: list[Trial], log: Timeline, greater_is_better: bool) -> list[
     for trial in trials:
         for rung in trial.rungs:
             second = log.ended(trial.cohort, rung.number)
-            if rung.known is not None and second is not None:
-                own = rung.known if greater_is_better else -rung.known
+            own = rung.in_unit(greater_is_better)
+            if own is not None and second is not None:
                 found.append(Point(trial.number, rung.share, second, own))
     return sorted(found, key=lambda point: (point.second, point.trial))
 

@@ -78,7 +78,6 @@ def where_time_went(timeline: Timeline, every: Sequence[Trial]) -> Chart:
 
 def trials(every: Sequence[Trial], winner: int | None, greater_is_better: bool) -> Table:
     """The best of those that have a score, those that were trained to the end first."""
-    sign = 1 if greater_is_better else -1
     scored = [trial for trial in every if trial.score is not None]
     scored.sort(key=lambda trial: (trial.status != "finished", -trial.share, -(trial.score or 0)))
     rows = tuple(
@@ -87,7 +86,7 @@ def trials(every: Sequence[Trial], winner: int | None, greater_is_better: bool) 
             trial.source,
             trial.status,
             f"{trial.share:.0%}",
-            number(sign * (trial.score or 0)),
+            number(trial.in_unit(greater_is_better) or 0.0),
             f"{trial.seconds:.1f}",
         )
         for trial in scored[:TOP]

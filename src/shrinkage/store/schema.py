@@ -174,6 +174,10 @@ class Rung(NamedTuple):
         """The score, where there is one that can be shown."""
         return None if self.score is None or not math.isfinite(self.score) else self.score
 
+    def in_unit(self, greater_is_better: bool) -> float | None:
+        """The same as the metric has it."""
+        return self.known if greater_is_better or self.known is None else -self.known
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -193,6 +197,10 @@ class Trial:
     def score(self) -> float | None:
         """At its last finished rung, where it is known."""
         return self.rungs[-1].known if self.rungs else None
+
+    def in_unit(self, greater_is_better: bool) -> float | None:
+        """The same as the metric has it."""
+        return self.rungs[-1].in_unit(greater_is_better) if self.rungs else None
 
     @property
     def share(self) -> float:
