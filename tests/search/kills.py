@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from shrinkage.search.study import Study
+from shrinkage.search import outcome
 
 
 class Killed(BaseException):
@@ -17,15 +17,15 @@ class Killed(BaseException):
 @contextmanager
 def killed_after(commits: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """The study begun within is killed at the commit after so many; gives the patch in force."""
-    calls, real = [], Study._commit
+    calls, real = [], outcome.commit
 
-    def commit(self: Study, *arguments: object) -> None:
+    def commit(*arguments: object) -> None:
         calls.append(1)
         if len(calls) > commits:
             raise Killed
-        real(self, *arguments)  # pyright: ignore
+        real(*arguments)  # pyright: ignore
 
     with monkeypatch.context() as patch:
-        patch.setattr(Study, "_commit", commit)
+        patch.setattr(outcome, "commit", commit)
         with pytest.raises(Killed):
             yield patch

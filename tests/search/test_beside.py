@@ -22,6 +22,8 @@ from shrinkage.search.budget import Clock
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import Settings
 from shrinkage.search.study import Study
+from shrinkage.store.claims import Claims
+from shrinkage.store.database import Database
 
 SPACE = '[vary]\n"network.mlp.width" = [2, 8, 30]\n'
 
@@ -57,7 +59,7 @@ def test_the_search_ends_in_time_though_a_baseline_does_not(tmp_path: Path) -> N
         assert study.known.best is not None, "networks were trained meanwhile"
         ((future, (name, *arguments)),) = pool.held
         future.set_result(baseline.run(name, *arguments[:-1]))
-        study.wind_up()
+        study.wind_up(pool)
         assert not study.running
         assert set(study.store.baselines()) == {name} == {"linear"}
 
@@ -76,11 +78,45 @@ def test_on_a_gpu_networks_do_not_wait_for_a_baseline(tmp_path: Path) -> None:
         assert arguments[-1] == study.clock.deadline
         # It ends after the last training did, when there is no time to wait for it.
         study.clock = Clock(time.monotonic() - 100, 8.0)
-        study.wind_up()
+        study.wind_up(Inline())
         assert not study.store.baselines()
         future.set_result(baseline.run(name, *arguments[:-1]))
-        study.wind_up()
+        study.wind_up(Inline())
         assert set(study.store.baselines()) == {name}
+
+
+def test_what_a_machine_lets_go_of_at_the_end_another_brings_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the plain network and a baseline, and vanishes when no new recipe is tried."""
+    with study_in(tmp_path, space=SPACE) as study:
+        store = study.store
+        monkeypatch.setattr(Database, "shared", True)
+        study.plan(Inline())
+        other = Claims(store.database, store.id, "other")
+        for what in ("cohort 1", "baseline linear"):
+            assert other.take(what)
+        study.clock = Clock(time.monotonic(), 40.0)
+        monkeypatch.setattr(Study, "search_deadline", 0.0)
+        study.run(Inline())
+        assert [trial.status for trial in store.trials()] == ["finished", "running"]
+        assert not store.baselines(), "there was no time for one while networks waited"
+        looks = []
+
+        def news(*, at_once: bool = False) -> None:
+            looks.append(at_once)
+            study.known.elsewhere = set(store.claims.elsewhere())
+            if len(looks) == 3:
+                for what in study.known.elsewhere:
+                    other.give_up(what)
+                study.known.elsewhere = set()
+
+        monkeypatch.setattr(study.known, "news", news)
+        study.wind_up(Inline())
+        assert len(looks) >= 3
+        assert study.clock.left > 20, "and waits no longer"
+        assert [trial.status for trial in store.trials()] == ["finished", "finished"]
+        assert set(store.baselines()) == {"linear"}
 
 
 def test_a_baseline_that_ends_leaves_its_process_to_the_training_on_all_rows(

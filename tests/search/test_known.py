@@ -50,6 +50,28 @@ def rung(number: int, scores: dict, changes: dict | None = None) -> Finished:
     return Finished(number, 9, (1 / 9, 1 / 3, 1.0)[number], 2.0, scores, changes or {}, {}, {})
 
 
+def test_seconds_of_a_training_count_once_though_a_rung_was_trained_again(
+    clients: list[Store],
+) -> None:
+    """Who takes over without a checkpoint begins anew: 6 s whole, and not 2 before it."""
+    one, other = clients
+    one.finish_rung(0, rung(0, dict.fromkeys(range(3), 0.5)), 1.0)
+    one.claims.give_up("cohort 0")
+    known = Known(other, costs())
+    known.look()
+    other.finish_rung(0, rung(1, dict.fromkeys(range(3), 0.5)), 1.0)
+    known.trained(0, 1, 1 / 3, 6.0)
+    known.look()
+    assert known.seconds[0] == 6.0, "the database adds what the first machine took"
+    known.trained(0, 2, 2 / 3, 12.0)
+    assert known.seconds[0] == 18.0
+    known.trained(0, 2, 1.0, 17.0)
+    assert known.seconds[0] == 17.0
+    known.trained(1, 0, 1 / 9, 2.0)
+    known.trained(1, 1, 2 / 9, 4.0)
+    assert known.seconds[1] == 6.0
+
+
 def test_a_rung_is_heard_once(clients: list[Store]) -> None:
     one, other = clients
     known = Known(other, costs())

@@ -174,7 +174,6 @@ DIFFERENT = [
     ("space", "c\nD", "--space (text"),
     ("seed", 1, "--seed 0 there, 1 here"),
     ("trials", 9, "--trials None there, 9 here"),
-    ("search", "gp", "--search auto there, gp here"),
     ("precision", "bfloat16", "--precision auto there"),
     ("keep", ("id",), "--keep [] there, ['id'] here"),
     ("keep_all", True, "keep_all False there"),
@@ -205,7 +204,7 @@ def test_an_earlier_version_kept_no_columns() -> None:
 
 def test_what_is_each_machines_own_may_differ() -> None:
     own = {"source": "u.csv", "budget_s": 9.0, "workers": 7, "device": "cuda", "prior": ("p",)}
-    own |= {"first_look": True, "by": ("a",)}
+    own |= {"first_look": True, "by": ("a",), "search": "gp"}
     other = replace(ASKED, **own, refit=False, ensemble=False)  # pyright: ignore
     shared.check_same(founded(ASKED), other.to_json(), "0")
     elsewhere = replace(ASKED, test="a/t.csv"), replace(ASKED, test="b/t.csv")

@@ -132,6 +132,14 @@ class Known:
             self.cohorts[part.number] = part
             self._place |= dict.fromkeys(part.trials, part.number)
 
+    def trained(self, trial: int, rung: int, part: float, seconds: float) -> None:
+        """This client trained a trial to the end of a rung.   part: of its whole training.
+
+        Where there was no checkpoint to go on from, that was from the start, whoever did so before.
+        """
+        anew = rung == 0 or part > RUNGS[rung] - RUNGS[rung - 1] / 2
+        self.seconds[trial] = seconds + (0.0 if anew else self.seconds[trial])
+
     def hear(self, trial: int, rung: int, told: Told, *, last: bool) -> bool:
         """A rung, once, whoever trained it. last: whether the trial ended with it.
 
@@ -163,8 +171,8 @@ class Known:
                 # Of later rungs nobody wrote down where they began.
                 if new and mine and rung.number == 0 and rung.score is not None:
                     self.costs.learn([recipe], RUNGS[0], rung.seconds)
-            if mine:
-                self.seconds[trial.number] = trial.seconds
+            if mine:  # what this session counted stays: a rung of its own may be trained twice
+                self.seconds.setdefault(trial.number, trial.seconds)
             else:
                 self.seconds.pop(trial.number, None)
             if cohort.busy or cohort.number in self.halted:

@@ -95,12 +95,10 @@ def _divided(study: Study, look: float) -> Plan:
     recipe = study.space.base
     network = network_of(recipe, problem.shape)
     shape = problem.shape
-    ratio = cost.of_training(study.plain, shape) / cost.of_training(study.default, shape)
-    slots, trial = max(1, settings.workers), study.trial_seconds
+    slots, trial, one = max(1, settings.workers), study.trial_seconds, study.refit_s
     read = time.monotonic() - clock.started
-    references = (trial * (1 + ratio) + _BASELINES_S) / min(slots, 2)
-    whole = max(len(study.rows.train) / len(fold.train) for fold in study.rows.folds)
-    one = trial / problem.folds * whole
+    begun = [recipe for each in study.known.cohorts.values() for recipe in each.trials.values()]
+    references = (sum(map(study.seconds_of, begun)) + _BASELINES_S) / min(slots, 2)
     search = max(0.0, study.search_deadline - time.monotonic() - references)
     count = cohort_size(problem.folds, problem.device, RUNGS[0] * trial, search)
     # Of a cohort's trials one in ETA goes on at each rung.
@@ -109,7 +107,7 @@ def _divided(study: Study, look: float) -> Plan:
     share = sum(part * leg for part, leg in zip(kept, legs, strict=True))
     tried = int(search * slots / max(share * trial, 1e-9))
     if settings.trials is not None:
-        tried = min(tried, settings.trials - 2)
+        tried = min(tried, settings.trials - len(begun))
         search = tried * share * trial / slots
     refit = clock.deadline - study.search_deadline
     refits = min(MOST_SEEDS, slots * int(refit / max(REFIT_SAFETY * one, 1e-9)))

@@ -85,12 +85,10 @@ def _pieces(seeds: Sequence[int], slots: int) -> list[tuple[int, int]]:
 
 def _work(study: Study, winner: Finalist, first: int, count: int) -> refit.Refit | None:
     """As many of these seeds as time allows; None where it allows none."""
-    folder, problem, all_rows = study.folder, study.problem, len(study.rows.train)
-    smallest = min(len(fold.train) for fold in study.rows.folds)
+    folder, number = study.folder, winner.trial.number
     # What validating each epoch took is not subtracted: the guess stays on the safe side.
-    mine = winner.trial.client == study.store.client
-    seconds = winner.trial.seconds if mine else study.seconds_of(winner.recipe)
-    seconds *= part_of(winner.share, winner.recipe) / problem.folds * all_rows / smallest
+    part = part_of(winner.share, winner.recipe)
+    seconds = study.on_all_rows_s(study.trained_s(number) * part)
     left, seconds = study.clock.left, max(seconds, 1e-9)
     # One is tried where it just fits: else a search that ended a little late would leave none.
     count = min(count, max(int(left / (REFIT_SAFETY * seconds)), int(left > seconds)))
@@ -99,7 +97,7 @@ def _work(study: Study, winner: Finalist, first: int, count: int) -> refit.Refit
     path = refit.arrays_of(folder.work, winner.recipe)
     scaling = scaling_of(winner.recipe)
     arrays.write_once(path, lambda: rows.prepare_all(study.rows, scaling)[0])
-    number, score = winner.trial.number, winner.trial.score
+    score = winner.trial.score
     bar = -math.inf if score is None else score
     message = "training %d networks of trial %d on all rows, about %.1f s each"
     log.info(message, count, number, seconds)

@@ -247,7 +247,7 @@ def _train(study: Study, pool: Executor, keep: Keep) -> None:
             counted = study.settings.trials is not None
             again = study.in_time(study.seconds_of(study.space.base))
             if counted or study.known.trials == tried or not again:
-                return study.wind_up()
+                return study.wind_up(pool)
             log.info("%.1f s are left: the search goes on", study.clock.left)
             study.standing = None  # it holds all networks and what they predict
         study.known.revive()

@@ -45,7 +45,6 @@ OPTIONS = {
     "space": "--space",
     "seed": "--seed",
     "trials": "--trials",
-    "search": "--search",
     "portfolio": "--portfolio",
     "precision": "--precision",
     "keep": "--keep",
@@ -55,8 +54,9 @@ OPTIONS = {
     "start_from": "--start-from",
 }
 """Settings that have to be the same for all clients of a study, as a person gives them. What is
-left out is each machine's own: its data's place, budget, processes, device, ensemble, prior, and
-what it looks at in the end."""
+left out is each machine's own: its data's place, budget, processes, device, ensemble, what proposes
+its recipes (auto is what its budget and extras allow) and from which prior, and what it looks at in
+the end."""
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,13 @@ from pathlib import Path
 
 from shrinkage import interrupts, scores
 from shrinkage.engine import arrays, task
-from shrinkage.errors import Unwritable
 from shrinkage.recipe import Recipe
-from shrinkage.search import asking, cost, journal, memory, proposers, rows
+from shrinkage.search import asking, cost, outcome, proposers, rows
 from shrinkage.search.aim import aimed
 from shrinkage.search.beside import Baselines
 from shrinkage.search.budget import Clock
-from shrinkage.search.cohort import Cohort, ended, progress_of
-from shrinkage.search.contest import DEFAULT, FROM_RANDOM_WEIGHTS, kept_part
+from shrinkage.search.cohort import Cohort, progress_of
+from shrinkage.search.contest import FROM_RANDOM_WEIGHTS, kept_part
 from shrinkage.search.events import Watch, nobody
 from shrinkage.search.folder import Folder
 from shrinkage.search.halving import RUNGS, rung_steps
@@ -33,7 +32,7 @@ from shrinkage.search.random import Search
 from shrinkage.search.settings import Settings
 from shrinkage.search.standing import Standing
 from shrinkage.space import Space
-from shrinkage.store.tables import Store, claim_of
+from shrinkage.store.tables import Store
 
 log = logging.getLogger("shrinkage")
 
@@ -101,17 +100,31 @@ class Study:
     @property
     def refit_s(self) -> float:
         """About what one network of the recipe that leads takes on all rows."""
+        if (leader := self.known.leader) is None:
+            return self.on_all_rows_s(self.trial_seconds)
+        return self.on_all_rows_s(self.trained_s(leader) * self._kept(leader))
+
+    def on_all_rows_s(self, seconds: float) -> float:
+        """About what one network takes on all rows, where those of all folds took so long."""
         most = max(len(self.rows.train) / len(fold.train) for fold in self.rows.folds)
-        leader, seconds = self.known.leader, self.trial_seconds
-        if leader is not None:
-            guess = self.seconds_of(self.known.recipe(leader))  # where another machine trained it
-            seconds = self.known.seconds.get(leader, guess) * self._kept(leader)
         return seconds / self.problem.folds * most
 
+    def trained_s(self, trial: int) -> float:
+        """What a trial took; about that, where another machine trained it."""
+        if (found := self.known.seconds.get(trial)) is None:
+            return self.seconds_of(self.known.recipe(trial))
+        return found
+
     def _kept(self, trial: int) -> float:
-        """The part of a finished trial's time that it takes to train to where its folds stopped."""
+        """The part of a finished trial's time that it takes to train to where its folds stopped.
+
+        1 as long as its file is with the machine that trained it.
+        """
         if trial not in self._kept_parts:
-            self._kept_parts[trial] = kept_part(self.folder.trial(trial), self.known.recipe(trial))
+            path = self.folder.trial(trial)
+            if not path.is_file():
+                return 1.0
+            self._kept_parts[trial] = kept_part(path, self.known.recipe(trial))
         return self._kept_parts[trial]
 
     @property
@@ -155,9 +168,7 @@ class Study:
             interrupts.check()
             self.known.news()
             while self._at_work < slots and (job := self._next_job()):
-                future = self._submit(pool, job)
-                self.running[future] = job
-                if future.done():
+                if self._submit(pool, job, waits=self._alone).done():
                     break
             self.show("searching")
             if not self.running and not self._others_at_work():
@@ -168,7 +179,7 @@ class Study:
             self._collect()
             self.baselines.take_back(pool, self.running)
         else:
-            self.wind_up()
+            self.wind_up(pool)
 
     @property
     def _at_work(self) -> int:
@@ -180,24 +191,28 @@ class Study:
         """Baselines that are fitted now."""
         return sum(isinstance(what, str) for what in self.running.values())
 
-    def wind_up(self) -> None:
+    def wind_up(self, pool: Executor) -> None:
         """Wait for what still runs, as long as the time and a little grace allow.
 
-        For what others have to bring on as well, as long as the time allows.
+        For what others have to bring on as well, as long as the time allows; what they let go of
+        is done here.
         """
         self.harvest()
-        while self.running and self.clock.left > -self.grace:
+        while self.clock.left > -self.grace:
             interrupts.check()
-            self._collect()
-        while self.clock.left > 0 and self._others_at_work():
-            interrupts.check()
-            self.known.news()
+            if self.clock.left > 0 and self._others_at_work():
+                self.known.news()
+                counted = self.settings.trials is not None
+                if not self._at_work and (job := self._next_job() if counted else self._owed()):
+                    self._submit(pool, job, waits=False)
+            elif not self.running:
+                return
             self._collect()
 
     def harvest(self) -> None:
         """Keep what has ended by now, without waiting."""
         for future in [each for each in self.running if each.done()]:
-            self._finish(self.running.pop(future), future)
+            outcome.take(self, self.running.pop(future), future)
 
     def _collect(self) -> None:
         if not self.running:
@@ -216,23 +231,29 @@ class Study:
         return bool(awaited) or not self.baselines.scored
 
     def _next_job(self) -> Cohort | str | None:
-        """The default and the plain network first, then baselines, rungs that wait, new cohorts."""
-        waiting = self.known.waiting()
-        for cohort in waiting:
-            if cohort.reference and self.known.claim_rung(cohort):
-                return cohort
-        # However long they take, networks are trained meanwhile.
-        if self.busy < max(1, self.settings.workers - 1) and (name := self.baselines.claimed()):
-            return name
+        """What is owed first, then rungs that wait, then new cohorts."""
+        if owed := self._owed():
+            return owed
         if time.monotonic() > self.search_deadline:
             return None
         # What would not end in time is not begun; the refit's processes are free the earlier.
+        waiting = self.known.waiting()
         fitting = [each for each in waiting if not each.reference and asking.fits(self, each)]
         for cohort in sorted(fitting, key=lambda each: -each.rung):
             if self.known.claim_rung(cohort):
                 return cohort
         # A new recipe is worth a first rung where it could still come to its last.
         return asking.cohort(self) if self.in_time(self.seconds_of(self.space.base)) else None
+
+    def _owed(self) -> Cohort | str | None:
+        """What every study has: the default and the plain network, then baselines."""
+        for cohort in self.known.waiting():
+            if cohort.reference and self.known.claim_rung(cohort):
+                return cohort
+        # However long they take, networks are trained meanwhile.
+        if self.busy < max(1, self.settings.workers - 1):
+            return self.baselines.claimed()
+        return None
 
     def seconds_of(self, recipe: Recipe) -> float:
         """About what the whole training of a recipe takes here, on all folds."""
@@ -256,11 +277,22 @@ class Study:
         path = self.folder.checkpoint(cohort.number, cohort.rung - 1)
         return path if cohort.rung and path.exists() else None
 
-    def _submit(self, pool: Executor, job: Cohort | str) -> Future:
+    @property
+    def _alone(self) -> bool:
+        """Whether one process does everything: while it fits a baseline, networks wait."""
+        return self.settings.workers < 2 and self.aside is None
+
+    def _submit(self, pool: Executor, job: Cohort | str, *, waits: bool) -> Future:
         if isinstance(job, str):
-            waits = self.settings.workers < 2 and self.aside is None
             ends = self.clock.deadline, self.search_deadline
-            return self.baselines.submit(self.aside or pool, job, *ends, waits=waits)
+            future = self.baselines.submit(self.aside or pool, job, *ends, waits=waits)
+        else:
+            future = pool.submit(task.run, self._task(job))
+        self.running[future] = job
+        return future
+
+    def _task(self, job: Cohort) -> task.Task:
+        """The cohort's next rung, which is trained from now on."""
         job.busy = True
         recipe = next(iter(job.trials.values()))
         steps = self.rung_steps(recipe)
@@ -269,7 +301,7 @@ class Study:
         deadline = self.clock.deadline if job.reference else self.search_deadline
         for each in job.trials.values():
             self.prepare(task.scaling_of(each))
-        work = task.Task(
+        return task.Task(
             problem=self.problem_of(job.source),
             trials=tuple(job.trials.items()),
             alive=frozenset(job.alive),
@@ -280,7 +312,6 @@ class Study:
             results=self.folder.trials,
             deadline=deadline,
         )
-        return pool.submit(task.run, work)
 
     def problem_of(self, source: str) -> task.Problem:
         """What trials of this source start from."""
@@ -290,106 +321,6 @@ class Study:
         """Write the arrays of a scaling when it is first asked for."""
         path = arrays.path_of(self.folder.work, scaling)
         arrays.write_once(path, lambda: rows.prepare(self.rows, scaling)[0])
-
-    # -- after a task --------------------------------------------------------------------
-
-    def _finish(self, what: Cohort | str, future: Future) -> None:
-        try:
-            found = future.result()
-        except Unwritable:
-            raise
-        except Exception as error:
-            if isinstance(what, Cohort) and memory.ran_out(error):
-                self._halve(what, error)
-                return
-            # One recipe that cannot run must not end a study; without trial 0 there is none.
-            log.exception("%s failed", what if isinstance(what, str) else f"cohort {what.number}")
-            if isinstance(what, Cohort) and DEFAULT in what.trials:
-                raise
-            if isinstance(what, Cohort):
-                self._fail(what, f"{type(error).__name__}: {error}")
-            else:
-                self.baselines.give_up(what)
-            return
-        if isinstance(what, str):
-            self.baselines.keep(what, found)
-        else:
-            self._commit(what, found)
-
-    def _fail(self, cohort: Cohort, reason: str) -> None:
-        reasons: dict[int, tuple[str, int]] = dict.fromkeys(cohort.alive, (reason, 0))
-        self._commit(cohort, task.Result({}, reasons, 0, 0.0, False, 0.0))
-
-    def _halve(self, cohort: Cohort, error: BaseException) -> None:
-        """Go on with two cohorts in place of one that memory does not hold."""
-        memory.let_go(error)
-        count = len(cohort.alive)
-        log.warning("cohort %d: no memory for %d trials: %s", cohort.number, count, error)
-        if count == 1:
-            if DEFAULT in cohort.alive:
-                raise memory.too_little(self.folder.root)
-            self._fail(cohort, "no memory for it")
-            return
-        parts = memory.halves(cohort)
-        self.most = max(1, count // 2)
-        numbers = self.store.split(cohort.number, [part.alive for part in parts])
-        cohort.busy = False
-        if numbers is None:
-            self.known.news(at_once=True)
-            return
-        for part, number in zip(parts, numbers, strict=True):
-            part.number = number
-        self.folder.checkpoint(cohort.number, cohort.rung - 1).unlink(missing_ok=True)
-        self.store.note(f"Memory did not hold {count} recipes at once: smaller cohorts went on.")
-        self.known.replace(cohort, parts)
-
-    def _commit(self, cohort: Cohort, found: task.Result) -> None:
-        """Write a finished rung, whole, and decide who goes on."""
-        self.known.news(at_once=True)
-        cohort.busy = False
-        rung, last = cohort.rung, cohort.rung == len(RUNGS) - 1
-        if found.halted:
-            # The database says nothing of an unfinished rung: a resumed study trains it again.
-            self.known.halted.add(cohort.number)
-            if not cohort.reference:  # what they were by then is not what others may finish
-                for number in cohort.alive:
-                    self.folder.trial(number).unlink(missing_ok=True)
-            cohort.alive.clear()
-            self.store.claims.give_up(claim_of(cohort.number))
-            log.info("cohort %d rung %d: time was up, %.1f s", cohort.number, rung, found.seconds)
-            return
-        files: dict[int, bytes] = {}
-        if last and self.store.shared:  # for those who cannot read this folder
-            files = {number: self.folder.trial(number).read_bytes() for number in found.scores}
-        written = ended(cohort, found, self.known.seen[rung], files)
-        if not self.store.finish_rung(cohort.number, written, self.clock.used):
-            log.info("cohort %d was taken over by another machine", cohort.number)
-            self.known.news(at_once=True)
-            return
-        if scored := [cohort.trials[number] for number in found.scores]:
-            self.known.costs.learn(scored, found.part, found.seconds)
-        for number, score in written.scores.items():
-            self.known.seconds[number] += written.seconds
-            told = cohort.trials[number], RUNGS[rung], score
-            self.known.hear(number, rung, told, last=last)
-        self.tell()
-        journal.RUNG.say(
-            cohort=cohort.number,
-            rung=rung,
-            trials=len(written.scores),
-            go_on=len(cohort.alive) - len(written.changes),
-            seconds=found.seconds,
-        )
-        for number, (status, reason) in written.changes.items():
-            if reason is not None:
-                log.info("trial %d %s: %s", number, status, reason)
-        cohort.alive -= set(written.changes)
-        cohort.rung += 1
-        if rung:
-            self.folder.checkpoint(cohort.number, rung - 1).unlink(missing_ok=True)
-        if cohort.done:
-            self.folder.checkpoint(cohort.number, rung).unlink(missing_ok=True)
-            self.store.claims.give_up(claim_of(cohort.number))
 
     def show(self, phase: str, alive: int | None = None) -> None:
         """Tell whoever watches."""
