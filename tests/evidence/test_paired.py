@@ -8,7 +8,8 @@ from scipy import stats
 
 from shrinkage import scores
 from shrinkage.calibration import wilson
-from shrinkage.evidence.paired import Interval, difference, score, values
+from shrinkage.evidence.interval import area_ends, score
+from shrinkage.evidence.paired import Answers, Interval, difference, values
 
 N = 400
 
@@ -71,7 +72,7 @@ def test_the_jackknife_of_an_rmse_is_the_delta_method() -> None:
     squares = np.square(good - target)
     rmse = np.sqrt(squares.mean())
     error = squares.std(ddof=1) / np.sqrt(N) / (2 * rmse)
-    found = score(scores.find("rmse"), rmse, values(scores.find("rmse"), good, target), target)
+    found = score(rmse, Answers(scores.find("rmse"), good, target))
     assert found is not None
     reach = (found.high - found.low) / 2
     assert reach / (1.966 * error) == pytest.approx(1, abs=0.02)
@@ -96,8 +97,7 @@ def test_an_interval_is_that_of_the_rows_in_any_order(name: str) -> None:
     value = measured(name, good, target)
     sorted_ = np.argsort(target)
     one, other = (
-        score(metric, value, values(metric, good[rows], target[rows]), target[rows])
-        for rows in (np.arange(N), sorted_)
+        score(value, Answers(metric, good[rows], target[rows])) for rows in (np.arange(N), sorted_)
     )
     assert one is not None
     assert other is not None
@@ -111,12 +111,12 @@ def test_a_share_is_not_below_zero_and_an_r2_may_be() -> None:
     value = measured("f1", output, target)
     own = values(metric, output, target)
     assert value - 1.96 * own.std(ddof=1) / 40**0.5 < 0 < value
-    found = score(metric, value, own, target)
+    found = score(value, Answers(metric, output, target))
     assert found is not None
-    assert found.low == 0
+    assert 0 < found.low < value < found.high
     target, _, bad = regressions()
     r2 = scores.find("r2")
-    found = score(r2, measured("r2", bad + 2, target), values(r2, bad + 2, target), target)
+    found = score(measured("r2", bad + 2, target), Answers(r2, bad + 2, target))
     assert found is not None
     assert found.high < 0
 
@@ -124,31 +124,70 @@ def test_a_share_is_not_below_zero_and_an_r2_may_be() -> None:
 def test_an_accuracy_has_wilsons_interval_and_stays_below_one() -> None:
     target = np.zeros(50, int)
     output = np.tile([0.9, 0.1], (50, 1))
-    found = score(
-        scores.find("accuracy"), 1.0, values(scores.find("accuracy"), output, target), target
-    )
+    found = score(1.0, Answers(scores.find("accuracy"), output, target))
     assert found == Interval(1.0, *wilson(50, 50))
 
 
-@pytest.mark.parametrize("metric", ["balanced_accuracy", "f1", "roc_auc"])
+@pytest.mark.parametrize("metric", ["f1", "roc_auc"])
 @pytest.mark.parametrize("right", [True, False])
 def test_a_share_without_an_error_is_as_sure_as_its_rarest_class(metric: str, right: bool) -> None:
     target = np.repeat([0, 1], [30, 6])
     output = np.eye(2)[target if right else 1 - target]
     known = scores.find(metric)
-    found = score(known, float(right), values(known, output, target), target)
+    clusters = np.arange(36) if metric == "roc_auc" else None
+    found = score(float(right), Answers(known, output, target, clusters))
     assert found == Interval(float(right), *(wilson(6, 6) if right else wilson(0, 6)))
 
 
 @pytest.mark.parametrize("counts", [(64, 47), (7, 49), (3, 30, 300)])
-def test_a_mean_of_recalls_that_misses_one_by_its_rounding_has_no_error(counts) -> None:
+def test_a_mean_of_recalls_is_as_sure_as_each_of_them(counts) -> None:
+    """Without an error, too, and where their mean misses 1 by its rounding."""
     target = np.repeat(np.arange(len(counts)), counts)
     known, output = scores.find("balanced_accuracy"), np.eye(len(counts))[target]
-    own = values(known, output, target)
+    low = 1 - np.sqrt(sum((1 - wilson(n, n)[0]) ** 2 for n in counts)) / len(counts)
     for value in (np.nextafter(1, 0), 1.0, np.nextafter(1, 2)):
-        found = score(known, float(value), own, target)
+        found = score(float(value), Answers(known, output, target))
         assert found is not None
-        assert (found.low, found.high) == wilson(min(counts), min(counts))
+        assert (found.low, found.high) == pytest.approx((low, 1.0))
+
+
+@pytest.mark.parametrize("area", [0.0, 0.3, 0.9, 0.999, 1.0])
+def test_at_the_ends_of_an_auc_it_is_1_96_standard_errors_away(area: float) -> None:
+    """Hanley and McNeil's variance at the end, and not at the area itself (Newcombe 2006)."""
+    low, high = area_ends(area, 12, 88)
+    assert 0 <= low <= area <= high <= 1
+    for end in {low, high} - {area}:
+        q1, q2 = end / (2 - end), 2 * end**2 / (1 + end)
+        more = (50 - 1) * (q1 - end**2 + q2 - end**2)
+        error = np.sqrt((end * (1 - end) + more) / (12 * 88))
+        assert abs(end - area) / error == pytest.approx(1.959964, rel=1e-5)
+    assert area_ends(1 - area, 12, 88) == pytest.approx((1 - high, 1 - low), abs=1e-6)
+
+
+RARE = [("balanced_accuracy", 200, 0.05), ("balanced_accuracy", 100, 0.1), ("roc_auc", 200, 0.05)]
+
+
+@pytest.mark.parametrize(("metric", "rows", "share"), RARE)
+def test_intervals_hold_the_truth_where_a_class_is_rare(
+    metric: str, rows: int, share: float
+) -> None:
+    """Two networks of one quality; of a rare class either may be wholly right, by chance."""
+    known, held, alike, n = scores.find(metric), 0, 0, 400
+    truth = stats.norm.cdf(2.0 / np.sqrt(2)) if metric == "roc_auc" else stats.norm.cdf(1.0)
+    for seed in range(n):
+        random = np.random.default_rng(seed)
+        target = (random.random(rows) < share).astype(int)
+        if len(np.unique(target)) < 2:
+            continue
+        noise = 0.8 * random.normal(size=rows) + 0.6 * random.normal(size=(2, rows))
+        event = 1 / (1 + np.exp(-2.0 * (target - 0.5) - noise))
+        pair = [Answers(known, np.stack([1 - p, p], 1), target) for p in event]
+        one, other = (measured(metric, each.output, target) for each in pair)
+        own, less = score(one, pair[0]), difference(one - other, *pair)
+        held += own.low <= truth <= own.high
+        alike += less.low <= 0 <= less.high
+    assert 0.93 * n < held, "as long on both sides, 62 to 79 % of them"
+    assert 0.9 * n < alike
 
 
 @pytest.mark.parametrize("name", ["log_loss", "mae"])
@@ -160,10 +199,10 @@ def test_few_rows_have_students_interval(name: str) -> None:
         target, good = (each[:8] for each in classes())
         bad = np.full_like(good, 1 / 3)
     metric = scores.find(name)
-    pair = [values(metric, output, target) for output in (good, bad)]
-    found = difference(metric, measured(name, good, target) - measured(name, bad, target), *pair)
+    pair = [Answers(metric, output, target) for output in (good, bad)]
+    found = difference(measured(name, good, target) - measured(name, bad, target), *pair)
     assert found is not None
-    low, high = stats.ttest_rel(*pair).confidence_interval()
+    low, high = stats.ttest_rel(*(each.v for each in pair)).confidence_interval()
     assert (found.low, found.high) == pytest.approx((low, high))
 
 
@@ -175,8 +214,7 @@ def test_intervals_of_differences_hold_the_truth(rows: int) -> None:
         target, good, bad = (each[:rows] for each in regressions(seed))
         metric = scores.find("rmse")
         value = measured("rmse", good, target) - measured("rmse", bad, target)
-        pair = (values(metric, output, target) for output in (good, bad))
-        found = difference(metric, value, *pair)
+        found = difference(value, *(Answers(metric, output, target) for output in (good, bad)))
         assert found is not None
         held += found.low <= -0.5 <= found.high
     assert 365 <= held <= 393  # 95 % of 400, and about three standard errors
@@ -184,27 +222,27 @@ def test_intervals_of_differences_hold_the_truth(rows: int) -> None:
 
 def test_two_that_decide_alike_may_differ_on_other_rows() -> None:
     target, output = np.arange(36) % 3, np.eye(3)[np.arange(36) % 3]
-    own = values(scores.find("accuracy"), output, target)
-    found = difference(scores.find("accuracy"), 0.0, own, own, 1.0)
+    own = Answers(scores.find("accuracy"), output, target)
+    found = difference(0.0, own, own)
     assert found is not None
     assert found.high == -found.low == pytest.approx(1.96 / 38, rel=1e-3)
 
 
 def test_who_says_the_same_does_not_differ() -> None:
     target, good, _ = regressions()
-    own = values(scores.find("mae"), good, target)
-    assert difference(scores.find("mae"), 0.0, own, own) == Interval(0.0, 0.0, 0.0)
+    own = Answers(scores.find("mae"), good, target)
+    assert difference(0.0, own, own) == Interval(0.0, 0.0, 0.0)
 
 
 def test_what_is_not_defined_has_no_interval() -> None:
     one_class = np.zeros(40, int)
-    own = values(scores.find("roc_auc"), np.tile([0.7, 0.3], (40, 1)), one_class)
-    assert score(scores.find("roc_auc"), float("nan"), own, one_class) is None
+    own = Answers(scores.find("roc_auc"), np.tile([0.7, 0.3], (40, 1)), one_class)
+    assert score(float("nan"), own) is None
     for metric in ("rmse", "r2"):
-        own = values(scores.find(metric), np.ones(1), np.zeros(1))
-        assert difference(scores.find(metric), 0.0, own, own) is None
-    constant = values(scores.find("r2"), np.arange(9.0), np.ones(9))
-    assert score(scores.find("r2"), float("nan"), constant, np.ones(9)) is None
+        own = Answers(scores.find(metric), np.ones(1), np.zeros(1))
+        assert difference(0.0, own, own) is None
+    constant = Answers(scores.find("r2"), np.arange(9.0), np.ones(9))
+    assert score(float("nan"), constant) is None
 
 
 def test_the_error_of_an_auc_is_its_spread_over_samples() -> None:

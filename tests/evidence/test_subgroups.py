@@ -11,6 +11,7 @@ from scipy import stats as distributions
 
 from shrinkage import scores
 from shrinkage.calibration import wilson
+from shrinkage.evidence.interval import area_ends
 from shrinkage.evidence.subgroups import (
     POWER,
     Effect,
@@ -273,7 +274,9 @@ def test_a_perfect_auc_is_not_certain() -> None:
     sure = np.stack([1 - target, target], 1) * 0.8 + 0.1
     group = compared(scores.find("roc_auc"), Said(target, sure, sure), np.repeat([0, 1], 30), 2)[0]
     assert group.winner is not None
-    assert (group.winner.low, group.winner.high) == pytest.approx(wilson(15, 15))
+    assert group.winner.high == 1
+    assert group.winner.low == pytest.approx(area_ends(1.0, 15, 15)[0])
+    assert 0.8 < group.winner.low < 0.97
 
 
 COVERAGE = ["accuracy", "f1", "roc_auc", "rmse"]
@@ -306,7 +309,10 @@ def test_copies_of_rows_say_what_the_rows_do(metric: str) -> None:
     together = compared(scores.find(metric), more, codes[copies], 2)
     # Of hits, t with as many degrees as there are clusters, where Wilson's intervals have a normal;
     # leaving out one of three copies is nearer to a derivative than leaving out the only one.
-    near = {"accuracy": 0.02, "balanced_accuracy": 0.05, "f1": 0.02, "rmse": 0.02, "r2": 0.05}
+    # An AUC's own interval is Newcombe's where they are strangers, and a gain of recalls is counted
+    # class by class.
+    near = {"accuracy": 0.02, "balanced_accuracy": 0.06, "f1": 0.02, "rmse": 0.02, "r2": 0.05}
+    near["roc_auc"] = 0.06
     for one, other in zip(alone, together, strict=True):
         assert other.rows == 3 * one.rows
         atol = near.get(metric, 1e-9)

@@ -93,7 +93,7 @@ def test_lists_have_a_dash(
     assert "inf" not in " ".join(lines)
     told = strict(command("show", undefined, "--json").out)["trials"]
     assert {each["number"] for each in told if each["score"] is None} == set(lost)
-    assert told[0]["rungs"][0][3] is None
+    assert told[0]["rungs"][0]["score"] is None
 
 
 def test_a_study_is_as_good_as_the_best_score_that_is_known(undefined: Path) -> None:

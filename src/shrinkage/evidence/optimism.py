@@ -52,7 +52,7 @@ from shrinkage import scores
 from shrinkage.calibration import Z95, t95
 from shrinkage.clusters import Clusters, of_clusters, spread
 from shrinkage.evidence.epochs import chooses, luck
-from shrinkage.evidence.paired import flawless, limits
+from shrinkage.evidence.interval import flawless, limits
 from shrinkage.scores import Goal
 from shrinkage.search.choose import choose_each
 from shrinkage.search.contest import DEFAULT, PLAIN, Finalist, row_losses

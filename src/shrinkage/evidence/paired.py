@@ -1,10 +1,10 @@
-"""A score on test rows, and the paired difference between two, each with a 95 % interval.
+"""Values of test rows whose mean is a metric, and the paired difference between two models.
 
-    v_i   values whose mean is the metric, a row's own or its pseudo-value
-    score      mean v                 +- t sd(v) / sqrt(n)
-    difference mean (v' - v)          +- t sd(v' - v) / sqrt(n)
+    v_i         values whose mean is the metric, a row's own or its pseudo-value
+    difference  mean (v' - v)     +- t sd(v' - v) / sqrt(n)
 
-t is Student's with n - 1 degrees of freedom.
+t is Student's with n - 1 degrees of freedom, n being the rows of the rarest class for an AUC, whose
+variance hangs on them. A score's own interval is `evidence.interval`'s.
 
 Accuracy, F1, log loss, MAE and quantile losses are means over rows: v is what `scores.row_losses`
 says, and the interval is that of result.json. Balanced accuracy is a mean of the K
@@ -16,29 +16,27 @@ Two or More Correlated Receiver Operating Characteristic Curves"; with more clas
 Of RMSE and R2, v_i = n m(all) - (n - 1) m(without row i), the jackknife's pseudo-values (Miller
 1974, "The jackknife - a review").
 Of decisions half a row more is counted in each of the four cells of a difference (Agresti & Min;
-`calibration.matched`). Accuracy gets Wilson's interval, which stays within [0, 1]. So does every
-share without a single error, whose values do not vary: that of as many rows as the rarest class has
-(`flawless`).
+`calibration.matched`): of a balanced accuracy class by class, as a recall is of its class's rows
+alone, and the variances of K recalls add to K^2 times that of their mean.
 
-Where rows belong together each cluster of them has one value in their place (`clusters`), n is the
-number of clusters, and accuracy is of `calibration.effective` rows.
+Where rows belong together each cluster of them has one value in their place (`clusters`), and n is
+the number of clusters.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from scipy import stats
 
 from shrinkage import scores
-from shrinkage.calibration import Z95, effective, matched, t95, wilson
-from shrinkage.clusters import Clusters, per_cluster
+from shrinkage.calibration import Z95, matched, t95
+from shrinkage.clusters import Clusters, count, per_cluster
 
 _MEANS = frozenset({"accuracy", "f1", "log_loss", "mae"})
-_ROUNDING = 1e-9
-"""A mean of recalls that are all 1 may miss 1 by its rounding; no single error is so small."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,40 @@ class Interval:
         return self.low <= 0 <= self.high
 
 
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What one model said of test rows, as its score sees it.
+
+    output: [n, C] or [n].   target: [n].   clusters: [n], of rows that belong together.
+    """
+
+    metric: scores.Metric
+    output: np.ndarray
+    target: np.ndarray
+    clusters: Clusters = None
+
+    @cached_property
+    def by_row(self) -> np.ndarray:
+        """v [n]."""
+        return values(self.metric, self.output, self.target)
+
+    @cached_property
+    def v(self) -> np.ndarray:
+        """The same, one a cluster where rows belong together."""
+        return per_cluster(self.by_row, self.clusters)
+
+    @cached_property
+    def step(self) -> float:
+        """How far a changed decision moves its row's v; 0 where the metric sees no decisions."""
+        given = torch.from_numpy(self.output), torch.from_numpy(self.target)
+        return scores.step_of(self.metric, *given)
+
+    @cached_property
+    def hit(self) -> np.ndarray:
+        """[n] bool, of probabilities."""
+        return self.output.argmax(1) == self.target
+
+
 def values(metric: scores.Metric, output: np.ndarray, target: np.ndarray) -> np.ndarray:
     """v [n] of any metric but a person's own function. output: [n, C] or [n].   target: [n]."""
     if _of_rows(metric):
@@ -68,90 +100,50 @@ def values(metric: scores.Metric, output: np.ndarray, target: np.ndarray) -> np.
     return _without_each(metric.name, output, target)
 
 
-def difference(
-    metric: scores.Metric,
-    value: float,
-    one: np.ndarray,
-    other: np.ndarray,
-    step: float = 0.0,
-    clusters: Clusters = None,
-) -> Interval | None:
-    """`value` is one's score less the other's. one, other: `values` on the same test rows.
+def fewest(target: np.ndarray, clusters: Clusters = None, classes: int | None = None) -> int:
+    """Rows of the rarest class, those that belong together being one.
 
-    step: size of a changed decision, of both models together: the geometric mean of their
-    `scores.step_of`.   clusters: [n], of rows that belong together.
+    classes: how many there are; None: those that have a row.
+    """
+    among = np.unique(target) if classes is None else range(classes)
+    its = [target == c for c in among]
+    return min(count(None if clusters is None else clusters[at], int(at.sum())) for at in its)
+
+
+def effect(value: float, one: Answers, other: Answers) -> tuple[float, float, float]:
+    """(centre, standard error, degrees of freedom) of one's score less the other's.
+
+    value: that difference, which is the centre but for decisions: they are counted with rows more,
+    and their error is a normal distribution's, of endless degrees.
+    """
+    delta = one.v - other.v
+    if not one.metric.decides:
+        error = float(delta.std(ddof=1) / np.sqrt(len(delta)))
+        known = fewest(one.target, one.clusters) if one.metric.name == "roc_auc" else len(delta)
+        return value, error, max(2, known) - 1
+    if one.metric.name == "balanced_accuracy" and one.clusters is None:
+        hits = one.hit.astype(float) - other.hit
+        found = np.array([matched(hits[one.target == c]) for c in np.unique(one.target)])
+        centre, error = found[:, 0].mean(), np.sqrt(np.square(found[:, 1]).sum()) / len(found)
+        return float(centre), float(error), np.inf
+    return (*matched(delta, one.step * other.step), np.inf)
+
+
+def difference(value: float, one: Answers, other: Answers) -> Interval | None:
+    """`value` is one's score less the other's, both on the same test rows, by the same metric.
+
     None where it is not defined: too few rows, or an AUC of one class.
     """
-    delta = per_cluster(one - other, clusters)
-    found = _around(value, delta)
-    if found is None or not step:
-        return found
-    centre, error = matched(delta, step**2)
-    return Interval(float(value), centre - Z95 * error, centre + Z95 * error)
-
-
-def score(
-    metric: scores.Metric,
-    value: float,
-    own: np.ndarray,
-    target: np.ndarray,
-    clusters: Clusters = None,
-) -> Interval | None:
-    """A score's interval. own: `values` on the test rows. target, clusters: [n], theirs."""
-    if metric.name == "accuracy":
-        rows = effective(own, clusters)
-        return Interval(value, *wilson(value * rows, rows))
-    if ends := flawless(metric, value, target, clusters):
-        return Interval(value, *ends)
-    found = _around(value, per_cluster(own, clusters))
-    if found is None:
+    if len(one.v) < 2 or not np.isfinite([value, *one.v, *other.v]).all():
         return None
-    ends = np.clip((found.low, found.high), *limits(metric))
-    return Interval(value, float(ends[0]), float(ends[1]))
-
-
-def flawless(
-    metric: scores.Metric, value: float, target: np.ndarray, clusters: Clusters = None
-) -> tuple[float, float] | None:
-    """Wilson's ends of a share that is 1 or 0; None for others, and for what is no share.
-
-    Rows that belong together count as one, of each class among them.
-    """
-    share = metric.task == "classification" and metric.greater_is_better
-    if not share or metric.name.startswith(scores.OWN):
-        return None
-    if not (abs(value) < _ROUNDING or abs(value - 1) < _ROUNDING):
-        return None
-    if clusters is None:
-        clusters = np.arange(len(target))
-    fewest = len(np.unique(clusters))
-    if metric.name != "accuracy":
-        fewest = min(len(np.unique(clusters[target == c])) for c in np.unique(target))
-    return wilson(fewest * round(value), fewest)
-
-
-def limits(metric: scores.Metric) -> tuple[float, float]:
-    """Shares are within 0 and 1, R2 is at most 1, and no loss of ours is below 0.
-
-    What a person's own function may give is not known.
-    """
-    if metric.name.startswith(scores.OWN):
-        return (-np.inf, np.inf)
-    if metric.greater_is_better:
-        return (0.0 if metric.task == "classification" else -np.inf, 1.0)
-    return (0.0, np.inf)
+    centre, error, degrees = effect(value, one, other)
+    reach = (Z95 if np.isinf(degrees) else t95(int(degrees) + 1)) * error
+    return Interval(float(value), centre - reach, centre + reach)
 
 
 def _of_rows(metric: scores.Metric) -> bool:
     """Whether it is a mean over rows."""
     return metric.name in _MEANS or scores.quantile_of(metric) is not None
-
-
-def _around(value: float, v: np.ndarray) -> Interval | None:
-    if len(v) < 2 or not np.isfinite(v).all() or not np.isfinite(value):
-        return None
-    reach = t95(len(v)) * float(v.std(ddof=1)) / np.sqrt(len(v))
-    return Interval(float(value), float(value - reach), float(value + reach))
 
 
 def _without_each(name: str, prediction: np.ndarray, target: np.ndarray) -> np.ndarray:

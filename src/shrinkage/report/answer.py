@@ -8,7 +8,7 @@ from typing import Any
 
 from shrinkage import scores
 from shrinkage.evidence import group_words, words
-from shrinkage.evidence.paired import limits
+from shrinkage.evidence.interval import limits
 from shrinkage.report import bought, charts
 from shrinkage.report.facts import Contender, Facts
 from shrinkage.report.page import Block, Chart, Table

@@ -6,14 +6,12 @@ test rows, curves of the study's database and its log.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors.torch import load_file
 
 from shrinkage import scores
@@ -24,8 +22,9 @@ from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput
 from shrinkage.evidence import ablation, grouped
 from shrinkage.evidence.importance import Importance, of_study
+from shrinkage.evidence.interval import score
 from shrinkage.evidence.isolation import Isolation, isolated
-from shrinkage.evidence.paired import Interval, difference, score, values
+from shrinkage.evidence.paired import Answers, Interval, difference
 from shrinkage.files import read_object
 from shrinkage.population.cohort import network_of
 from shrinkage.recipe import Recipe, load
@@ -218,21 +217,14 @@ def contenders(
     ran = {name: row for name, row in result["scores"].items() if row}
     # What a session kept of one that is gone since says nothing.
     kept = {name: output for name, output in outputs.items() if name in ran}
-    said_ = {name: values(known, o, target) for name, o in kept.items()} if known else {}
-    labels = names(result)
-    y, found = torch.from_numpy(target), []
-    steps = {
-        name: scores.step_of(known, torch.from_numpy(o), y) for name, o in kept.items() if known
-    }
+    judged = {name: Answers(known, o, target, clusters) for name, o in kept.items() if known}
+    labels, found = names(result), []
 
     def less(one: str, other: str) -> Interval | None:
-        if known is None or one == other or one not in said_ or other not in said_:
+        if one == other or one not in judged or other not in judged:
             return None
         both = ran[one]["test"][metric], ran[other]["test"][metric]
-        if None in both:
-            return None
-        step = math.sqrt(steps[one] * steps[other])
-        return difference(known, both[0] - both[1], said_[one], said_[other], step, clusters)
+        return None if None in both else difference(both[0] - both[1], judged[one], judged[other])
 
     for name, label in labels.items():
         if name not in ran:
@@ -242,8 +234,8 @@ def contenders(
         row = ran[name]
         value = row["test"][metric]
         own = None
-        if known and name in said_ and value is not None:
-            own = score(known, value, said_[name], target, clusters)
+        if name in judged and value is not None:
+            own = score(value, judged[name])
         found.append(
             Contender(
                 name,
