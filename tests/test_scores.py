@@ -2,8 +2,12 @@
 
 import math
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -425,12 +429,59 @@ def _cost_of(price: float):
     return cost
 
 
+def _f_beta(target, output, beta=1.0):
+    return beta
+
+
+class Priced:
+    def __init__(self, price: float) -> None:
+        self.price, self.me = price, self
+
+    def cost(self, target, output):
+        return self.price
+
+
+class Slotted:
+    __slots__ = ("price",)
+
+    def __init__(self, price: float) -> None:
+        self.price = price
+
+    def __call__(self, target, output):
+        return self.price
+
+
+def test_the_digest_of_a_function_is_the_same_in_every_process() -> None:
+    """An object's own repr has its address."""
+    program = (
+        "from test_scores import Priced, _cost_of\nfrom shrinkage import scores\n"
+        "print(scores.code_of(Priced(1.0).cost), scores.code_of(_cost_of(Priced(2.0))))"
+    )
+    tests = Path(__file__).parent
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", program], cwd=tests, capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1]
+
+
 def test_a_function_is_told_from_another_of_its_name() -> None:
     codes = [scores.code_of(scores.own(_cost_of(price), "classification")) for price in (1, 1, 2)]
     assert codes[0] == codes[1] != codes[2]
     lambdas = [lambda t, o: 0.0, lambda t, o: 1.0]
     assert scores.code_of(lambdas[0]) != scores.code_of(lambdas[1])
     assert scores.code_of(scores.own(lambdas[0], "regression")) == scores.code_of(lambdas[0])
+    assert scores.code_of(partial(_f_beta, beta=2.0)) != scores.code_of(partial(_f_beta, beta=0.5))
+    assert scores.code_of(Priced(1.0).cost) == scores.code_of(Priced(1.0).cost)
+    assert scores.code_of(Priced(1.0).cost) != scores.code_of(Priced(2.0).cost)
+    assert scores.code_of(Slotted(1.0)) != scores.code_of(Slotted(2.0))
+    tables = [np.zeros(5000), np.zeros(5000)]
+    tables[1][2500] = 1  # beyond what its repr shows
+    assert scores.code_of(partial(_f_beta, beta=tables[0])) != scores.code_of(
+        partial(_f_beta, beta=tables[1])
+    )
     assert scores.code_of("accuracy") is scores.code_of(scores.find("rmse")) is None
 
 

@@ -9,8 +9,6 @@ stand in `measures`.
 from __future__ import annotations
 
 import difflib
-import hashlib
-import marshal
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -21,6 +19,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor
 
+from shrinkage.digest import digest
 from shrinkage.errors import BadInput
 from shrinkage.measures import (
     absolute,
@@ -279,12 +278,7 @@ def code_of(metric: Goal | Function) -> str | None:
         function = function.of
     elif isinstance(metric, str | Metric):
         return None
-    held = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
-    said = [getattr(function, "__defaults__", None), held, vars(function)]
-    code = getattr(function, "__code__", None)
-    digest = hashlib.sha256(repr(said).encode())
-    digest.update(marshal.dumps(code) if code else repr(type(function)).encode())
-    return digest.hexdigest()[:16]
+    return digest(function)
 
 
 def blending(metric: Goal) -> Metric:

@@ -52,6 +52,7 @@ def clock(seconds: float) -> str:
 
 
 def count(number: int, thing: str) -> str:
+    """A count as a sentence says it: '1 row', '2,399 rows'."""
     return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 

@@ -64,8 +64,10 @@ def test_too_little_says_nothing(curves: np.ndarray) -> None:
 
 
 def test_epochs_that_a_fold_did_not_come_to_are_left_out() -> None:
-    curves = np.array([[0.1, 0.3, 0.2, 0.9], [0.1, 0.2, 0.3, np.nan]])
+    curves = np.array([[0.1, 0.3, 0.2, 0.25], [0.1, 0.2, 0.3, np.nan]])
     assert epochs.luck(curves, [[0, 1]]) == epochs.luck(curves[:, :3], [[0, 1]])
+    curves[0, 3] = 0.9  # the one that this fold keeps
+    assert epochs.luck(curves, [[0, 1]]) is None
 
 
 def test_only_who_keeps_its_best_epoch_has_luck() -> None:

@@ -278,7 +278,20 @@ def test_a_gap_that_widened_though_all_gained() -> None:
         group("M", 0.82, 0.88, "helps", (0.02, 0.06), "helps"),
     )
     (line,) = group_words.alarms(found)
-    assert "of sex = F to the others widened, although every group gained: 0.0200 behind" in line
+    assert (
+        "of sex = F to the others widened, although every group judged here gained: 0.0200 behind"
+        in line
+    )
+
+
+def test_a_group_that_falls_from_ahead_to_behind_is_an_alarm() -> None:
+    """It is behind by less than it was ahead, and further behind all the same."""
+    found = told(
+        group("F", 0.81, 0.80, "no evidence", (0.05, -0.04), "hurts"),
+        group("M", 0.76, 0.84, "helps", (-0.05, 0.04), "helps"),
+    )
+    (line,) = group_words.alarms(found)
+    assert "of sex = F to the others turned:" in line
 
 
 def test_a_gap_that_closed_is_no_alarm() -> None:

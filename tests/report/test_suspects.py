@@ -63,3 +63,19 @@ def test_few_rows_say_nothing() -> None:
     frame = pd.DataFrame({"a": np.arange(30.0), "y": np.arange(30.0)})
     schema, frame = infer(Table(frame, "table"), "y", "regression", keep=["a"])
     assert alone(frame, frame["y"].to_numpy(), schema) is None
+
+
+def test_who_a_row_is_of_gives_nothing_away() -> None:
+    """A value that tells patients apart, and a target of each patient's own: halves part them."""
+    patient = np.repeat(np.arange(60), 20)
+    age = RANDOM.permutation(np.linspace(20, 80, 60))[patient]
+    target = RANDOM.normal(size=60)[patient]
+    frame = pd.DataFrame({"age": age, "y": target})
+    schema, frame = infer(Table(frame, "table"), "y", "regression")
+    strangers = alone(frame, target, schema)
+    together = alone(frame, target, schema, patient)
+    assert strangers is not None
+    assert together is not None
+    assert strangers.skills[0][1] > 0.3
+    assert together.skills[0][1] < 0.1
+    assert alone(frame, target, schema, patient // 2) is None, "too few to tell"

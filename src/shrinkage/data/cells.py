@@ -50,11 +50,6 @@ def where(frame: pd.DataFrame | pd.Series, position: int) -> str:
     return f"{name if isinstance(name, str) and name else 'row'} {plain}"
 
 
-def count(number: int, thing: str) -> str:
-    """A count as a sentence says it: '1 row', '2,399 rows'."""
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
-
-
 def label_text(value: Any) -> str:
     """One label or category as text, so that 1, 1.0 and "1" agree.
 

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from shrinkage.data import cells
-from shrinkage.data.cells import count, label_text, show, where
+from shrinkage.data.cells import label_text, show, where
 from shrinkage.errors import BadInput
+from shrinkage.wording import count
 
 OPTION = "--time"
 

@@ -14,12 +14,13 @@ from typing import Any, Literal
 import pandas as pd
 
 from shrinkage.data import cells
-from shrinkage.data.cells import count, show, where
+from shrinkage.data.cells import show, where
 from shrinkage.data.columns import Kind, check_finite, column_kind
 from shrinkage.data.labels import decode_classes, find_classes, list_labels, no_column
 from shrinkage.data.source import Table
 from shrinkage.data.target import prepare_target
 from shrinkage.errors import BadInput
+from shrinkage.wording import count
 
 FEWEST_ROWS = 20
 

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from shrinkage.data import cells
-from shrinkage.data.cells import count, show, where
+from shrinkage.data.cells import show, where
 from shrinkage.data.columns import FEW, HALF, check_finite, numeric_share
 from shrinkage.data.labels import list_labels
 from shrinkage.errors import BadInput
+from shrinkage.wording import count
 
 Task = Literal["classification", "regression"]
 

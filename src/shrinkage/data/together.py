@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shrinkage.data.cells import count, label_text, show
+from shrinkage.data.cells import label_text, show
 from shrinkage.errors import BadInput
+from shrinkage.wording import count
 
 OPTION = "--together"
 

@@ -122,6 +122,8 @@ def ablate(
     result["alone"] = _alone(found, given)
     result["pairs"] = _pairs(found, result["ingredients"])
     result["path"] = _path(found)
+    steps = {step["ingredient"] for step in result["path"] or ()}
+    result["path_whole"] = steps == {switch.name for switch in found.switches}
     return result
 
 
@@ -244,7 +246,7 @@ def first_table(found: Ablation, margin: float | None) -> dict[str, Any]:
         if not np.isfinite(found.values[WINNER]).all():  # it is not for want of the ingredient
             told[name]["verdict"] = None
     placebo = told.pop(PLACEBO)
-    none = dict.fromkeys(("alone", "pairs", "path"))
+    none = dict.fromkeys(("alone", "pairs", "path", "path_whole"))
     return none | {
         "score": _score(found, WINNER),
         "rates": found.picked[WINNER],
@@ -328,8 +330,9 @@ def _pairs(found: Ablation, first: dict[str, dict]) -> list[dict[str, Any]] | No
 def _path(found: Ablation) -> list[dict[str, Any]] | None:
     """From the plain network to the winner, at each step the ingredient that gains most.
 
-    Gains of single steps flatter, as they were chosen by these numbers; `over_plain` at the end
-    does not. None without the time for the first step; a way that ends early lacks time.
+    Gains of single steps flatter, as they were chosen by these numbers; `over_plain` of the whole
+    winner does not. None without the time for the first step; a way that ends early lacks time, or
+    all that could be added diverges.
     """
     plain = found.plain
     grid = arms.between(found.study.winner, plain)

@@ -47,13 +47,16 @@ def chooses(recipe: Recipe) -> bool:
 def luck(scores: np.ndarray, repeats: Sequence[Sequence[int]]) -> Luck | None:
     """scores: [K R, E], larger is better, NaN where a network was not trained or not validated.
 
-    repeats: the folds of each. Epochs that not all folds came to are left out. None where a repeat
-    has less than two folds, or where there are less than two epochs.
+    repeats: the folds of each. Epochs that not all folds came to are left out. None where a fold
+    keeps one of these, where a repeat has less than two folds, or with less than two epochs.
     """
-    known = scores[:, np.isfinite(scores).all(0)]
+    common = np.flatnonzero(np.isfinite(scores).all(0))
     fewest = min(map(len, repeats))
-    if fewest < 2 or known.shape[1] < 2:
+    if fewest < 2 or len(common) < 2:
         return None
+    if not np.isin(np.nanargmax(scores, 1), common).all():
+        return None
+    known = scores[:, common]
     gains = np.concatenate([_gains(known[list(folds)]) for folds in repeats])
     error = float(gains.std(ddof=1)) * (1 / len(gains) + 1 / (fewest - 1)) ** 0.5
     low, high = t_interval(float(gains.mean()), error, len(gains) - 1)

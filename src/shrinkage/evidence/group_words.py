@@ -118,14 +118,14 @@ def _gaps(told: Told, column: str, groups: Sequence[Told]) -> list[tuple[bool, s
         moved_ = "widened" if wider else "narrowed"
         if before * after < 0:
             moved_ = "turned"
-        although = ", although every group gained" if wider and rose else ""
+        although = ", although every group judged here gained" if wider and rose else ""
         value, interval = effect(change["value"], change["interval"])
         line = (
             f"The gap of {column} = {called(group['name'])} to the others {moved_}{although}: "
             f"{_side(told, before)} under the plain network, {_side(told, after)} under the winner "
             f"(change {value}, 95 % interval {interval})."
         )
-        lines.append((wider and after < 0, line))
+        lines.append((after < min(0.0, before), line))
     return lines
 
 

@@ -80,7 +80,7 @@ class Rounds:
     @property
     def kept(self) -> int:
         """Networks that were asked for and whose scores are kept, also those of earlier runs."""
-        return sum(path.is_file() for path in self.asked) * self.design.problem.folds
+        return sum(map(_there, self.asked)) * self.design.problem.folds
 
     def path_of(self, wanted: Wanted) -> Path:
         """Where its scores lie."""
@@ -90,7 +90,7 @@ class Rounds:
     def missing(self, wanted: Sequence[Wanted]) -> list[Wanted]:
         paths = {each: self.path_of(each) for each in dict.fromkeys(wanted)}
         self.asked.update(paths.values())
-        return [each for each, path in paths.items() if not path.is_file()]
+        return [each for each, path in paths.items() if not _there(path)]
 
     def run(self, rounds: Sequence[Sequence[Wanted]], phase: str) -> int:
         """Train what is missing, round by round; returns how many rounds from the first are whole.
@@ -209,11 +209,26 @@ class Rounds:
         )
 
 
+def _there(path: Path) -> bool:
+    """Whether scores are kept there; a power cut may leave an empty file."""
+    return path.is_file() and path.stat().st_size > 0
+
+
 def read(paths: Sequence[Sequence[Path]]) -> tuple[np.ndarray, np.ndarray]:
     """An arm's scores from its files, one a recipe and seed: pseudo-values [S, J], picks [S, P].
 
     Which of its recipes counts is chosen by cross-fitting (`stats.tuned`).
     """
-    table = np.array([[np.load(path) for path in row] for row in paths])
+    table = np.array([[_scores(path) for path in row] for row in paths])
     picks = stats.tuned(table[..., 0])
     return stats.pseudo_values(stats.at_rates(table, picks).mean(1)), picks
+
+
+def _scores(path: Path) -> np.ndarray:
+    try:
+        return np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        reason = str(error).partition("\n")[0]
+        raise BadInput(
+            f"{path} is damaged: {reason}; remove it and run the command again"
+        ) from None

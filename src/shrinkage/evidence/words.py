@@ -72,12 +72,12 @@ def conclusions(result: Mapping[str, Any], folder: str) -> list[str]:
     if result["score"] is None:
         return [nothing(result)]
     if not result["tuned"]:
-        return [*filter(None, [passed_over(result)]), _noise(result), at_one_rate(result, folder)]
+        return [*filter(None, [passed_over(result)]), noise(result), at_one_rate(result, folder)]
     told = result["ingredients"]
     by: dict[str, list[str]] = {}
     for name, each in told.items():
         by.setdefault(each["verdict"], []).append(name)
-    lines = [_found(by, len(told), result), _noise(result)]
+    lines = [_found(by, len(told), result), noise(result)]
     if missing := passed_over(result):
         lines.append(f"{missing} All of them: {_command(result, folder)}")
     if undecided := {name: told[name]["seeds_needed"] for name in by.get("no evidence", [])}:
@@ -144,7 +144,8 @@ def _found(by: dict[str, list[str]], total: int, result: Mapping[str, Any]) -> s
     return f"Of {total} ingredients: {sure}.{tail}"
 
 
-def _noise(result: Mapping[str, Any]) -> str:
+def noise(result: Mapping[str, Any]) -> str:
+    """What the placebo says, as gains are told: larger is better."""
     told = result["placebo"]
     if told["effect"] is None:
         lost = f"with other seeds the winner {diverges(result['metric'])}"
@@ -202,9 +203,8 @@ def markdown(result: Mapping[str, Any], folder: str) -> str:
             for step in result["path"]
         ]
         of_path = ("added", "gain", "over the plain network", "95 % interval")
-        heading = f"## From the plain network to the winner{over(result['path'])}"
-        lines += ["", heading, ""]
-        lines += [*wording.table(of_path, rows), "", _FLATTERED]
+        lines += ["", f"## {way(result)}", ""]
+        lines += [*wording.table(of_path, rows), "", flattered(result)]
     lines += ["", provenance(result)]
     return "\n".join(lines) + "\n"
 
@@ -218,10 +218,23 @@ def over(told: Iterable[Mapping[str, Any]]) -> str:
     return f", over {few}{count(seeds[-1], 'seed')}"
 
 
-_FLATTERED = (
-    "Each step is what gained most there, so single gains flatter; their order may be chance where "
-    "they are smaller than the placebo's interval."
-)
+def way(result: Mapping[str, Any]) -> str:
+    """What the path leads to: not every one comes to the winner."""
+    to = (
+        "to the winner" if result.get("path_whole", True) else "towards the winner, which it misses"
+    )
+    return f"From the plain network {to}{over(result['path'])}"
+
+
+def flattered(result: Mapping[str, Any]) -> str:
+    """What was chosen by the numbers of the path."""
+    whole = result.get("path_whole", True)
+    steps = "at every step but the last" if whole else "at every step"
+    return (
+        f"Each step is what gained most there, so single gains flatter, and {steps} what is over "
+        "the plain network, too; their order may be chance where gains are smaller than the "
+        "placebo's interval."
+    )
 
 
 def provenance(result: Mapping[str, Any]) -> str:

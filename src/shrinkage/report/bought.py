@@ -9,12 +9,15 @@ from typing import Any
 from shrinkage.evidence.words import (
     ablate_command,
     diverges,
+    flattered,
     heads,
+    noise,
     nothing,
     over,
     passed_over,
     provenance,
     title,
+    way,
 )
 from shrinkage.report import charts
 from shrinkage.report.facts import Facts
@@ -129,21 +132,14 @@ def section(facts: Facts) -> Section | None:
         blocks += [Text(text), command]
     elif blocks:
         blocks += [Text("An ablation looks at all:"), command]
-    placebo, metric = found["placebo"], pretty(found["metric"])
-    if placebo["effect"] is not None:
-        value, interval = effect(placebo["effect"], placebo["interval"])
-        blocks.append(
-            Text(
-                f"Other seeds alone changed {metric} by {value} (95 % interval {interval}): "
-                "that is what noise looks like here."
-            )
-        )
+    metric = pretty(found["metric"])
+    blocks.append(Text(noise(found)))
     alone = found.get("alone")
     if alone:
         told = alone["ingredients"]
         blocks.append(_effects(f"Each alone on the plain network{over(told.values())}", told))
     if found.get("path"):
-        blocks.append(_path(found["path"], metric))
+        blocks += [_path(found, metric), Text(flattered(found))]
     if found.get("pairs"):
         pairs = {" + ".join(each["pair"]): each for each in found["pairs"]}
         caption = f"Two together, beyond the sum of both{over(found['pairs'])}"
@@ -169,7 +165,7 @@ def _effects(caption: str, told: Mapping[str, Mapping[str, Any]], verdict: bool 
     return Table(caption, columns[:last], tuple(row[:last] for row in rows), text=(0, 3))
 
 
-def _path(path: list[Mapping[str, Any]], metric: str) -> Table:
+def _path(found: Mapping[str, Any], metric: str) -> Table:
     rows = tuple(
         (
             f"+ {step['ingredient']}",
@@ -177,12 +173,7 @@ def _path(path: list[Mapping[str, Any]], metric: str) -> Table:
             signed(step["gain"]),
             *effect(step["over_plain"], step["interval"]),
         )
-        for step in path
+        for step in found["path"]
     )
     columns = ("added", metric, "this step", "over the plain network", "95 % interval")
-    return Table(
-        f"From the plain network to the winner{over(path)}; each step is the one that gained most, "
-        "so single steps flatter",
-        columns,
-        rows,
-    )
+    return Table(way(found), columns, rows)

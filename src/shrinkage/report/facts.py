@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from shrinkage import scores
@@ -190,7 +191,12 @@ def read(root: Path, url: str | None = None) -> Facts:
         classes=_classes(table),
         target=table.target(table.train),
         errors=errors_of(outputs.get("winner"), target, table.outputs),
-        alone=alone(table.train, table.target(table.train), table.schema),
+        alone=alone(
+            table.train,
+            table.target(table.train),
+            table.schema,
+            table.clusters_of(np.arange(len(table.train))),
+        ),
         inside=_inside(folder, result, recipe, table.outputs),
         ablation=ablation.of(folder.root, result["recipe_hash"]),
         subgroups=read_object(folder.root / grouped.FILE) or result.get("subgroups"),
@@ -292,7 +298,7 @@ def _inside(folder: Folder, result: Result, recipe: Recipe, outputs: int) -> Ins
         shape = rows.load_shape(folder.work)
         path = arrays.path_of(folder.work, scaling_of(recipe))
         folds = arrays.read(path, result["rows"]["folds"], outputs, result["task"]).folds
-    except (OSError, ValueError, BadInput):
+    except (OSError, ValueError, SafetensorError, BadInput):
         return None
     network = network_of(recipe, shape)
     weights = found["weights"]

@@ -36,7 +36,10 @@ def section(facts: Facts) -> Section:
             for label, train, test in facts.classes[: LISTED // 2]
         )
         heads = ("class", "training rows", "share", "test rows")
-        blocks.append(Table(f"Classes of {schema.target}", heads, listed))
+        caption = f"Classes of {schema.target}"
+        if len(listed) < len(facts.classes):
+            caption += f"; the first {len(listed)} of {len(facts.classes)}"
+        blocks.append(Table(caption, heads, listed))
     skills = dict(facts.alone.skills) if facts.alone else {}
     ordered = sorted(schema.columns, key=lambda column: -skills.get(column.name, -9.0))
     columns = tuple(
@@ -84,7 +87,10 @@ def _suspicion(facts: Facts) -> str:
             "prediction, or is it the answer in another form?"
         )
     name, best = found.skills[0]
+    none = "No column gives"
+    if found.columns < (every := len(facts.schema.used)):
+        none = f"Of {every:,} columns none of the first {found.columns} gives"
     return (
-        f"No column gives the target away: {looked}, predicts by a small tree no more than "
+        f"{none} the target away: {looked}, predicts by a small tree no more than "
         f"{max(0.0, best):.2f} of what a perfect one would ('{name}'; suspicious from {ENOUGH})."
     )

@@ -1,7 +1,7 @@
 """Columns that predict the target almost alone: often they were filled in after the fact.
 
 Each column by itself: a decision tree with few leaves is fitted to one half of the rows and judged
-on the other, both ways round.
+on the other, both ways round. Rows that belong together are in one half.
 
     skill = 1 - loss / loss of the best constant,   loss: error rate, or squared error
 
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from shrinkage.clusters import Clusters
 from shrinkage.data.schema import Schema
 
 ROWS, COLUMNS, ENOUGH = 1000, 100, 0.95
@@ -39,24 +40,32 @@ class Alone:
         return tuple((name, skill) for name, skill in self.skills if skill >= ENOUGH)
 
 
-def alone(frame: pd.DataFrame, target: np.ndarray, schema: Schema) -> Alone | None:
-    """frame: training rows. target: [n] classes or numbers. None where rows are too few.
+def alone(
+    frame: pd.DataFrame, target: np.ndarray, schema: Schema, clusters: Clusters = None
+) -> Alone | None:
+    """frame: training rows. target: [n] classes or numbers. clusters: [n], of those that belong
+    together. None where rows, or clusters, are too few.
 
     Rows are taken evenly from the whole table, columns in the order of the file.
     """
     at = np.linspace(0, len(frame) - 1, min(ROWS, len(frame))).round().astype(int)
     names = schema.used[:COLUMNS]
-    if len(at) < _FEWEST or not names:
+    its = np.arange(len(at)) if clusters is None else pd.factorize(clusters[at])[0]
+    if len(np.unique(its)) < _FEWEST or not names:
         return None
     y = target[at]
-    found = [(name, skill(_numbers(frame[name].iloc[at]), y, schema.task)) for name in names]
+    found = [
+        (name, skill(_numbers(frame[name].iloc[at]), y, schema.task, its % 2)) for name in names
+    ]
     found.sort(key=lambda pair: -pair[1])
     return Alone(tuple(found), len(at), len(names))
 
 
-def skill(x: np.ndarray, y: np.ndarray, task: str) -> float:
-    """Of one column x [n] for y [n]; negative where it predicts worse than a constant."""
-    halves = np.arange(len(y)) % 2
+def skill(x: np.ndarray, y: np.ndarray, task: str, halves: np.ndarray) -> float:
+    """Of one column x [n] for y [n]; negative where it predicts worse than a constant.
+
+    halves: [n], 0 or 1.
+    """
     leaves = max(_LEAVES, 2 * len(np.unique(y))) if task == "classification" else 4 * _LEAVES
     make = DecisionTreeClassifier if task == "classification" else DecisionTreeRegressor
     loss = constant = 0.0

@@ -170,8 +170,8 @@ def epochs_line(found: Mapping[str, Any], metric: str) -> str | None:
         return None
     low, high = epochs["interval"]
     return (
-        f"Each network keeps the epoch that scores best on the very rows it is judged by: that "
-        f"flatters its {metric} by up to {number(epochs['luck'], high)} (95 % interval "
+        f"Each network on a fold keeps the epoch that scores best on the very rows it is judged "
+        f"by: that flatters its {metric} by up to {number(epochs['luck'], high)} (95 % interval "
         f"{ends(low, high)}), against the epoch that the other folds choose."
     )
 

@@ -18,13 +18,14 @@ import torch
 
 from shrinkage import scores
 from shrinkage.data import cells, later
-from shrinkage.data.cells import count, show
+from shrinkage.data.cells import show
 from shrinkage.data.schema import Schema
 from shrinkage.data.together import numbered
 from shrinkage.errors import BadInput
 from shrinkage.search import said
 from shrinkage.search.folder import Folder
 from shrinkage.search.rows import Rows, load
+from shrinkage.wording import count
 
 LEAST, FEWEST = 0.02, 20
 """Such a share of the test rows is worth a word; on so many others a score is worth one."""

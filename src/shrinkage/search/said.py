@@ -24,7 +24,7 @@ def kept(work: Path, name: str, rows: int) -> np.ndarray | None:
     """None where nothing of that many rows was kept, as by earlier versions."""
     try:
         found = np.load(_path(work, name), allow_pickle=False)
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         return None
     return found.astype(np.float64) if len(found) == rows else None
 
