@@ -233,6 +233,18 @@ CASES = [
         ("line 7", "34 lines", "look like rows"),
     ),
     Malformed(
+        "blanks before quotes",
+        file("t.csv", rows('y, "a"', lambda i: f'{i % 2}, "{i / 7}"')),
+        "y",
+        ("blank", "quotes of '\"a\"'", "skipinitialspace"),
+    ),
+    Malformed(
+        "blanks before the quotes of cells",
+        file("t.csv", rows("y,a", lambda i: f'{i % 2}, "{i / 7}"')),
+        "y",
+        ("blank", "quotes of '\"0.0\"'"),
+    ),
+    Malformed(
         "quote never closed",
         file("t.csv", with_line(20, '1,2,"yes')),
         "y",

@@ -14,6 +14,7 @@ from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from conftest import mixed
 from shrinkage.baselines import fit_baseline
+from shrinkage.data.schema import conform
 from shrinkage.data.source import Table, read
 from shrinkage.data.split import Fold
 from shrinkage.engine import arrays
@@ -144,6 +145,23 @@ def test_repeats_are_told_apart(cv: str, rounds: int, folds: int, frame: pd.Data
         validated = np.concatenate([cut.folds[k].validation for k in group])
         assert len(set(validated)) == len(validated)
         assert cv.startswith("holdout") or len(validated) == len(cut.train)
+
+
+def test_what_only_test_rows_hold_was_not_seen(frame: pd.DataFrame) -> None:
+    """A category and a gap that training rows lack: prediction says so."""
+    place = cutting.cut(
+        Table(frame.assign(at=np.arange(120.0)), "t"), replace(CLASSES, keep=("at",))
+    )
+    first = int(place.test["at"].iloc[0])
+    frame = frame.assign(a=frame["a"].fillna(0.5))
+    frame.loc[first, ["a", "colour"]] = [np.nan, "ochre"]
+    cut = cutting.cut(Table(frame, "t"), CLASSES)
+    assert "ochre" in set(cut.test["colour"]) - set(cut.train["colour"])
+    _, notes = conform(cut.schema, Table(frame.iloc[[first]].reset_index(drop=True), "new"))
+    assert any("'a': 1 missing cell, where training had none" in note for note in notes)
+    assert any("not seen in training ('ochre')" in note for note in notes)
+    by_column = {column.name: column for column in cut.schema.columns}
+    assert set(by_column["colour"].values) == set(cut.train["colour"].dropna())
 
 
 def test_two_holdouts_that_share_no_row_are_two_repeats(frame: pd.DataFrame) -> None:

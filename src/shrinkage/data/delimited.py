@@ -127,6 +127,16 @@ def _header(data: bytes, name: str, delimiter: str) -> tuple[list[str], int]:
         before, names = next((place, row) for place, (row, *_) in lines if row)
     except csv.Error as error:
         raise BadInput(f"{name}: the header cannot be read: {error}.") from None
+    try:
+        first = next((row for _, (row, *_) in lines if row), [])
+    except csv.Error:  # said with its line where rows are read
+        first = []
+    if loose := [cell for cell in (*names, *first) if re.fullmatch(r'\s+".*"\s*', cell)]:
+        raise BadInput(
+            f"{name}: a blank stands before the quotes of {show(loose[0].strip())}, so they would "
+            "be part of the cell.\nRemove the blanks beside the "
+            f"{_NAMES[delimiter]} (pandas: read_csv(..., skipinitialspace=True))."
+        )
     names = [cell.strip() for cell in names]
     if "\ufffd" in "".join(names):
         _check_utf8(data, name)

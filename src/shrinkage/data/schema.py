@@ -41,6 +41,11 @@ class Column:
     values: tuple[str, ...] = ()
     complete: bool = False
 
+    def of(self, cells: pd.Series) -> "Column":
+        """The same, with what these cleaned cells say of values and gaps."""
+        words = sorted(cells.dropna().unique()) if self.kind == "category" else ()
+        return replace(self, values=tuple(words), complete=bool(cells.notna().all()))
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -79,6 +84,11 @@ class Schema:
 
     def _of(self, *kinds: str) -> tuple[str, ...]:
         return tuple(c.name for c in self.columns if c.kind in kinds)
+
+    def seen_in(self, rows: pd.DataFrame) -> "Schema":
+        """The same, where networks are trained on these cleaned rows and have seen no others."""
+        columns = (c.of(rows[c.name]) if c.name in self.used else c for c in self.columns)
+        return replace(self, columns=tuple(columns))
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict that json writes and reads without loss, types of labels included."""
@@ -142,15 +152,12 @@ def infer(
         kind, note = "identifier", ""
         if name not in leave:
             kind, note = column_kind(features[name], table.name, keep=name in keep)
-        values: tuple[str, ...] = ()
-        complete = False
+        column = Column(name, kind, note)
         if kind in ("number", "category", "date"):
             cleaned_column = _as_kind(features[name], kind, table.name)
             clean[name] = cleaned_column.array  # without index: labels may be doubled
-            complete = bool(cleaned_column.notna().all())
-            if kind == "category":
-                values = tuple(sorted(cleaned_column.dropna().unique()))
-        columns.append(Column(name, kind, note, values, complete))
+            column = column.of(cleaned_column)
+        columns.append(column)
     notes += [c.note for c in columns if c.note]
     if not clean:
         raise BadInput(

@@ -66,6 +66,8 @@ def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
         kept, aside = _set_aside(whole, schema, settings, settings.test, every)
         train, test = whole.take(kept), whole.take(aside)
         clusters = every and every.parted(kept, aside)
+    if origin is None:  # what an earlier model has seen is that model's
+        schema = schema.seen_in(train.seen)
     target = train.seen[schema.target]
     if schema.task == "classification" and target.nunique() < 2:
         raise BadInput(f"the training rows hold one class of '{schema.target}'; add rows")
