@@ -65,7 +65,10 @@ def start(cohort: Cohort) -> State:
     """Every member before its first step."""
     dtype, device, network = cohort.dataset.dtype, cohort.device, cohort.network
     built = [(cohort.build(member.recipe), member) for member in cohort.members]
-    weights = torch.stack([own.start(member.seed) for own, member in built]).to(device, dtype)
+    # Folds of a recipe start alike.
+    drawn = {(m.recipe, m.seed): own for own, m in built}
+    drawn = {(recipe, seed): own.start(seed) for (recipe, seed), own in drawn.items()}
+    weights = torch.stack([drawn[m.recipe, m.seed] for m in cohort.members]).to(device, dtype)
 
     def measured_on(fold: int) -> dict[str, Tensor]:
         inputs = cohort.dataset.folds[fold].train.inputs

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from shrinkage.population.cohort import Cohort
+from shrinkage.population.dataset import Sample
 from shrinkage.population.memory import keep_freed_memory
 from shrinkage.population.predict import predict
 from shrinkage.population.remeasure import remeasured
@@ -280,10 +281,16 @@ def validation_scores(cohort: Cohort, weights: Tensor, statistics: Tensor, score
     samples = [cohort.dataset.folds[member.fold].validation for member in cohort.members]
     predictions = predict(cohort, weights, statistics, samples)
     scores = torch.full((len(predictions),), -torch.inf, dtype=torch.float64)
-    for fold in sorted({member.fold for member in cohort.members}):
-        rows = [i for i, member in enumerate(cohort.members) if member.fold == fold]
-        target = cohort.dataset.folds[fold].validation.target
-        assert target is not None
-        found = score(torch.stack([predictions[i] for i in rows]), target).double().cpu()
-        scores[rows] = torch.where(torch.isfinite(found), found, -torch.inf)
+    alike: dict[int, list[int]] = {}  # folds have one size or two; a call costs more than its rows
+    for i, sample in enumerate(samples):
+        alike.setdefault(sample.rows, []).append(i)
+    for members in alike.values():
+        target = torch.stack([_target(samples[i]) for i in members])
+        found = score(torch.stack([predictions[i] for i in members]), target).double().cpu()
+        scores[members] = torch.where(torch.isfinite(found), found, -torch.inf)
     return scores
+
+
+def _target(sample: Sample) -> Tensor:
+    assert sample.target is not None
+    return sample.target

@@ -23,6 +23,7 @@ learned.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import torch
@@ -57,12 +58,14 @@ def batch_positions(
     """
     size = min(batch_size, rows)
     first, last = step * size, (step + count) * size
-    epochs = range(first // rows, -(-last // rows))
-    served = torch.cat([_epoch(seed, rows, epoch, order) for epoch in epochs])
-    start = first - epochs.start * rows
-    return served[start : start + count * size].reshape(count, size)
+    served = [
+        _epoch(seed, rows, epoch, order)[max(0, first - epoch * rows) : last - epoch * rows]
+        for epoch in range(first // rows, -(-last // rows))
+    ]
+    return torch.cat(served).reshape(count, size)
 
 
+@lru_cache(maxsize=4)  # two folds' sizes, in two epochs: a step is asked for after the other
 def _epoch(seed: int, rows: int, epoch: int, order: Order) -> Tensor:
     """The rows of one epoch in the order in which they are served, int64 [rows]."""
     if order == "stored":
