@@ -11,9 +11,9 @@ times as much, and a portfolio is for the first part of a study.
 from __future__ import annotations
 
 from shrinkage.catalog import CATALOG
+from shrinkage.population.compiled import knows
 from shrinkage.randomness import Draws
 from shrinkage.recipe import Recipe
-from shrinkage.search import cost
 from shrinkage.search.random import KEEP
 from shrinkage.space import Space, load_space
 
@@ -45,7 +45,7 @@ def candidates(epochs: int, each: int = EACH) -> list[Recipe]:
     found = [base]
     for number, change in enumerate(STRUCTURES):
         around = Space(_changed(base, *change), space.dimensions)
-        others = [recipe for recipe in _numbers(around, number, _DRAWN) if cost.is_compiled(recipe)]
+        others = [recipe for recipe in _numbers(around, number, _DRAWN) if knows(recipe)]
         found += [around.base, *others[: each - 1]]
     return list(dict.fromkeys(found))
 

@@ -26,12 +26,13 @@ from shrinkage.data.source import Table
 from shrinkage.engine.arrays import read_as
 from shrinkage.engine.task import scaling_of, score_of
 from shrinkage.population.cohort import Cohort, Member, network_of
+from shrinkage.population.compiled import knows
 from shrinkage.population.dataset import Sample
 from shrinkage.population.predict import predict
 from shrinkage.population.train import Training, advance
 from shrinkage.recipe import Recipe
 from shrinkage.scores import default_metric
-from shrinkage.search import cost, cutting, rows
+from shrinkage.search import cutting, rows
 from shrinkage.search.settings import Settings
 
 HELD, FOLDS, TRAINED = 0.25, 3, 2
@@ -72,7 +73,7 @@ def cohorts(recipes: Iterable[Recipe]) -> list[list[Recipe]]:
     """Recipes that train together: of one signature, known to the compiled trainer or not."""
     groups: dict[tuple[str, bool], list[Recipe]] = {}
     for recipe in recipes:
-        groups.setdefault((recipe.signature, cost.is_compiled(recipe)), []).append(recipe)
+        groups.setdefault((recipe.signature, knows(recipe)), []).append(recipe)
     size = MEMBERS // TRAINED
     return [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
 

@@ -132,7 +132,10 @@ class Recipe:
 
     @property
     def hash(self) -> str:
-        """Twelve hexadecimal digits; equal for equal recipes, on every machine and version."""
+        """Twelve hexadecimal digits; equal for equal recipes, on every machine.
+
+        Those of a version in which an ingredient has one more number differ.
+        """
         text = json.dumps(self.values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -21,7 +21,9 @@ from shrinkage.nets.mlp import Mlp
 from shrinkage.optim.adam import Adam
 from shrinkage.population.cohort import Cohort, Member
 from shrinkage.population.dataset import Dataset, Fold, Sample
+from shrinkage.population.remeasure import remeasured
 from shrinkage.population.serve import served
+from shrinkage.population.state import start
 from shrinkage.population.train import Training, advance, presented
 from shrinkage.recipe import Recipe
 from shrinkage.rows.minibatch import Minibatch
@@ -157,6 +159,24 @@ def test_a_module_of_torch_keeps_its_momentum_and_its_statistics_are_measured_an
     views = network.statistics.views(found.statistics)
     torch.testing.assert_close(views["1.running_mean"][0], twin.running_mean, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(views["1.running_var"][0], twin.running_var, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1.0, 3e4])
+def test_large_statistics_are_measured_as_well(scale: float) -> None:
+    """In float32 1 - b + b is no momentum once the variance b is beyond 2^24."""
+    network = adopt(nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.Linear(5, 2)))
+    x = (torch.randn(60, 3, generator=torch.Generator().manual_seed(4)) * 2 + 1) * scale
+    sample = Sample({"x": x}, (x[:, 0] > scale).long())
+    dataset = Dataset((Fold(sample, sample),), 2, "classification")
+    cohort = Cohort((Member(PLAIN.using(Swa(start=0.2))),), dataset, lambda _: network)
+    state = start(cohort)
+    found = network.statistics.views(remeasured(cohort, state.weights, state.statistics))
+    arrays = {name: value[0] for name, value in network.weights.views(state.weights).items()}
+    twin, rows = nn.BatchNorm1d(5), served(cohort, 0, 3)[:, 0]
+    update_bn([x[at] @ arrays["0.weight"].T + arrays["0.bias"] for at in rows], twin)
+    assert (float(twin.running_var.max()) > 2**24) == (scale > 1)
+    torch.testing.assert_close(found["1.running_mean"][0], twin.running_mean, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found["1.running_var"][0], twin.running_var, rtol=1e-4, atol=1e-5)
 
 
 def test_before_the_mean_begins_statistics_are_those_of_training() -> None:

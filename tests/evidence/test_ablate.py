@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from shrinkage import scores
+from shrinkage.averaging.snapshot import Snapshot
 from shrinkage.data.later import latest
 from shrinkage.data.split import Fold, inside
 from shrinkage.data.together import Together
@@ -23,6 +24,7 @@ from shrinkage.evidence import ablate, arms, stats
 from shrinkage.evidence.design import Design, designed, watches
 from shrinkage.evidence.rounds import Rounds
 from shrinkage.evidence.studied import Studied, studied
+from shrinkage.population.train import Outcome, Training
 from shrinkage.recipe import Recipe
 from shrinkage.run import opened
 from shrinkage.search.budget import Clock
@@ -197,6 +199,31 @@ def test_company_changes_nothing(own: Studied) -> None:
     (alone,) = trained(own, [other])
     np.testing.assert_array_equal(together[1], alone)
     assert (together[0] != together[1]).any()
+
+
+def test_a_fold_that_diverged_with_fewer_networks_costs_that_fold_alone(
+    own: Studied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Snapshots: the others have kept all of theirs by then."""
+    recipe = own.winner.without("early_stopping").using(Snapshot(count=3))
+    (whole,) = trained(own, [recipe], seed=6)
+    real = Training.outcome
+
+    def outcome(self: Training, position: int) -> Outcome:
+        found = real(self, position)
+        if position != 1:
+            return found
+        one = {"weights": found.weights[:1], "statistics": found.statistics[:1]}
+        return replace(found, **one, reason="a loss of 1e9")
+
+    monkeypatch.setattr(Training, "outcome", outcome)
+    for path in own.folder.rglob("*.npy"):
+        path.unlink()
+    (broken,) = trained(own, [recipe], seed=6)
+    design = designed(own.rows, own.problem, [own.winner], own.folder, 0)
+    of_it = [part.fold == 1 for part in design.parts]
+    assert np.isnan(broken[of_it]).all()
+    np.testing.assert_array_equal(broken[np.invert(of_it)], whole[np.invert(of_it)])
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "log_loss", "roc_auc"])

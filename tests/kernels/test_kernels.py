@@ -16,6 +16,7 @@ from torch import Tensor
 from shrinkage import kernels
 from shrinkage.augment.mixup import Mixup
 from shrinkage.averaging.ema import Ema
+from shrinkage.catalog import CATALOG
 from shrinkage.engine import compile
 from shrinkage.kernels import columns, jit, loss, mlp, update
 from shrinkage.kernels import hidden as fused
@@ -279,6 +280,31 @@ def test_a_copy_of_the_package_is_not_taken_for_compiled(
     finally:
         kernels.folder.cache_clear()
     assert len(set(found)) == 3
+
+
+@pytest.mark.parametrize("what", ["version", "_processor"])
+def test_kernels_of_another_numba_or_processor_are_not_compiled_here(
+    what: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SHRINKAGE_KERNELS_FOLDER", str(tmp_path))
+    try:
+        kernels.folder.cache_clear()
+        here = kernels.folder()
+        kernels.folder.cache_clear()
+        assert kernels.folder() == here
+        monkeypatch.setattr(kernels, what, lambda *_: "another")
+        kernels.folder.cache_clear()
+        assert kernels.folder() != here
+    finally:
+        kernels.folder.cache_clear()
+
+
+def test_what_kernels_know_is_what_they_are_given_codes_for() -> None:
+    """The list stands where Numba is not imported."""
+    known = {name for name, each in CATALOG.items() if each.role == "activation"}
+    assert set(kernels.ACTIVATIONS) <= known
+    for name in kernels.ACTIVATIONS:
+        assert coded(name, {}) == (kernels.ACTIVATIONS.index(name), 0.0)
 
 
 def test_a_first_run_does_not_wait_and_one_process_compiles(

@@ -18,6 +18,8 @@ from shrinkage import kernels
 from shrinkage.augment.mixup import Mixup
 from shrinkage.averaging.ema import Ema
 from shrinkage.averaging.snapshot import Snapshot
+from shrinkage.catalog import ENTRIES
+from shrinkage.errors import BadInput
 from shrinkage.losses.class_weight import ClassWeight
 from shrinkage.losses.label_smoothing import LabelSmoothing
 from shrinkage.nets import activation
@@ -36,6 +38,7 @@ from shrinkage.optim.decay import Decay
 from shrinkage.optim.sam import Sam
 from shrinkage.optim.sgd import Sgd
 from shrinkage.population.cohort import Cohort, Member
+from shrinkage.population.compiled import KNOWN, knows
 from shrinkage.population.predict import forward, predict
 from shrinkage.population.train import Training, advance
 from shrinkage.recipe import Recipe, load
@@ -191,6 +194,22 @@ STRANGE = [
 @pytest.mark.parametrize("own", STRANGE, ids=lambda own: type(own[0]).__name__)
 def test_what_it_does_not_know_goes_by_the_readable_step(own: tuple) -> None:
     assert cohort(members(*own)).compiled is None
+
+
+def test_who_reckons_with_the_trainer_knows_what_it_takes() -> None:
+    """`knows` of a recipe is what a cohort of it does, which looks at the network itself."""
+    taken = {True: 0, False: 0}
+    for kind in [entry.kind for entry in ENTRIES if entry.place in KNOWN]:
+        for task in ("classification", "regression"):
+            try:
+                own = [Member(Recipe(*BASE).using(ADAM, kind()).for_task(task), 0, 0)]
+                found = cohort(own).compiled is not None
+            except (BadInput, TypeError):  # of the other task, or of another kind of data
+                continue
+            assert found == knows(own[0].recipe), kind
+            taken[found] += 1
+    assert taken[True] > 20
+    assert taken[False] > 10
 
 
 def test_float64_goes_by_the_readable_step() -> None:

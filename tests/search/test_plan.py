@@ -19,6 +19,7 @@ from shrinkage.engine.local import Inline
 from shrinkage.nets.mlp import Mlp
 from shrinkage.nets.resnet import Resnet
 from shrinkage.nets.table import TableShape
+from shrinkage.population.compiled import knows
 from shrinkage.recipe import Recipe, load
 from shrinkage.rows.minibatch import Minibatch
 from shrinkage.search import asking, cost, outset, session
@@ -53,8 +54,8 @@ def test_work_grows_with_rows_and_width() -> None:
 def test_what_no_kernel_trains_costs_more() -> None:
     known, strange = work_of(Mlp(width=64)), work_of(Mlp(width=64), Mixup(alpha=0.2))
     assert strange == R * known
-    assert cost.is_compiled(load("default"))
-    assert not cost.is_compiled(load("default").using(Resnet()))
+    assert knows(load("default"))
+    assert not knows(load("default").using(Resnet()))
 
 
 def test_a_whole_training_is_of_all_epochs() -> None:
@@ -112,6 +113,26 @@ def test_as_many_of_a_cohort_as_its_first_rung_has_time_for(
     seconds: list[float], most: float, count: int
 ) -> None:
     assert affordable(seconds, most) == count
+
+
+def test_a_recipe_that_is_not_compiled_takes_no_other_from_the_compiled_trainer(
+    tmp_path: Path,
+) -> None:
+    """Of three recipes of one signature, one mixes rows up: it is a cohort of its own."""
+    asked = Settings("t", "y", budget_s=1e4, recipe=TINY, space=VARIED, cv="2", search="random")
+    clock = Clock(time.monotonic(), 1e4)
+    with session.prepared(Table(mixed(60), "t"), asked, Folder(tmp_path / "run"), clock) as study:
+        study.plan(Inline())
+        base = study.space.base
+        three = [base.set({"update.adam.lr": rate}) for rate in (0.011, 0.012, 0.013)]
+        three[1] = three[1].using(Mixup(alpha=0.3))
+        assert len({recipe.signature for recipe in three}) == 1
+        first = asking._begin(study, {recipe.hash: recipe for recipe in three})
+        assert first is not None
+        assert list(first.trials.values()) == [three[0], three[2]]
+        (second,) = [c for c in study.known.waiting() if not c.reference and c is not first]
+        assert list(second.trials.values()) == [three[1]]
+        assert asking._begin(study, {recipe.hash: recipe for recipe in three}) is None
 
 
 def test_dear_recipes_come_fewer_at_a_time_and_none_that_cannot_end(

@@ -1,6 +1,7 @@
-"""Prepared data as files that every process maps into memory: shared, never copied.
+"""Prepared data as files that every process maps into memory, so that they share its pages.
 
-One safetensors file a scaling; reading maps it, so processes share its pages.
+One safetensors file a scaling. What of several folds is put end to end (`Dataset.stacked`) is each
+process's own.
 """
 
 from __future__ import annotations

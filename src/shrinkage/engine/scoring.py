@@ -20,8 +20,10 @@ from shrinkage import scores
 from shrinkage.engine import arrays
 from shrinkage.engine.task import Problem, cohort_of, scaling_of, score_of
 from shrinkage.files import replacing
+from shrinkage.population.cohort import Cohort
+from shrinkage.population.dataset import Fold
 from shrinkage.population.predict import predict
-from shrinkage.population.train import Training, advance
+from shrinkage.population.train import Outcome, Training, advance
 from shrinkage.recipe import Recipe
 
 JUDGED = "judged"
@@ -78,14 +80,7 @@ def run(work: Scoring) -> float | None:
     for number in range(len(work.recipes)):
         members = list(range(number * folds, (number + 1) * folds))
         outcomes = [training.outcome(member) for member in members]
-        weights = torch.cat([outcome.weights for outcome in outcomes])
-        statistics = torch.cat([outcome.statistics for outcome in outcomes])
-        samples = [fold.validation for fold in judged]
-        found = predict(cohort.select(members), weights, statistics, samples)
-        broken = [outcome.reason is not None for outcome in outcomes]
-        predictions.append(
-            [torch.full_like(p, torch.nan) if b else p for p, b in zip(found, broken, strict=True)]
-        )
+        predictions.append(_predicted(cohort, members, outcomes, judged))
     table = np.stack([_of_part(work, part, predictions, judged) for part in work.parts], 1)
     for recipe, values in zip(work.recipes, table, strict=True):
         path = path_of(problem.folder, recipe, work.seed)
@@ -94,10 +89,32 @@ def run(work: Scoring) -> float | None:
     return time.perf_counter() - began
 
 
+def _predicted(
+    cohort: Cohort, members: list[int], outcomes: list[Outcome], judged: tuple[Fold, ...]
+) -> list[Tensor]:
+    """What a recipe says of each fold's judged rows; NaN of a fold in which it diverged.
+
+    Such a fold may have kept fewer networks than the others.
+    """
+    whole = [k for k, outcome in enumerate(outcomes) if outcome.reason is None]
+    samples = [fold.validation for fold in judged]
+    width = (cohort.dataset.outputs,) if cohort.dataset.task == "classification" else ()
+    dtype = cohort.dataset.dtype
+    found = [torch.full((s.rows, *width), torch.nan, dtype=dtype) for s in samples]
+    if whole:
+        weights = torch.cat([outcomes[k].weights for k in whole])
+        statistics = torch.cat([outcomes[k].statistics for k in whole])
+        some = cohort.select([members[k] for k in whole])
+        said = predict(some, weights, statistics, [samples[k] for k in whole])
+        for k, each in zip(whole, said, strict=True):
+            found[k] = each.cpu()
+    return found
+
+
 def _of_part(work: Scoring, part: Part, predictions: list[list[Tensor]], judged) -> np.ndarray:
     """Scores of each recipe on a part, and without each group of its rows, [R, 1 + J]."""
     rows = torch.from_numpy(part.rows)
-    output = torch.stack([each[part.fold].cpu()[rows] for each in predictions])
+    output = torch.stack([each[part.fold][rows] for each in predictions])
     target = judged[part.fold].validation.target.cpu()[rows]
     whole = leaving_out(scores.find(work.problem.metric), output, target, part.groups, work.groups)
     return whole.numpy()

@@ -13,17 +13,22 @@ may say otherwise: "wait" compiles here and now, "compiled" uses what is there a
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import time
 import zlib
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+ACTIVATIONS = ("relu", "leaky_relu", "elu", "tanh", "sigmoid", "gelu", "mish")
+"""Those that kernels know."""
 
 _HERE = Path(__file__).parent
 _LONGEST_S = 600
@@ -45,16 +50,18 @@ def available() -> bool:
 
 @cache
 def folder() -> Path | None:
-    """Where compiled kernels are kept, by the contents, place and times of these files.
+    """Where compiled kernels are kept: by the contents, place and times of these files, by the
+    versions of Numba and Python, and by the processor.
 
     Numba compiles anew where one of them differs: a copied package is not compiled yet. None
     without Numba.
     """
     if find_spec("numba") is None:
         return None
+    made_for = f"{version('numba')} {sys.implementation.cache_tag} {_processor()}"
     about = [f"{file}{file.stat().st_mtime_ns}".encode() + file.read_bytes()
              for file in sorted(_HERE.glob("*.py"))]  # fmt: skip
-    state = zlib.crc32(b"".join(about))
+    state = zlib.crc32(b"".join([made_for.encode(), *about]))
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     places = [_HERE / "__pycache__", home / "shrinkage"]
     if own := os.environ.get("SHRINKAGE_KERNELS_FOLDER"):
@@ -68,6 +75,16 @@ def folder() -> Path | None:
         if os.access(path, os.W_OK):
             return path
     return None
+
+
+def _processor() -> str:
+    """What it is called and can do, as far as the system says so without asking for long."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    told = (line for line in lines if line.startswith(("model name", "flags", "Features")))
+    return " ".join([platform.machine(), *dict.fromkeys(told)])
 
 
 def mark_compiled() -> None:

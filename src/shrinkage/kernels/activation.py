@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from shrinkage.kernels import ACTIVATIONS
 from shrinkage.kernels.jit import exp, f32, inlined, kernel
 
-CODES = {"relu": 0, "leaky_relu": 1, "elu": 2, "tanh": 3, "sigmoid": 4, "gelu": 5, "mish": 6}
+CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
 """Kernels are given the activation as one of these numbers."""
 
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def possible(run: Run, x: Tensor) -> bool:
     """Whether all between this layer's matrix product and the next one is for a kernel."""
     noisy = run.training("activation_noise") or run.training("drop_connect")
-    return run.draws is not None and run.parts.k is None and not noisy and kernels.usable(x)
+    known = run.parts.activation.func.__name__ in kernels.ACTIVATIONS
+    plain = run.draws is not None and run.parts.k is None and not noisy
+    return known and plain and kernels.usable(x)
 
 
 def hidden(run: Run, x: Tensor, name: str, stream: str, layer: int, norm: str) -> Tensor:

@@ -23,9 +23,9 @@ DECAYED: tuple[Role, ...] = ("weight", "embedding")
 class Entry:
     """One named array of a network.
 
-    start: a number to fill with; or (fan_in, fan_out): the initialization scheme draws it; or
-    a standard deviation with `spread=True`: normal numbers of that deviation; or a size with
-    `signs=True`: that size with random signs.
+    start: a number to fill with; or a standard deviation with `spread=True`: normal numbers of that
+    deviation; or a size with `signs=True`: that size with random signs.
+    fan: (fan_in, fan_out), by which the initialization scheme draws it in place of all this.
     outputs_first: a matrix laid out as torch.nn.Linear's, [out, in], where ours are [in, out].
     layer: what it is a part of; where it is "", the first part of its name: "block1" of
     "block1.norm.scale".

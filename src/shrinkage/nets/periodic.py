@@ -2,8 +2,8 @@
 
     e_j = [ x_j ;  cos(2 pi (f_j x_j + p_j)) W_j + b_j ]
 
-with learned frequencies f_j (start: N(0, sigma^2)) and phases p_j (start: uniform) of each
-column, and a linear map of each column's own.
+with learned frequencies f_j (start: N(0, sigma^2)) and phases p_j (start: N(0, 1) turns, which is
+uniform on the circle to 1e-8) of each column, and a linear map of each column's own.
 
 Gorishniy et al. 2022, "On Embeddings for Numerical Features in Tabular Deep Learning".
 Differs from the paper: cosine with a learned phase instead of a sine and cosine pair, and x

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from shrinkage import kernels
+from shrinkage.catalog import entry_of
 from shrinkage.nets.batch_norm import check_rows
 from shrinkage.nets.layout import Layout
 from shrinkage.nets.norms import NORMS
@@ -28,19 +30,30 @@ from shrinkage.schedules.plateau import observed
 if TYPE_CHECKING:
     from shrinkage.kernels.mlp import Plan, Rows
     from shrinkage.population.cohort import Cohort
+    from shrinkage.recipe import Recipe
 
 KNOWN = {
     **fused.KNOWN,
     "augment": set(),
     "network": {
-        *("mlp", "embedding", "periodic", "dropout", *NORMS),
-        *("relu", "leaky_relu", "elu", "tanh", "sigmoid", "gelu", "mish"),
+        *("mlp", "embedding", "periodic", "dropout", "batch_norm", "layer_norm", "group_norm"),
+        *kernels.ACTIVATIONS,
     },
 }
-"""What the trainer can do, by place. Schedules and stopping are not its business."""
+"""What the trainer can do, by place. Schedules and stopping are not its business, nor is what
+weights start from. The scale of an instance norm is one a channel, where it reads one a unit.
+"""
 
 LONGEST_CALL_S = 0.1
 """As many steps are taken in one call as this allows, so that a deadline is kept."""
+
+
+@lru_cache(maxsize=4096)
+def knows(recipe: Recipe) -> bool:
+    """Whether the trainer takes this recipe's steps, of a table's network on a CPU in float32."""
+    entries = [entry_of(ingredient) for ingredient in recipe.ingredients]
+    acting = [e for e in entries if e.place in KNOWN and (e.structural or e.place == "average")]
+    return all(entry.name in KNOWN[entry.place] for entry in acting)
 
 
 @dataclass
@@ -61,15 +74,11 @@ class Compiled:
     @classmethod
     def of(cls, cohort: Cohort) -> Compiled | None:
         """None where the trainer does not know all that these members do."""
-        strange = any(
-            entry.name not in known
-            for place, known in KNOWN.items()
-            for entry, _ in cohort.active(place)
-        )
+        known = all(map(knows, dict.fromkeys(member.recipe for member in cohort.members)))
         dataset = cohort.dataset
         given = set(dataset.folds[0].train.inputs) <= {"numbers", "categories"}
         fits = dataset.dtype == torch.float32 and str(cohort.device) == "cpu" and given
-        if strange or not fits or any(cohort.snapshots) or not kernels.available():
+        if not (known and fits and kernels.available()):
             return None
         plan = _plan(cohort)
         if plan is None:
@@ -158,8 +167,6 @@ def _plan(cohort: Cohort) -> Plan | None:
         return None
     depth, shapes = hyper["mlp"]["depth"], {e.name: e.shape for e in weights.entries}
     norm = next((name for name in NORMS if name in hyper), None)
-    if norm == "instance_norm":  # its scale is one a channel, not one a unit
-        return None
     layers = [
         [
             *_places(weights, f"layer{i}.", ("weight", "bias", "norm.scale", "norm.shift")),

@@ -5,9 +5,10 @@ others, training rows are passed through those, without noise, and each statisti
 mean of what the batches have. The rows are the first batches of the training, at most BATCHES.
 
 A statistic moves from where it starts, s, towards what a batch has, b, by its momentum m, which in
-modules of torch is their own. It is linear in s, so both are told by starts at 0 and at 1:
+modules of torch is their own. It is linear in s, so both are told by a start at 0 and at another s,
+as large as f(0), for of a smaller one rounding leaves nothing:
 
-    f(s) = (1 - m) s + m b,    m = 1 - f(1) + f(0),    b = f(0) / m
+    f(s) = (1 - m) s + m b,    m = 1 - (f(s) - f(0)) / s,  s = 1 + |f(0)|,    b = f(0) / m
 
 Source: Izmailov et al. 2018, section 3.2; torch.optim.swa_utils.update_bn.
 """
@@ -49,8 +50,10 @@ def remeasured(cohort: Cohort, weights: Tensor, statistics: Tensor) -> Tensor:
                 if not changed:
                     return statistics
                 zero = {name: torch.zeros_like(x) for name, x in changed.items()}
-                one = after({name: torch.ones_like(x) for name, x in changed.items()})
-                momentum = {name: 1 - one[name] + x for name, x in after(zero).items()}
+                low = after(zero)
+                start = {name: 1 + x.abs() for name, x in low.items()}
+                high = after(start)
+                momentum = {name: 1 - (high[name] - x) / start[name] for name, x in low.items()}
             for name, x in after(zero).items():
                 share = momentum[name]
                 found = torch.where(share > 0, x / share, now[name])

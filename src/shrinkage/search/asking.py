@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from shrinkage.population.compiled import knows
 from shrinkage.recipe import Recipe
 from shrinkage.search import cost, memory, proposers
 from shrinkage.search.budget import COHORT_SHARE, affordable, cohort_size
@@ -93,12 +94,23 @@ def _in_time(study: Study, recipes: dict[str, Recipe], left: float) -> dict[str,
 
 
 def _begin(study: Study, recipes: dict[str, Recipe]) -> Cohort | None:
-    """A cohort of these, by hash; None where other clients were faster with all of them."""
+    """A cohort of these, by hash; None where other clients were faster with all of them.
+
+    One that the compiled trainer does not know would take the others from it: they are two cohorts
+    then, and the second waits for the next process.
+    """
     source = proposers.source_of(study.searching, next(iter(recipes.values())))
-    texts = {hash_: recipe.to_toml() for hash_, recipe in recipes.items()}
-    number, numbers = study.store.add_cohort(source, texts, study.settings.trials)
-    if numbers:
-        trials = {number: recipes[hash_] for hash_, number in numbers.items()}
-        return study.known.add(number, source, trials)
-    study.known.news(at_once=True)
-    return None
+    begun = []
+    for compiled in (True, False):
+        some = {hash_: r for hash_, r in recipes.items() if knows(r) == compiled}
+        if not some:
+            continue
+        texts = {hash_: recipe.to_toml() for hash_, recipe in some.items()}
+        number, numbers = study.store.add_cohort(source, texts, study.settings.trials)
+        if numbers:
+            trials = {number: some[hash_] for hash_, number in numbers.items()}
+            begun.append(study.known.add(number, source, trials))
+    if not begun:
+        study.known.news(at_once=True)
+        return None
+    return begun[0]

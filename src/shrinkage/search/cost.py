@@ -17,12 +17,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from shrinkage import kernels
-from shrinkage.catalog import entry_of
 from shrinkage.nets.layout import Entry
 from shrinkage.nets.network import Network
 from shrinkage.nets.table import TableShape
 from shrinkage.population.cohort import network_of
-from shrinkage.population.compiled import KNOWN
+from shrinkage.population.compiled import knows
 from shrinkage.recipe import Recipe
 
 S, A, W, R = 2e6, 100.0, 40.0, 1.6
@@ -40,7 +39,7 @@ def work(recipe: Recipe, shape: TableShape) -> float:
     products = sum(entry.size for entry in matrices)
     activations = sum(entry.shape[1] for entry in matrices[:-1])
     found = operations(rows, products, activations, network.weights.size)
-    return found * (1.0 if is_compiled(recipe) or not kernels.available() else R)
+    return found * (1.0 if knows(recipe) or not kernels.available() else R)
 
 
 def operations(rows: int, products: int, activations: int, weights: int) -> float:
@@ -55,12 +54,12 @@ def of_training(recipe: Recipe, shape: TableShape) -> float:
 
 @dataclass
 class Costs:
-    """`whole`, corrected by what trainings took here.
+    """`of_training`, corrected by what trainings took here.
 
-        cost = whole * exp(d) without a compiled trainer,   d = n / (n + 1) (mean_r - mean_c)
+        cost = of_training * exp(d) without a compiled trainer,   d = n / (n + 1) (mean_r - mean_c)
 
-    mean_r, mean_c: of log(seconds / whole) of the trainings done without it and with it; n: how
-    many there are of the fewer. With none of either, d is 0: what R says.
+    mean_r, mean_c: of log(seconds / of_training) of the trainings done without it and with it; n:
+    how many there are of the fewer. With none of either, d is 0: what R says.
 
     level: of log(seconds / cost), half of it the last cohort's, as the machine's pace changes:
     others work on it, or its kernels were just compiled. None before the first.
@@ -73,12 +72,12 @@ class Costs:
     def learn(self, recipes: Sequence[Recipe], part: float, seconds: float) -> None:
         """A part of the training of some recipes together took so many seconds in all.
 
-        Each has its share by what it was believed to cost. Recipes of one cohort are all trained
-        with the compiled trainer, or all without.
+        Each has its share by what it was believed to cost. They are all trained with the compiled
+        trainer, or all without: where it does not know one of them, it takes none.
         """
         if part > 0 and seconds > 0:
             ratio = seconds / part / sum(of_training(recipe, self.shape) for recipe in recipes)
-            self.logs[is_compiled(recipes[0])] += [math.log(ratio)] * len(recipes)
+            self.logs[all(map(knows, recipes))] += [math.log(ratio)] * len(recipes)
             found = math.log(seconds / part / sum(map(self.of, recipes)))
             self.level = found if self.level is None else (self.level + found) / 2
 
@@ -91,17 +90,10 @@ class Costs:
         found = of_training(recipe, self.shape)
         with_it, without = self.logs[True], self.logs[False]
         fewer = min(len(with_it), len(without))
-        if is_compiled(recipe) or not fewer:
+        if knows(recipe) or not fewer:
             return found
         apart = sum(without) / len(without) - sum(with_it) / len(with_it)
         return found * math.exp(apart * fewer / (fewer + 1))
-
-
-def is_compiled(recipe: Recipe) -> bool:
-    """Whether the compiled trainer takes this recipe's steps."""
-    entries = [entry_of(ingredient) for ingredient in recipe.ingredients]
-    structural = [entry for entry in entries if entry.structural and entry.place in KNOWN]
-    return all(entry.name in KNOWN[entry.place] for entry in structural)
 
 
 def bytes_held(recipe: Recipe, shape: TableShape) -> int:
