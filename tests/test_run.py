@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -140,13 +141,27 @@ def test_two_that_begin_in_one_folder_do_each_other_no_harm(tmp_path: Path) -> N
     assert one.database.exists()
 
 
-def test_a_start_that_was_killed_is_begun_again(tmp_path: Path) -> None:
+def test_a_start_that_was_killed_is_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = Folder(tmp_path / "run")
-    folder.trials.mkdir(parents=True)
-    (folder.work / "train.parquet").write_text("left")
+    folder.work.mkdir(parents=True)  # killed at once
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr(Folder, "_discard", lambda *_, **__: None)
+        with folder.founding():
+            (folder.work / "whatever.parquet").write_text("left")
+            raise KeyboardInterrupt
+    (folder.root / "mine.txt").write_text("a person's")
+    with pytest.raises(BadInput, match="not an empty folder"), folder.founding():
+        pass
+    (folder.root / "mine.txt").unlink()
     with folder.founding():
         assert not any(folder.trials.iterdir())
-        assert not (folder.work / "train.parquet").exists()
+        assert not (folder.work / "whatever.parquet").exists()
+        folder.database.touch()
+    assert [path.name for path in folder.work.iterdir()] == ["trials"]
+    with pytest.raises(BadInput, match="shrinkage resume"), folder.founding():
+        pass
     with pytest.raises(RuntimeError), Folder(tmp_path / "new").founding():
         raise RuntimeError
     assert not (tmp_path / "new").exists()

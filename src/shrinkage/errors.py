@@ -26,6 +26,10 @@ class Unwritable(BadInput):
     """A file cannot be written: a full disk, no permission. What was written before is whole."""
 
 
+class Unreachable(BadInput):
+    """A server that does not answer, or does not let us in; what it holds may be whole."""
+
+
 class Interrupted(Exception):
     """A person ended a run before there was anything to save; the message says how to go on."""
 

@@ -130,7 +130,8 @@ def fit(
     store, study: URL of a PostgreSQL database and a name there: the study is begun, or joined by
     this machine where it has been; `out`, budget, workers and device are each machine's own.
 
-    Raises BadInput for anything that cannot be used; nothing is written then.
+    Raises BadInput for anything that cannot be used; nothing is written then. Where it comes to
+    light later, as when memory does not hold one network, the folder stays for `resume`.
     """
     started = started or monotonic()
     place = shared.place(store, study)

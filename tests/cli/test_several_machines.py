@@ -169,6 +169,15 @@ def test_a_damaged_link_is_named(link: str, words: str, tmp_path: Path, command)
     assert [each["status"] for each in listed] == ["damaged"]
 
 
+def test_a_study_whose_server_does_not_answer_is_not_called_damaged(
+    tmp_path: Path, command
+) -> None:
+    link = {"store": "postgresql://me@127.0.0.1:1/db", "study": "s", "client": "c"}
+    (tmp_path / "store.json").write_text(json.dumps(link))
+    (found,) = json.loads(command("studies", tmp_path, "--json").out)
+    assert (found["status"], "cannot be used" in found["reason"]) == ("unreachable", True)
+
+
 def test_a_server_other_than_the_folders_is_refused(study: Path, tmp_path: Path, command) -> None:
     folder = shutil.copytree(study, tmp_path / "run")
     done = command("resume", folder, "--store", "postgresql://h/d")

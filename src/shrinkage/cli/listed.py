@@ -30,7 +30,7 @@ def print_studies(found: list[Summary]) -> None:
             number(each.score),
             f"{each.spent_s:.0f}" if each.trials else "",
             each.metric.replace("_", " "),
-            style="dim" if each.status == "damaged" else None,
+            style="dim" if each.reason else None,
         )
     console.print(table)
     for each in found:

@@ -20,7 +20,7 @@ from shrinkage.recipe import Recipe
 from shrinkage.search import shared
 from shrinkage.search.contest import FROM_RANDOM_WEIGHTS
 from shrinkage.search.folder import Folder
-from shrinkage.search.listing import on_server, studies
+from shrinkage.search.listing import folders, on_server
 from shrinkage.space import Space, dimensions_of
 from shrinkage.store.database import at_url, parsed, shown
 from shrinkage.store.tables import Store
@@ -78,8 +78,8 @@ def _is_url(place: str) -> bool:
 
 
 def _below(root: Path) -> Iterator[tuple[str, Callable[[], Store]]]:
-    for summary in studies(root):
-        folder = summary.folder.resolve()
+    for each in folders(root):
+        folder = each.root.resolve()
         yield str(folder), partial(shared.opened, Folder(folder), read_only=True)
 
 

@@ -25,19 +25,6 @@ from shrinkage.wording import command
 _TEMPORARY = (".*.tmp*", ".tmp*")
 """Ours, and those that safetensors writes before it renames them."""
 
-_BEFORE_BEGIN = (
-    "work",
-    "trials",
-    "train.parquet",
-    "test.parquet",
-    "train-unread.parquet",
-    "test-unread.parquet",
-    "folds.npz",
-    "schema.json",
-    "start",
-    "prior.json",
-)
-
 
 @dataclass(frozen=True)
 class Folder:
@@ -143,8 +130,11 @@ class Folder:
             elif any(self.root.iterdir()):
                 raise self._taken()
             try:
+                _make(self.work)
+                self._marker.touch()
                 _make(self.trials)
                 yield
+                self._marker.unlink(missing_ok=True)
             except BaseException:
                 self._discard(root=not existed)
                 raise
@@ -184,13 +174,18 @@ class Folder:
             for path in _temporary(folder):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
+    @property
+    def _marker(self) -> Path:
+        """It stands while a study is founded, and where that was killed."""
+        return self.work / "founding"
+
     def _unbegun(self) -> bool:
-        """Whether a start was killed here before its database stood; anything else is kept."""
-        if not self.trials.is_dir() or any(self.trials.iterdir()):
+        """Whether a start was killed here before its database stood; what others put beside it is
+        kept."""
+        ours = {self.work, *_temporary(self.root)}
+        if self.begun or not ours.issuperset(self.root.iterdir()):
             return False
-        found = [*self.root.iterdir(), *self.work.iterdir()]
-        left = {*_temporary(self.root), *_temporary(self.work)}
-        return all(p.name in _BEFORE_BEGIN or p in left for p in found)
+        return self._marker.exists() or (self.work.is_dir() and not any(self.work.iterdir()))
 
 
 def _make(folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shrinkage import scores
-from shrinkage.errors import BadInput
+from shrinkage.errors import BadInput, Unreachable
 from shrinkage.search.folder import Folder
 from shrinkage.search.shared import opened
 from shrinkage.store.database import at_url
@@ -24,7 +24,8 @@ DEEPEST = 3
 
 @dataclass(frozen=True)
 class Summary:
-    """status: running, finished, stopped (resume goes on) or damaged, with the reason.
+    """status: running, finished, stopped (resume goes on), damaged, or unreachable (its server); of
+    the last two with the reason.
 
     trials, finished: tried, and trained to the end. score: the winner's validation score, in the
     metric's unit; None before there is one. spent_s: wall-clock seconds of all sessions.
@@ -104,13 +105,18 @@ def _shared(found: Overview) -> Shared:
 def studies(root: Path) -> list[Summary]:
     """Every study in the folder or below it, by path.
 
-    A damaged one is named as such and hides no other. Raises BadInput where there is no folder.
+    A damaged one is named as such and hides no other. Raises BadInput as `folders` does.
     """
+    return [summary(folder) for folder in folders(root)]
+
+
+def folders(root: Path) -> list[Folder]:
+    """Of the studies in this folder or below it, by path. Raises BadInput where it is none."""
     if not root.is_dir():
         raise BadInput(f"{root} is not a folder: give the one that holds your runs")
     deep = ["/".join([*["*"] * depth, ""]) for depth in range(DEEPEST + 1)]
     found = {path.parent for each in deep for name in NAMES for path in root.glob(each + name)}
-    return [summary(Folder(folder)) for folder in sorted(found)]
+    return [Folder(folder) for folder in sorted(found)]
 
 
 def summary(folder: Folder) -> Summary:
@@ -130,7 +136,8 @@ def summary(folder: Folder) -> Summary:
             spent_s=float(row.spent_s),
         )
     except BadInput as error:
-        return Summary(folder.root, "damaged", reason=str(error).splitlines()[0])
+        status = "unreachable" if isinstance(error, Unreachable) else "damaged"
+        return Summary(folder.root, status, reason=str(error).splitlines()[0])
     except (KeyError, TypeError):
         return Summary(folder.root, "damaged", reason=f"{folder.database}: its settings")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, NotRequired, TypedDict, TypeGuard
 
 from shrinkage import scores
 from shrinkage.errors import BadInput
+from shrinkage.files import read_object
 from shrinkage.search.folder import Folder
 from shrinkage.wording import command
 
@@ -87,11 +87,23 @@ def whole(result: object) -> TypeGuard[Result]:
     return isinstance(result, dict) and set(result) >= _NEEDED
 
 
+def found_result(folder: Folder) -> Result | None:
+    """What the folder's study found; None where there is no result, or half of one."""
+    result = read_object(folder.result)
+    if not whole(result):
+        return None
+    if "greater_is_better" not in result:  # of an earlier version
+        result["greater_is_better"] = scores.find(result["metric"]).greater_is_better
+    return result
+
+
 def read_result(folder: Folder) -> Result:
-    """What the folder's study found. Raises BadInput where there is no result, or half of one."""
+    """The same. Raises BadInput, with what to do, where there is none."""
     root, path = folder.root, folder.result
+    if (result := found_result(folder)) is not None:
+        return result
     try:
-        result = json.loads(path.read_text("utf-8"))
+        path.read_bytes()
     except FileNotFoundError:
         hint = "it is not a study's folder"
         if folder.begun:
@@ -101,10 +113,4 @@ def read_result(folder: Folder) -> Result:
         raise BadInput(f"{root} holds no result.json: {hint}") from None
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error}") from None
-    except ValueError:
-        result = None
-    if not whole(result):
-        raise BadInput(f"{path} is damaged: write it again with `{command('resume', root)}`")
-    if "greater_is_better" not in result:  # of an earlier version
-        result["greater_is_better"] = scores.find(result["metric"]).greater_is_better
-    return result
+    raise BadInput(f"{path} is damaged: write it again with `{command('resume', root)}`")

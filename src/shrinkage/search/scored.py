@@ -57,8 +57,8 @@ def check_metric(goal: scores.Goal, rows: Rows) -> None:
     if metric.name not in scores.METRICS:  # a person's own may have none for this guess alone
         return
     for fold in rows.folds:
-        own = (torch.from_numpy(values[fold.validation]) for values in (guess, target))
-        if not torch.isfinite(metric.function(next(own)[None], next(own))).all():
+        said, true = (torch.from_numpy(values[fold.validation]) for values in (guess, target))
+        if not torch.isfinite(metric.function(said[None], true)).all():
             raise BadInput(
                 f"{scores.pretty_name(metric.name)} is not defined on every fold: one validates "
                 f"{count(len(fold.validation), 'row')}, and lacks a class or a spread.\n"

@@ -9,8 +9,10 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import TextIO, cast
 
 from shrinkage import interrupts, kernels
@@ -18,7 +20,7 @@ from shrinkage.data.source import Table
 from shrinkage.engine import arrays, local
 from shrinkage.engine.task import Problem, scaling_of
 from shrinkage.errors import BadInput, Interrupted
-from shrinkage.files import read_object, unwritable
+from shrinkage.files import unwritable
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import OWN, Function, name_of
 from shrinkage.search import copies, cutting, earlier, finish, journal, origin, refit, rows, shared
@@ -26,7 +28,7 @@ from shrinkage.search.above import Above, Keep, Look
 from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch, logged, nobody
 from shrinkage.search.folder import Folder
-from shrinkage.search.result import Result, whole
+from shrinkage.search.result import Result, found_result
 from shrinkage.search.scored import check_metric
 from shrinkage.search.settings import Settings, device_for, metric_for
 from shrinkage.search.study import Study
@@ -141,7 +143,7 @@ def _resume(
     settings, row = shared.settings_of(store), store.me()
     left = budget_s if budget_s is not None else max(0.0, settings.budget_s - row.spent_s)
     if row.finished and budget_s is None:
-        if whole(result := read_object(folder.result)):
+        if (result := found_result(folder)) is not None:
             return result
         left = 0.0  # there is none, or a damaged one: it is written again
     clock = Clock(started or time.monotonic(), left, row.spent_s)
@@ -341,23 +343,45 @@ def _logged(path: Path) -> Iterator[None]:
         handler.close()
         raise
     handler.setFormatter(journal.FORMATTER)
-    level = log.level
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
+    # Another thread of this process may have a study of its own; helpers of any belong to none.
+    handler.addFilter(lambda _: _STUDY.get() in (None, path))
+    token = _STUDY.set(path)
+    with _ATTACHING:
+        if not _Log.attached():
+            _Log.before = log.level
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
     try:
         yield
     except BadInput as error:
         log.error("%s", error)
         raise
     finally:
-        log.setLevel(level)
-        log.removeHandler(handler)
+        _STUDY.reset(token)
+        with _ATTACHING:
+            log.removeHandler(handler)
+            if not _Log.attached():
+                log.setLevel(_Log.before)
         with suppress(OSError):  # what a full disk does not take is told of by what is lost with it
             handler.close()
 
 
+_STUDY: ContextVar[Path | None] = ContextVar("study", default=None)
+"""The log of the study that this thread works on."""
+_ATTACHING = Lock()
+
+
 class _Log(logging.FileHandler):
-    """A disk that is full costs lines of the log: no traceback each, and not the run."""
+    """A disk that is full costs lines of the log: no traceback each, and not the run.
+
+    before: the logger's level when no study was logged.
+    """
+
+    before = logging.NOTSET
+
+    @classmethod
+    def attached(cls) -> bool:
+        return any(isinstance(handler, cls) for handler in log.handlers)
 
     def handleError(self, record: logging.LogRecord) -> None:
         if not isinstance(sys.exception(), OSError):

@@ -29,7 +29,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from shrinkage.errors import BadInput, Unwritable, not_installed
+from shrinkage.errors import BadInput, Unreachable, Unwritable, not_installed
 
 log = logging.getLogger("shrinkage")
 
@@ -124,7 +124,7 @@ class Database:
             if self.shared and self.patience:
                 raise _Lost(text) from None
             if self.shared:
-                raise BadInput(self._unreachable(text)) from None
+                raise Unreachable(self._unreachable(text)) from None
             if "full" in text or "disk I/O" in text:
                 raise Unwritable(
                     f"{self.name}: the disk is full or failing ({text}); free some space and resume"

@@ -17,7 +17,8 @@ _TABLES_LOCK = 0x5368726E
 """Two clients that come to an empty server at once make its tables one after the other."""
 
 FIRST_ASKED = 2
-"""Cohorts of a search count from here: the first two of a study are its references."""
+"""Questions to a search count from here, as cohorts once did, of which the first two were a study's
+references: seeds of questions are as they were."""
 
 
 def make_study(
