@@ -21,7 +21,7 @@ from scipy.stats import norm
 from shrinkage import scores
 from shrinkage.calibration import t95
 from shrinkage.evidence.interval import score
-from shrinkage.evidence.paired import Answers, difference
+from shrinkage.paired import Answers, difference
 
 QUALITY, SHARED = (2.0, 3.0), 0.8
 CASES = [(100, 0.1), (200, 0.05), (400, 0.05), (1000, 0.02), (200, 0.3)]

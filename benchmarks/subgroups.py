@@ -33,8 +33,8 @@ from scipy.stats import beta
 
 from shrinkage import scores
 from shrinkage.evidence import subgroups
-from shrinkage.evidence.paired import Interval
 from shrinkage.evidence.subgroups import Said, compared, verdicts
+from shrinkage.paired import Interval
 
 METRICS = (
     "accuracy", "log_loss", "balanced_accuracy", "f1", "roc_auc", "rmse", "mae", "r2",

@@ -25,7 +25,8 @@ import torch
 from scipy.special import ndtr
 
 from shrinkage import scores
-from shrinkage.evidence.paired import difference, score, values
+from shrinkage.evidence.interval import score
+from shrinkage.paired import Answers, difference
 
 METRICS = (
     "accuracy", "log_loss", "balanced_accuracy", "f1", "roc_auc", "rmse", "mae", "r2",
@@ -83,14 +84,11 @@ def held(name: str, clusters: int, studies: int) -> dict[str, float]:
         said = drawn(metric, clusters, seed)
         target, outputs, of = said
         plain, winner = measured(metric, said)
-        own = [values(metric, output, target) for output in outputs]
-        y = torch.from_numpy(target)
-        steps = [scores.step_of(metric, torch.from_numpy(o), y) for o in outputs]
-        step = (steps[0] * steps[1]) ** 0.5
         for who, its in (("together", of), ("strangers", None)):
+            before, after = (Answers(metric, output, target, its) for output in outputs)
             known = (
-                ("score", score(metric, winner, own[1], target, its)),
-                ("difference", difference(metric, winner - plain, own[1], own[0], step, its)),
+                ("score", score(winner, after)),
+                ("difference", difference(winner - plain, after, before)),
             )
             for (what, interval), true in zip(known, truth(name), strict=True):
                 key = f"{what}, {who}"

@@ -48,6 +48,7 @@ RULES = [
     Rule("measures", "errors"),
     Rule("scores", "errors digest measures"),
     Rule("calibration cutoff", "errors clusters measures scores"),
+    Rule("paired", "clusters scores calibration"),
     Rule("baselines", "errors data scores", never="torch"),
     Rule("kernels", "randomness"),
     Rule(ELEMENTS, f"{BASE} kernels"),

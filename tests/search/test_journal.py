@@ -10,7 +10,8 @@ from threading import Event, Thread
 
 import pytest
 
-from shrinkage.search import journal, session
+from shrinkage.search import journal
+from shrinkage.search.runlog import logging_to
 
 LINES = {name: line for name, line in vars(journal).items() if isinstance(line, journal.Line)}
 SAMPLE = {"d": 17, "f": 2.54, "": "a (text), of [any] kind"}
@@ -54,7 +55,7 @@ def test_studies_in_threads_of_one_process_have_logs_of_their_own(tmp_path: Path
     first_in, second_in, first_out = Event(), Event(), Event()
 
     def one() -> None:
-        with session._logged(tmp_path / "a.log"):
+        with logging_to(tmp_path / "a.log"):
             first_in.set()
             second_in.wait(10)
             log.info("of a")
@@ -62,7 +63,7 @@ def test_studies_in_threads_of_one_process_have_logs_of_their_own(tmp_path: Path
 
     def other() -> None:
         first_in.wait(10)
-        with session._logged(tmp_path / "b.log"):
+        with logging_to(tmp_path / "b.log"):
             second_in.set()
             first_out.wait(10)
             log.info("of b")

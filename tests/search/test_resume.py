@@ -18,6 +18,7 @@ from shrinkage.model import Model
 from shrinkage.report import facts
 from shrinkage.report.write import write
 from shrinkage.search import listing, session
+from shrinkage.search.runlog import logging_to
 from shrinkage.search.settings import Settings
 from shrinkage.store.tables import Store
 
@@ -222,7 +223,7 @@ def test_an_interrupt_while_a_study_is_founded_leaves_room_for_another(
 
 
 def test_a_full_disk_costs_the_lines_of_the_log(capfd: pytest.CaptureFixture[str]) -> None:
-    with session._logged(Path("/dev/full")):
+    with logging_to(Path("/dev/full")):
         session.log.info("a line " * 2000)
     assert "Logging error" not in capfd.readouterr().err
 

@@ -17,10 +17,10 @@ import numpy as np
 from shrinkage import scores
 from shrinkage.data.groups import Groups
 from shrinkage.errors import BadInput
-from shrinkage.evidence.paired import Interval
 from shrinkage.evidence.stats import LEVEL
 from shrinkage.evidence.subgroups import Effect, Group, Judged, Said, compared, verdicts
 from shrinkage.files import read_object, write_text
+from shrinkage.paired import Interval
 from shrinkage.search import rows as study_rows
 from shrinkage.search import said, shared
 from shrinkage.search.folder import Folder

@@ -34,7 +34,7 @@ from scipy.optimize import brentq
 from shrinkage import scores
 from shrinkage.calibration import Z95, effective, t95, wilson
 from shrinkage.clusters import Clusters, count
-from shrinkage.evidence.paired import Answers, Interval, fewest
+from shrinkage.paired import Answers, Interval, fewest
 
 _ROUNDING = 1e-9
 """A mean of recalls that are all 1 may miss 1 by its rounding; no single error is so small."""

@@ -10,7 +10,7 @@ Notation
     gap     a_g = m(g) - m(others), of one model; below 0 the group is served worse than the others
     change  a_g(winner) - a_g(plain) = d_g - d_others, a difference in differences
 
-A gain is a paired difference, with its standard error and degrees (`evidence.paired`). A group and
+A gain is a paired difference, with its standard error and degrees (`paired`). A group and
 the others share no row, so their variances add, with the degrees of Welch 1947.
 
 A model's own score on a group has the interval of `evidence.interval`, and that of a gap is made of
@@ -41,8 +41,8 @@ from shrinkage import scores
 from shrinkage.clusters import Clusters, count
 from shrinkage.data.groups import FEWEST
 from shrinkage.evidence.interval import score
-from shrinkage.evidence.paired import Answers, Interval, effect, fewest
 from shrinkage.evidence.stats import LEVEL, Verdict, holm, t_interval, t_p_value, verdict
+from shrinkage.paired import Answers, Interval, effect, fewest
 
 FEWEST_OF_CLASS = 10
 """Test rows of each class that a group needs for an AUC, an F1 or a balanced accuracy: with fewer

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from shrinkage.evidence.paired import Interval
+from shrinkage.paired import Interval
 from shrinkage.report.facts import Contender, Errors, Point
 from shrinkage.report.figure import Figure, band, bars, framed, named, upright, with_legend
 from shrinkage.report.timeline import Span

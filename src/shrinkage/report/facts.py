@@ -25,8 +25,8 @@ from shrinkage.evidence import ablation, grouped
 from shrinkage.evidence.importance import Importance, of_study
 from shrinkage.evidence.interval import score
 from shrinkage.evidence.isolation import Isolation, isolated
-from shrinkage.evidence.paired import Answers, Interval, difference
 from shrinkage.files import read_object
+from shrinkage.paired import Answers, Interval, difference
 from shrinkage.population.cohort import network_of
 from shrinkage.recipe import Recipe, load
 from shrinkage.report.health import Dead, Layer, dead_units, gradients, layers

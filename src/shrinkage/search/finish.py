@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from shrinkage import scores
-from shrinkage.calibration import Z95, Temperature, matched, paired, t95, tempered
+from shrinkage.calibration import Temperature, paired, t95, tempered
 from shrinkage.catalog import DEFAULTS
 from shrinkage.clusters import Clusters, per_cluster
 from shrinkage.cutoff import NOTHING, Decision, weighted
@@ -22,6 +22,7 @@ from shrinkage.errors import BadInput, Interrupted
 from shrinkage.files import finite, write_text
 from shrinkage.model import Model
 from shrinkage.nets.table import TableShape
+from shrinkage.paired import Answers, difference, is_mean
 from shrinkage.recipe import load
 from shrinkage.search import baseline, copies, ensemble, memory, refit, said, shared
 from shrinkage.search.above import Above
@@ -287,19 +288,24 @@ def _against(
     clusters: Clusters,
 ) -> dict:
     """The winner's paired gain over the plain network, in mean loss over the test rows."""
-    y = torch.from_numpy(target)
-    worse, better = (scores.row_losses(metric, torch.from_numpy(o), y) for o in (plain, winner))
-    gains = per_cluster((worse - better).numpy(), clusters)
+    its = scores.find(metric)
+    if is_mean(its):  # the loss is the metric, and has the interval that the report draws
+        worse, better = (Answers(its, o, target, clusters) for o in (plain, winner))
+        sign = 1 if its.greater_is_better else -1
+        gains = sign * (better.v - worse.v)
+        found = difference(float(gains.mean()), *((better, worse)[::sign]))
+    else:
+        y = torch.from_numpy(target)
+        losses = [scores.row_losses(metric, torch.from_numpy(o), y) for o in (plain, winner)]
+        gains = per_cluster((losses[0] - losses[1]).numpy(), clusters)
+        found = None
     mean, standard_error = paired(gains)
-    centre, error, reach = mean, standard_error, t95(len(gains))
-    steps = [scores.step_of(metric, torch.from_numpy(o), y) for o in (plain, winner)]
-    if all(steps):
-        centre, error = matched(gains, steps[0] * steps[1])
-        reach = Z95
+    reach = t95(len(gains)) * standard_error
+    ends = (found.low, found.high) if found else (mean - reach, mean + reach)
     return {
         "mean_loss_reduction": mean,
         "standard_error": standard_error,
-        "interval": [centre - reach * error, centre + reach * error],
+        "interval": [*ends],
         "rows": len(target),
     }
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
-from typing import TextIO, cast
 
 from shrinkage import interrupts, kernels
 from shrinkage.data.source import Table
 from shrinkage.engine import arrays, local
 from shrinkage.engine.task import Problem, scaling_of
 from shrinkage.errors import BadInput, Interrupted
-from shrinkage.files import unwritable
 from shrinkage.recipe import Recipe, load
 from shrinkage.scores import OWN, Function, name_of
 from shrinkage.search import copies, cutting, earlier, finish, journal, origin, refit, rows, shared
@@ -29,6 +23,7 @@ from shrinkage.search.budget import Clock
 from shrinkage.search.events import Progress, Watch, logged, nobody
 from shrinkage.search.folder import Folder
 from shrinkage.search.result import Result, found_result
+from shrinkage.search.runlog import in_use, logging_to
 from shrinkage.search.scored import check_metric
 from shrinkage.search.settings import Settings, device_for, metric_for
 from shrinkage.search.study import Study
@@ -66,7 +61,7 @@ def begin(
 def prepared(table: Table, settings: Settings, folder: Folder, clock: Clock) -> Iterator[Study]:
     """A study as it is before its first step. Raises BadInput."""
     store, settings, cut = _founded(table, settings, folder)
-    with store, _logged(folder.log):
+    with store, logging_to(folder.log):
         yield _study(folder, store, settings, cut, clock, nobody)
 
 
@@ -139,7 +134,7 @@ def _resume(
     above: Above,
 ) -> Result:
     if folder.held:
-        raise _in_use(folder.log)
+        raise in_use(folder.log)
     settings, row = shared.settings_of(store), store.me()
     left = budget_s if budget_s is not None else max(0.0, settings.budget_s - row.spent_s)
     if row.finished and budget_s is None:
@@ -196,7 +191,7 @@ def _go(
     pool, aside = local.executor(settings.workers), local.aside(settings.device)
     watch = logged(watch)
     kernels.available()  # where they are not compiled yet, that begins now, beside the run
-    with store, _resumable(folder), _logged(folder.log), store.claims.held():
+    with store, _resumable(folder), logging_to(folder.log), store.claims.held():
         try:
             folder.sweep()
             study = _study(folder, store, settings, cut, clock, watch)
@@ -328,78 +323,3 @@ def _study(
     )
     space = Space(recipe, dimensions_of(settings.space))
     return Study(folder, settings, store, cut, problem, recipe, plain, space, clock, watch)
-
-
-@contextmanager
-def _logged(path: Path) -> Iterator[None]:
-    """Everything that is logged goes to run.log as well; who holds it holds the study."""
-    try:
-        handler = _Log(path, encoding="utf-8")
-    except OSError as error:
-        raise unwritable(path, error) from None
-    try:
-        _lock(cast(TextIO, handler.stream), path)
-    except BaseException:
-        handler.close()
-        raise
-    handler.setFormatter(journal.FORMATTER)
-    # Another thread of this process may have a study of its own; helpers of any belong to none.
-    handler.addFilter(lambda _: _STUDY.get() in (None, path))
-    token = _STUDY.set(path)
-    with _ATTACHING:
-        if not _Log.attached():
-            _Log.before = log.level
-        log.addHandler(handler)
-        log.setLevel(logging.INFO)
-    try:
-        yield
-    except BadInput as error:
-        log.error("%s", error)
-        raise
-    finally:
-        _STUDY.reset(token)
-        with _ATTACHING:
-            log.removeHandler(handler)
-            if not _Log.attached():
-                log.setLevel(_Log.before)
-        with suppress(OSError):  # what a full disk does not take is told of by what is lost with it
-            handler.close()
-
-
-_STUDY: ContextVar[Path | None] = ContextVar("study", default=None)
-"""The log of the study that this thread works on."""
-_ATTACHING = Lock()
-
-
-class _Log(logging.FileHandler):
-    """A disk that is full costs lines of the log: no traceback each, and not the run.
-
-    before: the logger's level when no study was logged.
-    """
-
-    before = logging.NOTSET
-
-    @classmethod
-    def attached(cls) -> bool:
-        return any(isinstance(handler, cls) for handler in log.handlers)
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        if not isinstance(sys.exception(), OSError):
-            super().handleError(record)
-
-
-def _lock(log: TextIO, path: Path) -> None:
-    """Raises BadInput where another run has it. Who asks whether one has it holds it briefly."""
-    for wait in (0.1, 0.2, 0.4, None):
-        try:
-            return fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if wait is None:
-                raise _in_use(path) from None
-            time.sleep(wait)
-        except OSError as error:  # a file system without locks
-            raise unwritable(path, error) from None
-
-
-def _in_use(path: Path) -> BadInput:
-    return BadInput(f"{path.parent} is in use by another run; wait until it ends")

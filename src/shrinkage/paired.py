@@ -141,8 +141,13 @@ def difference(value: float, one: Answers, other: Answers) -> Interval | None:
     return Interval(float(value), centre - reach, centre + reach)
 
 
+def is_mean(metric: scores.Metric) -> bool:
+    """Whether it is the mean of what its rows cost, `scores.row_losses`, or 1 less that."""
+    return _of_rows(metric) or metric.name == "balanced_accuracy"
+
+
 def _of_rows(metric: scores.Metric) -> bool:
-    """Whether it is a mean over rows."""
+    """The same, where the counts of classes are of no matter."""
     return metric.name in _MEANS or scores.quantile_of(metric) is not None
 
 

@@ -9,7 +9,7 @@ from scipy import stats
 from shrinkage import scores
 from shrinkage.calibration import wilson
 from shrinkage.evidence.interval import area_ends, score
-from shrinkage.evidence.paired import Answers, Interval, difference, values
+from shrinkage.paired import Answers, Interval, difference, values
 
 N = 400
 
