@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -433,6 +435,30 @@ def _f_beta(target, output, beta=1.0):
     return beta
 
 
+@dataclass
+class Table:
+    cells: Any
+    way: Any = None
+
+    def cost(self, target, output):
+        return 0.0
+
+
+def _pairs_that_differ() -> list[tuple[Any, Any]]:
+    """Beyond what a repr shows, and what numpy refuses."""
+    cells = [np.zeros(5000) for _ in range(2)]
+    cells[1][2500] = 1
+    torch.manual_seed(0)
+    return [
+        tuple(Table(each).cost for each in cells),
+        tuple(pd.DataFrame({"a": each}) for each in cells),
+        (torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)),
+        (torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.ones(2))),
+        (torch.zeros(2, dtype=torch.bfloat16), torch.ones(2, dtype=torch.bfloat16)),
+        (torch.eye(2).to_sparse(), 2 * torch.eye(2).to_sparse()),
+    ]  # pyright: ignore
+
+
 class Priced:
     def __init__(self, price: float) -> None:
         self.price, self.me = price, self
@@ -455,7 +481,9 @@ def test_the_digest_of_a_function_is_the_same_in_every_process() -> None:
     """An object's own repr has its address."""
     program = (
         "from test_scores import Priced, _cost_of\nfrom shrinkage import scores\n"
-        "print(scores.code_of(Priced(1.0).cost), scores.code_of(_cost_of(Priced(2.0))))"
+        "from test_scores import Table\n"
+        "print(scores.code_of(Priced(1.0).cost), scores.code_of(_cost_of(Priced(2.0))),"
+        "scores.code_of(Table(1, _cost_of).cost))"
     )
     tests = Path(__file__).parent
     runs = [
@@ -482,6 +510,10 @@ def test_a_function_is_told_from_another_of_its_name() -> None:
     assert scores.code_of(partial(_f_beta, beta=tables[0])) != scores.code_of(
         partial(_f_beta, beta=tables[1])
     )
+    for one, other in _pairs_that_differ():
+        assert scores.code_of(partial(_f_beta, beta=one)) != scores.code_of(
+            partial(_f_beta, beta=other)
+        )
     assert scores.code_of("accuracy") is scores.code_of(scores.find("rmse")) is None
 
 

@@ -53,6 +53,9 @@ STOPPING, WATCHED = 10_000, 0.1
 """With more rows than the one boosting stops early by the other share of them: scikit-learn's
 defaults."""
 
+RIDGE_CUTS = 5
+"""By so many cuts a penalty is chosen: each is a fit a penalty, where row by row one is enough."""
+
 HeldOut = Callable[[np.ndarray], Sequence[Fold]]
 """Positions [m] of training rows -> folds of places 0..m-1 among them, none where none can be."""
 
@@ -156,9 +159,9 @@ def fit_baseline(
         (networks are, where a recipe holds class_weight); no effect on regression.
     quantile: the level to predict, where it is not the mean: boosting is trained for it, the
         linear model moved by that quantile of its residuals; no effect on classification.
-    held_out: how training rows are cut for ridge's penalty (all folds) and for boosting's early
-        stopping (the first that leaves every class to train on; without one it does not stop
-        early). None: row by row, as scikit-learn does.
+    held_out: how training rows are cut for ridge's penalty (by the first five cuts) and for
+        boosting's early stopping (by the first that leaves every class to train on; without one
+        it does not stop early). None: row by row, as scikit-learn does.
     until: no further fit is begun after this second of time.monotonic().
 
     Returns probabilities of full class width: a class without a training row has 0.
@@ -252,7 +255,7 @@ def _fitted(model: Pipeline, rows: pd.DataFrame, y: np.ndarray, cuts: Cuts) -> P
     """The model, fitted; what it decides by held-out rows it decides by these cuts."""
     head = model.named_steps["model"]
     if isinstance(head, RidgeCV) and cuts:
-        parts = [(cut.train, cut.validation) for cut in cuts]
+        parts = [(cut.train, cut.validation) for cut in cuts[:RIDGE_CUTS]]
         head.set_params(cv=parts, scoring="neg_mean_squared_error")
     if isinstance(head, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
         return _boosted(model, head, rows, y, cuts)

@@ -8,13 +8,14 @@ module's names is not looked at.
 from __future__ import annotations
 
 import hashlib
-import marshal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from pandas.util import hash_pandas_object
 from torch import Tensor
 
 _DEPTH = 8
@@ -27,33 +28,44 @@ def digest(thing: Any) -> str:
 
 def _content(thing: Any, depth: int) -> Any:
     """What a value is: a function by its code and what it holds, an object by type and fields."""
-    if depth == 0:
-        return type(thing).__qualname__
-    if isinstance(thing, np.ndarray | Tensor):
-        array = np.asarray(thing)
-        return str(array.dtype), array.shape, hashlib.sha256(array.tobytes()).hexdigest()
-    if isinstance(thing, Mapping):
-        pairs = [(repr(key), _content(value, depth - 1)) for key, value in thing.items()]
-        return type(thing).__qualname__, sorted(pairs, key=lambda pair: pair[0])
-    if isinstance(thing, list | tuple):
-        return type(thing).__qualname__, [_content(each, depth - 1) for each in thing]
+    name = type(thing).__qualname__
+    if depth == 0 or thing is None:
+        return name
+    if isinstance(thing, bool | int | float | complex | str | bytes):
+        return name, repr(thing)
+    if isinstance(thing, type | BuiltinFunctionType | ModuleType):
+        return name, getattr(thing, "__module__", ""), thing.__name__
+    parts = _parts(thing)
+    if isinstance(parts, Mapping):
+        pairs = [(repr(key), _content(value, depth - 1)) for key, value in parts.items()]
+        return name, sorted(pairs, key=lambda pair: pair[0])
+    return name, [_content(part, depth - 1) for part in parts]
+
+
+def _parts(thing: Any) -> Mapping[Any, Any] | Sequence[Any]:
+    """What decides what a value is."""
+    if isinstance(thing, Tensor):
+        dense = thing.detach().cpu().to_dense() if thing.is_sparse else thing.detach().cpu()
+        return str(dense.dtype), tuple(dense.shape), str(dense.flatten().tolist())
+    if isinstance(thing, np.ndarray):
+        raw = thing.tolist() if thing.dtype.hasobject else thing.tobytes()
+        return str(thing.dtype), thing.shape, raw
+    if isinstance(thing, pd.Series | pd.DataFrame | pd.Index):
+        return (hash_pandas_object(thing).to_numpy(),)
+    if isinstance(thing, Mapping | list | tuple):
+        return thing
     if isinstance(thing, set | frozenset):
-        return type(thing).__qualname__, sorted(repr(each) for each in thing)
-    parts: list[Any] = [type(thing).__qualname__]
+        return sorted(map(repr, thing))
     if isinstance(thing, partial):
-        parts += [thing.func, thing.args, thing.keywords]
-    elif isinstance(thing, MethodType):
-        parts += [thing.__func__, thing.__self__]
-    elif isinstance(thing, FunctionType):
+        return thing.func, thing.args, thing.keywords
+    if isinstance(thing, MethodType):
+        return thing.__func__, thing.__self__
+    if isinstance(thing, FunctionType):
         cells = [cell.cell_contents for cell in thing.__closure__ or ()]
-        code = marshal.dumps(thing.__code__)
-        parts += [code, thing.__defaults__, thing.__kwdefaults__, cells, vars(thing)]
-    elif isinstance(thing, type | BuiltinFunctionType | ModuleType):
-        return getattr(thing, "__module__", None), thing.__name__
-    elif type(thing).__repr__ is not object.__repr__:  # it says what it is, and no address
-        return repr(thing)
-    else:
-        slots = [name for each in type(thing).__mro__ for name in getattr(each, "__slots__", ())]
-        fields = {name: getattr(thing, name) for name in slots if hasattr(thing, name)}
-        parts += [{**fields, **getattr(thing, "__dict__", {})}]
-    return parts[0], [_content(each, depth - 1) for each in parts[1:]]
+        return thing.__code__, thing.__defaults__, thing.__kwdefaults__, cells, vars(thing)
+    if isinstance(thing, CodeType):
+        return thing.co_code, thing.co_names, thing.co_consts
+    slots = [name for each in type(thing).__mro__ for name in getattr(each, "__slots__", ())]
+    fields = {name: getattr(thing, name) for name in slots if hasattr(thing, name)}
+    fields |= getattr(thing, "__dict__", {})
+    return fields or (repr(thing),)

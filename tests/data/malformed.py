@@ -240,9 +240,9 @@ CASES = [
     ),
     Malformed(
         "blanks before the quotes of cells",
-        file("t.csv", rows("y,a", lambda i: f'{i % 2}, "{i / 7}"')),
+        file("t.csv", rows("y,a", lambda i: f"{i % 2}," + (f' "{i / 7}"' if i else ""))),
         "y",
-        ("blank", "quotes of '\"0.0\"'"),
+        ("blank", "quotes of '\"0.14"),
     ),
     Malformed(
         "quote never closed",

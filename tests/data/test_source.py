@@ -366,3 +366,9 @@ def test_adult_is_read_quickly() -> None:
         seconds.append(time.perf_counter() - start)
     assert table.frame.shape == (48_842, 15)
     assert min(seconds) < 0.5
+
+
+def test_a_cell_may_hold_a_blank_and_quotes(tmp_path: Path) -> None:
+    """Quoted whole, its own quotes doubled, it is what it says."""
+    (tmp_path / "t.csv").write_text('y,a\n0," ""yes"""\n1,no\n')
+    assert list(read(tmp_path / "t.csv").frame["a"]) == [' "yes"', "no"]

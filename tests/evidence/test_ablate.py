@@ -20,7 +20,7 @@ from shrinkage.data.together import Together
 from shrinkage.engine import local, scoring
 from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput
-from shrinkage.evidence import ablate, arms, stats
+from shrinkage.evidence import ablate, arms, rounds, stats
 from shrinkage.evidence.design import Design, designed, watches
 from shrinkage.evidence.rounds import Rounds
 from shrinkage.evidence.studied import Studied, studied
@@ -437,3 +437,17 @@ def test_later_parts_may_have_fewer_seeds(own: Studied, monkeypatch: pytest.Monk
     expected = (found.values[ablate.WINNER][:2] - found.values["alone"]).mean()
     assert estimates[1] is not None
     assert estimates[1].mean == pytest.approx(expected)
+
+
+def test_scores_that_a_power_cut_emptied_are_trained_again(tmp_path: Path) -> None:
+    whole, empty, broken = (tmp_path / f"{name}.npy" for name in ("whole", "empty", "broken"))
+    np.save(whole, np.ones((2, 3)))
+    empty.touch()
+    broken.write_bytes(whole.read_bytes()[:-8])
+    assert [rounds._there(path) for path in (whole, empty, tmp_path / "none.npy")] == [
+        True,
+        False,
+        False,
+    ]
+    with pytest.raises(BadInput, match=r"broken\.npy is damaged"):
+        rounds.read([[broken]])

@@ -166,3 +166,21 @@ def test_a_persons_own_function_may_have_no_value_where_nothing_diverged() -> No
     assert words.table(result)[0][2:] == ("no score", "-", "no score")
     (only,) = words.conclusions(result | {"score": None}, "run")
     assert only.startswith("The winner's recipe diverges or the metric is not defined")
+
+
+def test_a_way_that_misses_the_winner_is_not_called_one_to_it() -> None:
+    path = [{"ingredient": "ema", "seeds": 3}]
+    assert words.way({"path": path, "path_whole": True}).startswith(
+        "From the plain network to the winner"
+    )
+    assert words.way({"path": path}).startswith("From the plain network to the winner")
+    assert "which it misses" in words.way({"path": path, "path_whole": False})
+    assert "at every step but the last" in words.flattered({"path_whole": True})
+    assert "at every step what is over" in words.flattered({"path_whole": False})
+
+
+def test_what_noise_did_is_said_alike_in_terminal_and_report() -> None:
+    """A placebo that gained 0.004 on other seeds: what other seeds do, with its own sign."""
+    result = {**RESULT, "placebo": told(0.004, "no evidence")}
+    assert "other seeds, +0.0040 (95 % interval -0.0060 to +0.0140)" in words.noise(result)
+    assert bought.noise is words.noise

@@ -13,7 +13,9 @@ from population.samples import cohort_of, table, trained
 from shrinkage.nets.mlp import Mlp
 from shrinkage.optim.adam import Adam
 from shrinkage.population.cohort import Member
+from shrinkage.population.serve import served
 from shrinkage.recipe import Recipe
+from shrinkage.rows import minibatch
 from shrinkage.rows.minibatch import Minibatch, Order, batch_positions, total_steps
 
 ROWS, SIZES = st.integers(1, 60), st.integers(1, 80)
@@ -108,3 +110,23 @@ def test_members_of_different_orders_share_a_population() -> None:
 def test_a_batch_larger_than_the_table_is_the_whole_table() -> None:
     assert total_steps(10, 256, 7) == 7
     assert batch_positions(0, 10, 256, 3, 1).shape == (1, 10)
+
+
+def test_an_epoch_is_drawn_once_for_all_that_ask_for_its_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Eight seeds in two epochs, some steps at a time; what is over is let go of."""
+    drawn, real = [], minibatch._epoch
+
+    def epoch(*asked: object) -> torch.Tensor:
+        drawn.append(asked)
+        return real(*asked)  # pyright: ignore
+
+    monkeypatch.setattr(minibatch, "_epoch", epoch)
+    recipe = Recipe(Minibatch(batch_size=16, epochs=5), Mlp(width=4)).for_task("classification")
+    cohort = cohort_of([Member(recipe, seed=seed) for seed in range(8)], table(rows=50))
+    calls = [served(cohort, first, 1) for first in range(6)]
+    assert len(drawn) == len(set(drawn)) == 2 * 8
+    assert {key[3] for key in cohort.drawn} == {1}
+    monkeypatch.undo()
+    assert torch.equal(torch.cat(calls), served(cohort, 0, 6))

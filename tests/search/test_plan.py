@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from shrinkage.search.cost import A, R, S, W, work
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import Settings
 from shrinkage.search.study import Study
+from shrinkage.store.claims import Claims
 
 SHAPE = TableShape(10, (), 3)
 VARIED = '[vary]\n"network.mlp.width" = [2, 8, 30]\n'
@@ -132,7 +134,29 @@ def test_a_recipe_that_is_not_compiled_takes_no_other_from_the_compiled_trainer(
         assert list(first.trials.values()) == [three[0], three[2]]
         (second,) = [c for c in study.known.waiting() if not c.reference and c is not first]
         assert list(second.trials.values()) == [three[1]]
+        other = Claims(study.store.database, study.store.id, "other")
+        assert other.take(f"cohort {second.number}"), "another machine may train it"
+        assert not other.take(f"cohort {first.number}")
         assert asking._begin(study, {recipe.hash: recipe for recipe in three}) is None
+
+
+@pytest.mark.parametrize("reason", ["cuda", "no kernels"])
+def test_without_a_compiled_trainer_recipes_stay_together(
+    reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Settings("t", "y", budget_s=1e4, recipe=TINY, space=VARIED, cv="2", search="random")
+    clock = Clock(time.monotonic(), 1e4)
+    with session.prepared(Table(mixed(60), "t"), asked, Folder(tmp_path / "run"), clock) as study:
+        study.plan(Inline())
+        both = [study.space.base.set({"update.adam.lr": 0.011})]
+        both.append(both[0].using(Mixup(alpha=0.3)))
+        if reason == "cuda":
+            study.problem = replace(study.problem, device="cuda")
+        else:
+            monkeypatch.setenv("SHRINKAGE_KERNELS", "off")
+        found = asking._begin(study, {recipe.hash: recipe for recipe in both})
+        assert found is not None
+        assert list(found.trials.values()) == both
 
 
 def test_dear_recipes_come_fewer_at_a_time_and_none_that_cannot_end(

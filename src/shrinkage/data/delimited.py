@@ -10,8 +10,11 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -127,16 +130,7 @@ def _header(data: bytes, name: str, delimiter: str) -> tuple[list[str], int]:
         before, names = next((place, row) for place, (row, *_) in lines if row)
     except csv.Error as error:
         raise BadInput(f"{name}: the header cannot be read: {error}.") from None
-    try:
-        first = next((row for _, (row, *_) in lines if row), [])
-    except csv.Error:  # said with its line where rows are read
-        first = []
-    if loose := [cell for cell in (*names, *first) if re.fullmatch(r'\s+".*"\s*', cell)]:
-        raise BadInput(
-            f"{name}: a blank stands before the quotes of {show(loose[0].strip())}, so they would "
-            "be part of the cell.\nRemove the blanks beside the "
-            f"{_NAMES[delimiter]} (pandas: read_csv(..., skipinitialspace=True))."
-        )
+    _check_loose(names, lines, data, name, delimiter)
     names = [cell.strip() for cell in names]
     if "\ufffd" in "".join(names):
         _check_utf8(data, name)
@@ -153,6 +147,27 @@ def _header(data: bytes, name: str, delimiter: str) -> tuple[list[str], int]:
     _check_words(names, name)
     check_names(names, name)
     return names, before
+
+
+_LOOKED_AT = 100
+"""Rows in which blanks before quotes are looked for."""
+
+
+def _check_loose(
+    names: list[str], rest: Iterable[tuple[int, Any]], data: bytes, name: str, delimiter: str
+) -> None:
+    """Raise BadInput where a blank stands before quotes, which would then be part of the cell."""
+    found = [*names]
+    with suppress(csv.Error):  # said with its line where rows are read
+        found += [cell for _, (row, *_) in islice(rest, _LOOKED_AT) for cell in row]
+    for cell in found:
+        # A cell that is quoted whole may hold such a text; then its quotes are doubled in the file.
+        if re.fullmatch(r'\s+".*"\s*', cell) and (delimiter + cell).encode() in data:
+            raise BadInput(
+                f"{name}: a blank stands before the quotes of {show(cell.strip())}, so they would "
+                f"be part of the cell.\nRemove the blanks beside the {_NAMES[delimiter]} "
+                "(pandas: read_csv(..., skipinitialspace=True))."
+            )
 
 
 def _check_words(names: list[str], name: str) -> None:

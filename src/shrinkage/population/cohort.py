@@ -24,7 +24,7 @@ from shrinkage.nets.parts import Parts
 from shrinkage.nets.table import TableShape, table_network
 from shrinkage.population.dataset import Dataset
 from shrinkage.recipe import Recipe
-from shrinkage.rows.minibatch import total_steps
+from shrinkage.rows.minibatch import Drawn, total_steps
 from shrinkage.rows.scaling import Ranked
 
 if TYPE_CHECKING:
@@ -154,6 +154,11 @@ class Cohort:
                 if CATALOG[name].place == place and (not roles or CATALOG[name].role in roles)
             ]
         return found
+
+    @cached_property
+    def drawn(self) -> Drawn:
+        """Orders of the epoch that is served now: a call asks for a few of its steps."""
+        return {}
 
     @cached_property
     def _active(self) -> dict[tuple[str, tuple[str, ...]], list[tuple[Entry, dict[str, Any]]]]:

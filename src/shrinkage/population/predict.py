@@ -24,11 +24,8 @@ def predict(
 
     weights: [M n, P]; statistics: [M n, Q]: n networks a member, one member's after another's,
     of which the mean predicts. samples: one a member.
-    Returns probabilities [B, C] or numbers [B] a member. Raises ValueError where members have
-    different numbers of networks.
+    Returns probabilities [B, C] or numbers [B] a member.
     """
-    if len(weights) % len(samples):
-        raise ValueError(f"{len(weights)} networks of {len(samples)} members: not as many of each")
     dataset, networks = cohort.dataset, len(weights) // len(samples)
     repeated = [sample for sample in samples for _ in range(networks)]
     if cohort.compiled is not None:

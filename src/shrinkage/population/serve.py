@@ -19,6 +19,6 @@ def served(cohort: Cohort, first: int, count: int) -> Tensor:
     ]
     for seed, rows, order in dict.fromkeys(keys):
         distinct[seed, rows, order] = batch_positions(
-            seed, rows, cohort.batch_size, first, count, order
+            seed, rows, cohort.batch_size, first, count, order, cohort.drawn
         )
     return torch.stack([distinct[key] for key in keys], 1).to(cohort.device)

@@ -24,7 +24,7 @@ from shrinkage.stopping.divergence import divergence
 from shrinkage.stopping.early_stopping import exhausted, improved, smoothed
 
 Score = Callable[[Tensor, Tensor], Tensor]
-"""Predictions [M, n, ...] and target [n] to a score a member [M], larger is better."""
+"""Predictions [M, n, ...] and target [M, n] to a score a member [M], larger is better."""
 
 _SERVED_AT_ONCE = 64
 

@@ -23,7 +23,6 @@ learned.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Annotated, Literal
 
 import torch
@@ -49,24 +48,40 @@ def total_steps(rows: int, batch_size: int, epochs: int) -> int:
     return -(-epochs * rows // min(batch_size, rows))
 
 
+Drawn = dict[tuple[int, int, Order, int], Tensor]
+"""The order of an epoch, by (seed, rows, order, epoch)."""
+
+
 def batch_positions(
-    seed: int, rows: int, batch_size: int, step: int, count: int, order: Order = "shuffled"
+    seed: int,
+    rows: int,
+    batch_size: int,
+    step: int,
+    count: int,
+    order: Order = "shuffled",
+    drawn: Drawn | None = None,
 ) -> Tensor:
     """Positions of the rows of steps step .. step+count-1, int64 [count, B], each in 0..rows-1.
 
-    A pure function of its arguments: any step can be asked for on its own.
+    A pure function of its arguments: any step can be asked for on its own.   drawn: orders that
+    were drawn before; those of these epochs are put there, and those of others taken out.
     """
+    drawn = {} if drawn is None else drawn
     size = min(batch_size, rows)
     first, last = step * size, (step + count) * size
-    served = [
-        _epoch(seed, rows, epoch, order)[max(0, first - epoch * rows) : last - epoch * rows]
-        for epoch in range(first // rows, -(-last // rows))
-    ]
+    epochs = range(first // rows, -(-last // rows))
+    for key in [key for key in drawn if key[:3] == (seed, rows, order) and key[3] not in epochs]:
+        del drawn[key]
+    served = []
+    for epoch in epochs:
+        key = seed, rows, order, epoch
+        if key not in drawn:
+            drawn[key] = _epoch(*key)
+        served.append(drawn[key][max(0, first - epoch * rows) : last - epoch * rows])
     return torch.cat(served).reshape(count, size)
 
 
-@lru_cache(maxsize=4)  # two folds' sizes, in two epochs: a step is asked for after the other
-def _epoch(seed: int, rows: int, epoch: int, order: Order) -> Tensor:
+def _epoch(seed: int, rows: int, order: Order, epoch: int) -> Tensor:
     """The rows of one epoch in the order in which they are served, int64 [rows]."""
     if order == "stored":
         return torch.arange(rows)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from shrinkage import kernels
 from shrinkage.population.compiled import knows
 from shrinkage.recipe import Recipe
 from shrinkage.search import cost, memory, proposers
 from shrinkage.search.budget import COHORT_SHARE, affordable, cohort_size
 from shrinkage.search.cohort import Cohort
 from shrinkage.search.halving import RUNGS
+from shrinkage.store.tables import claim_of
 
 if TYPE_CHECKING:
     from shrinkage.search.study import Study
@@ -97,14 +99,11 @@ def _begin(study: Study, recipes: dict[str, Recipe]) -> Cohort | None:
     """A cohort of these, by hash; None where other clients were faster with all of them.
 
     One that the compiled trainer does not know would take the others from it: they are two cohorts
-    then, and the second waits for the next process.
+    then, and the second waits for the next process, here or elsewhere.
     """
     source = proposers.source_of(study.searching, next(iter(recipes.values())))
-    begun = []
-    for compiled in (True, False):
-        some = {hash_: r for hash_, r in recipes.items() if knows(r) == compiled}
-        if not some:
-            continue
+    begun: list[Cohort] = []
+    for some in _apart(study, recipes):
         texts = {hash_: recipe.to_toml() for hash_, recipe in some.items()}
         number, numbers = study.store.add_cohort(source, texts, study.settings.trials)
         if numbers:
@@ -113,4 +112,14 @@ def _begin(study: Study, recipes: dict[str, Recipe]) -> Cohort | None:
     if not begun:
         study.known.news(at_once=True)
         return None
+    for waiting in begun[1:]:
+        study.store.claims.give_up(claim_of(waiting.number))
     return begun[0]
+
+
+def _apart(study: Study, recipes: dict[str, Recipe]) -> list[dict[str, Recipe]]:
+    """Those that the compiled trainer takes, and the others; all in one where there is none."""
+    if study.problem.device != "cpu" or not kernels.available():
+        return [recipes]
+    parts = [{h: r for h, r in recipes.items() if knows(r) == known} for known in (True, False)]
+    return [part for part in parts if part]

@@ -157,7 +157,10 @@ class Folder:
 
     def _discard(self, *, root: bool = False) -> None:
         """Take away what was written before the study began; `root`: the folder, too."""
-        shutil.rmtree(self.work, ignore_errors=True)
+        if self.work.is_dir():  # the marker last: a kill here leaves what a next start knows
+            for path in [path for path in self.work.iterdir() if path != self._marker]:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            shutil.rmtree(self.work, ignore_errors=True)
         for path in (*_temporary(self.root), *self.root.glob("study.db*"), self.link):
             path.unlink(missing_ok=True)
         if root and not any(self.root.iterdir()):
@@ -165,6 +168,7 @@ class Folder:
 
     def sweep(self) -> None:
         """Take away what a killed session was writing, and put back what it had moved aside."""
+        self._marker.unlink(missing_ok=True)
         for moved in self.root.glob(".model.*.old"):
             if self.model.exists():
                 shutil.rmtree(moved, ignore_errors=True)
