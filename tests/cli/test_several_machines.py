@@ -13,6 +13,9 @@ import pytest
 import postgres
 from conftest import mixed, tiny_fit
 from postgres import ask
+from shrinkage import run
+from shrinkage.dashboard.state import Reader
+from shrinkage.search.folder import Folder
 from shrinkage.search.halving import RUNGS
 
 from .processes import group, kill, leftovers, start, wait_for
@@ -187,6 +190,15 @@ def test_a_server_other_than_the_folders_is_refused(study: Path, tmp_path: Path,
     for verb in ("resume", "show", "report"):
         done = command(verb, folder, "--store", "postgresql://u:s3cret@h/e")
         assert (done.code, "h/d" in done.err, "s3cret" in done.err) == (2, True, False)
+    heard: list[str | None] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shrinkage.run.write.try_to", lambda _, store=None: heard.append(store))
+        patch.setattr("shrinkage.run.ablation.ablated", lambda *_: {})
+        run.ablate(folder, store="postgresql://h/d")
+        patch.setattr("shrinkage.search.shared.at_url", lambda url: heard.append(url) or 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            Reader(Folder(folder), "postgresql://h/d?password=s3cret")._opened()
+    assert heard == ["postgresql://h/d", "postgresql://h/d?password=s3cret"]
 
 
 # -- lists ---------------------------------------------------------------------------------

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from shrinkage.data.schema import infer
 from shrinkage.data.source import Table
+from shrinkage.report import noticed
 from shrinkage.report.suspects import Alone, alone
 
 N = 300
@@ -79,3 +82,12 @@ def test_who_a_row_is_of_gives_nothing_away() -> None:
     assert strangers.skills[0][1] > 0.3
     assert together.skills[0][1] < 0.1
     assert alone(frame, target, schema, patient // 2) is None, "too few to tell"
+
+
+@pytest.mark.parametrize(
+    ("columns", "begin"), [(2, "No column gives"), (300, "Of 300 columns none")]
+)
+def test_it_is_said_how_many_columns_were_tried(columns: int, begin: str) -> None:
+    tried = Alone((("a", 0.1), ("b", 0.0)), 500, min(2, columns))
+    facts = SimpleNamespace(alone=tried, schema=SimpleNamespace(used=("x",) * columns))
+    assert noticed._suspicion(facts).startswith(begin)  # pyright: ignore

@@ -145,6 +145,9 @@ def test_the_same_recipe_from_random_weights_stands_beside(
     still = origin.recipe_for(Model.load(earlier), "classification", "accuracy").using(
         Sgd(lr=1e-12)
     )
+    asked = {"start_from": earlier, "recipe": still, "trials": 4, "workers": 0, "cv": "3"}
+    planned = run.plan(table(), "z", budget="10m", **asked)
+    assert planned.recipes_tried == 1, "beside the default, the plain network and this one"
     folder = fit_from(earlier, "z", tmp_path / "run", still, trials=4)
     trials = run.trials_of(folder)
     assert [trial.source for trial in trials] == ["default", "plain", "fresh", "random"]
