@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.util import hash_pandas_object
 from torch import Tensor
 
 _DEPTH = 8
@@ -50,8 +49,10 @@ def _parts(thing: Any) -> Mapping[Any, Any] | Sequence[Any]:
     if isinstance(thing, np.ndarray):
         raw = thing.tolist() if thing.dtype.hasobject else thing.tobytes()
         return str(thing.dtype), thing.shape, raw
-    if isinstance(thing, pd.Series | pd.DataFrame | pd.Index):
-        return (hash_pandas_object(thing).to_numpy(),)
+    if isinstance(thing, pd.DataFrame):
+        return thing.index, [(str(name), column) for name, column in thing.items()]
+    if isinstance(thing, pd.Series | pd.Index):
+        return (str(thing.dtype), thing.to_numpy())
     if isinstance(thing, Mapping | list | tuple):
         return thing
     if isinstance(thing, set | frozenset):

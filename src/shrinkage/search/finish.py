@@ -290,10 +290,10 @@ def _against(
     """The winner's paired gain over the plain network, in mean loss over the test rows."""
     its = scores.find(metric)
     if is_mean(its):  # the loss is the metric, and has the interval that the report draws
-        worse, better = (Answers(its, o, target, clusters) for o in (plain, winner))
-        sign = 1 if its.greater_is_better else -1
-        gains = sign * (better.v - worse.v)
-        found = difference(float(gains.mean()), *((better, worse)[::sign]))
+        both = [winner, plain] if its.greater_is_better else [plain, winner]
+        one, other = (Answers(its, output, target, clusters) for output in both)
+        gains = one.v - other.v
+        found = difference(float(gains.mean()), one, other)
     else:
         y = torch.from_numpy(target)
         losses = [scores.row_losses(metric, torch.from_numpy(o), y) for o in (plain, winner)]
