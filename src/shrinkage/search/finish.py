@@ -5,73 +5,33 @@ from __future__ import annotations
 import json
 import resource
 import time
-from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import torch
 
 from shrinkage import scores
-from shrinkage.calibration import Temperature, paired, t95, tempered
+from shrinkage.calibration import paired, t95
 from shrinkage.catalog import DEFAULTS
 from shrinkage.clusters import Clusters, per_cluster
-from shrinkage.cutoff import NOTHING, Decision, weighted
-from shrinkage.engine.task import scaling_of
 from shrinkage.errors import BadInput, Interrupted
 from shrinkage.files import finite, write_text
-from shrinkage.model import Model
-from shrinkage.nets.table import TableShape
 from shrinkage.paired import Answers, difference, is_mean
 from shrinkage.recipe import load
-from shrinkage.search import baseline, copies, ensemble, memory, refit, said, shared
+from shrinkage.search import baseline, copies, ensemble, memory, said, shared
 from shrinkage.search.above import Above
-from shrinkage.search.calibrate import calibrated, joining, report
-from shrinkage.search.contest import (
-    DEFAULT,
-    FRESH,
-    PLAIN,
-    Finalist,
-)
+from shrinkage.search.calibrate import report
+from shrinkage.search.contenders import SINGLE, Contender, contenders_of, table_of
+from shrinkage.search.contest import Finalist
 from shrinkage.search.effect import rates_without_effect, without_effect
 from shrinkage.search.result import Result
-from shrinkage.search.rows import Rows, repeats_of
-from shrinkage.search.scored import out_of_fold, scored
+from shrinkage.search.rows import repeats_of
 from shrinkage.search.settings import is_own_recipe
 from shrinkage.search.standing import Standing, standing
 from shrinkage.search.study import Study
 from shrinkage.store.artifact import versions
 from shrinkage.wording import command
-
-SINGLE = "single"
-"""The best recipe alone, where the winner is an ensemble."""
-
-
-@dataclass(frozen=True, eq=False)
-class Contender:
-    """A row of the table of scores.
-
-    parts: what its networks say of the validation rows of each fold, calibrated. raw: of the test
-    rows, as its networks say it. seconds: what training it took. heat, rule: what calibration and
-    cutoff were chosen by.
-    """
-
-    model: Model
-    parts: list[np.ndarray]
-    raw: np.ndarray
-    seconds: float
-    heat: Temperature | None = None
-    rule: Decision = NOTHING
-
-    @cached_property
-    def output(self) -> np.ndarray:
-        """What it says of the test rows."""
-        return tempered(self.raw, self.model.temperature)
-
-    @cached_property
-    def deciding(self) -> np.ndarray:
-        """The same, its largest value being the class that it chooses."""
-        return weighted(self.output, self.model.cutoff, self.model.priors)
 
 
 def conclude(study: Study, above: Above) -> Result:
@@ -82,95 +42,43 @@ def conclude(study: Study, above: Above) -> Result:
     """
     rows, metric, seed = study.rows, study.problem.metric, study.settings.seed
     now = _standing(study)
-    found, number, blend = now.found, now.lead, now.blend
-    shares = blend.shares
-    contenders = _contenders(study, found, blend)
+    contenders = contenders_of(study, now.found, now.blend)
     winner, alone = contenders["winner"], contenders.get(SINGLE, contenders["winner"])
-
-    table = _scores(contenders, rows, metric)
-    done = study.store.baselines()
-    table |= {name: done.get(name) for name in baseline.NAMES}
-    result = _result(study, found[number], len(alone.model.weights), table)
-    result["ensemble"] = _ensemble(contenders, blend, rows) if len(shares) > 1 else None
-    own_score = table[SINGLE if len(shares) > 1 else "winner"]["validation"]
-    validation = own_score[scores.name_of(metric)]
-    result["optimism"] = above.optimism(found, rows, metric, seed, validation)
-    target = rows.target(rows.test)
-    chosen = winner.model, winner.heat, winner.rule, winner.raw, winner.output
-    result |= report(*chosen, target, rows.test_clusters)
-
     decides = scores.find(metric).decides
     shown = {name: c.deciding if decides else c.output for name, c in contenders.items()}
     for name, output in shown.items():
         said.keep(study.folder.work, name, output)
+
+    table = table_of(contenders, rows, metric)
+    done = study.store.baselines()
+    table |= {name: done.get(name) for name in baseline.NAMES}
+    result = _result(study, now.found[now.lead], len(alone.model.weights), table)
+    result["ensemble"] = _ensemble(contenders, now.blend, rows.test) if SINGLE in table else None
+    validation = table[SINGLE if SINGLE in table else "winner"]["validation"]
+    chosen_by = validation[scores.name_of(metric)]
+    result["optimism"] = above.optimism(now.found, rows, metric, seed, chosen_by)
+    target, clusters = rows.target(rows.test), rows.test_clusters
+    its = winner.model, winner.heat, winner.rule, winner.raw, winner.output
+    result |= report(*its, target, clusters)
     result["copies"] = copies.apart(study.folder.work, rows, metric, table)
     if "plain" in shown:
         both = shown["plain"], shown["winner"]
-        result["against_plain"] = _against(*both, target, metric, rows.test_clusters)
+        result["against_plain"] = _against(*both, target, metric, clusters)
     asked = study.folder.root, rows, study.settings.by, study.settings.source
     if (groups := above.subgroups(*asked, result, shown)) is not None:
         result["subgroups"] = groups
+
     provenance = {
         "seed": seed,
         "metric": scores.name_of(metric),
         "rows": result["rows"],
-        "trial": number,
+        "trial": now.lead,
         "source": study.settings.source,
         "start_from": study.settings.start_from or None,
     }
     winner.model.save(study.folder.model, provenance)
     study.standing = None  # it holds all networks and what they predict
     return cast(Result, result)
-
-
-def _contenders(
-    study: Study, found: dict[int, Finalist], blend: ensemble.Blend
-) -> dict[str, Contender]:
-    """All that were trained, by name. The test rows are predicted here, once; they decide nothing.
-
-    The winner is calibrated, and the single recipe beside an ensemble: else the ensemble would be
-    booked what calibration buys. Nor does an ensemble get a validation score on rows that chose its
-    shares.
-    """
-    rows, metric, shares = study.rows, study.problem.metric, blend.shares
-    lead = next(iter(shares))
-    entrants = _entrants(found, lead, alone=len(shares) == 1)
-    networks = {trial: refit.networks(study.folder, trial) for trial in shares}
-    more = {trial: its.seconds for trial, its in networks.items() if its}
-    taken = {trial: found[trial].trial.seconds + more.get(trial, 0.0) for trial in shares}
-    trained = {"winner": sum(taken.values()), SINGLE: taken[lead]}
-    models = _models(study, found, entrants, networks, shares)
-    heats = [model.own_temperature for model in (models["winner"], *models["winner"].others)]
-    blended = ensemble.blended(found, shares, heats)
-    contenders, samples = {}, {}
-    for name, model in models.items():
-        finalist = entrants[name]
-        parts = blended if name == "winner" else finalist.parts
-        raw = model.outputs(rows.test, samples)
-        heat, rule = None, NOTHING
-        if name in trained:
-            model, heat, rule = calibrated(model, parts, rows, metric)
-            its = heat
-            if name == "winner" and blend.unseen:
-                parts = blend.unseen
-                _, its, _ = calibrated(model, parts, rows, metric)
-            parts = [tempered(part, its.value) for part in parts] if its else parts
-        seconds = trained.get(name, finalist.trial.seconds)
-        contenders[name] = Contender(model, parts, raw, seconds, heat, rule)
-    return contenders
-
-
-def _scores(contenders: dict[str, Contender], rows: Rows, metric: scores.Goal) -> dict[str, Any]:
-    """The lines of the table of scores; None for a reference that was not trained."""
-    target = rows.target(rows.test)
-    table: dict[str, Any] = dict.fromkeys(("plain", "default"))
-    for name, each in contenders.items():
-        table[name] = {
-            "validation": out_of_fold(each.parts, rows, metric),
-            "test": scored(each.output, target, rows, metric, each.deciding),
-            "seconds": round(each.seconds, 2),
-        }
-    return table
 
 
 def _standing(study: Study) -> Standing:
@@ -185,43 +93,6 @@ def _standing(study: Study) -> Standing:
     )
 
 
-def _entrants(found: dict[int, Finalist], number: int, *, alone: bool) -> dict[str, Finalist]:
-    """Whose trial each row of the table of scores is; an ensemble's is the one that leads."""
-    references = {"plain": PLAIN, "default": DEFAULT}
-    entrants = {name: found[trial] for name, trial in references.items() if trial in found}
-    entrants["winner"] = found[number]
-    if fresh := [each for each in found.values() if each.trial.source == FRESH]:
-        entrants[FRESH] = fresh[0]
-    return entrants if alone else entrants | {SINGLE: found[number]}
-
-
-def _models(
-    study: Study,
-    found: dict[int, Finalist],
-    entrants: dict[str, Finalist],
-    networks: dict[int, refit.Networks | None],
-    shares: dict[int, float],
-) -> dict[str, Model]:
-    """What predicts for each entrant; those of `shares` with their networks on all rows."""
-    rows = study.rows
-    whole = {trial: _model(found[trial], rows, study.problem.shape) for trial in shares}
-    for trial, its in networks.items():
-        if its is not None:
-            whole[trial] = _with_all_rows(whole[trial], its, rows)
-    best = whole[next(iter(shares))]
-    ours = {"winner": best, SINGLE: best}
-    if len(shares) > 1:
-        first, *others = (
-            replace(joining(whole[trial], found[trial], rows), share=share)
-            for trial, share in shares.items()
-        )
-        ours["winner"] = replace(first, others=tuple(others))
-    return {
-        name: ours.get(name) or _model(entrant, rows, study.problem.shape)
-        for name, entrant in entrants.items()
-    }
-
-
 def write(study: Study, result: Result) -> None:
     """result.json, with the time and the memory of everything up to here."""
     result["wall_s"] = round(study.clock.used, 2)
@@ -230,40 +101,12 @@ def write(study: Study, result: Result) -> None:
     write_text(study.folder.result, json.dumps(result, indent=2, allow_nan=False) + "\n")
 
 
-def _model(finalist: Finalist, rows: Rows, shape: TableShape) -> Model:
-    """The finalist's networks on folds."""
-    parts, scaling = range(len(rows.folds)), scaling_of(finalist.recipe)
-    each = len(finalist.weights) // len(parts)
-    return Model(
-        finalist.recipe,
-        shape,
-        finalist.weights,
-        finalist.statistics,
-        [rows.preparer(scaling, part) for part in parts],
-        [rows.units(part) for part in parts],
-        [part for part in parts for _ in range(each)],
-    )
-
-
-def _with_all_rows(model: Model, found: refit.Networks, rows: Rows) -> Model:
-    """The model with the networks that were trained on all rows."""
-    return replace(
-        model,
-        weights=torch.cat([model.weights, found.weights]),
-        statistics=torch.cat([model.statistics, found.statistics]),
-        preparers=[*model.preparers, rows.preparer(scaling_of(model.recipe))],
-        units=[*model.units, rows.units()],
-        parts=[*model.parts, *[len(model.preparers)] * len(found.weights)],
-        says=refit.says(len(model.weights), len(found.weights)),
-    )
-
-
 def _ensemble(
-    contenders: dict[str, Contender], blend: ensemble.Blend, rows: Rows
+    contenders: dict[str, Contender], blend: ensemble.Blend, test: pd.DataFrame
 ) -> dict[str, Any]:
     """What predicts together, what it buys over the single best recipe, and what it costs."""
     gain = blend.gain
-    some, model = rows.test[: min(len(rows.test), 1000)], contenders["winner"].model
+    some, model = test[:1000], contenders["winner"].model
     seconds = {}
     for name in (SINGLE, "winner"):
         began = time.perf_counter()
