@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from shrinkage.evidence import epochs
+from shrinkage.evidence import epochs, optimism
 from shrinkage.recipe import load
 from shrinkage.report.words import epochs_line
 from shrinkage.run import opened
 from shrinkage.search import rows
 from shrinkage.search.contest import finalists
 from shrinkage.search.folder import Folder
-from shrinkage.search.rows import repeats_of
+from shrinkage.stopping.early_stopping import EarlyStopping
 from shrinkage.store.tables import Store
 
 ONCE = [range(5)]
@@ -78,22 +79,32 @@ def test_only_who_keeps_its_best_epoch_has_luck() -> None:
 
 
 def test_a_study_says_so(study: Path) -> None:
-    result = opened(study).result
+    """Of its winner, where that keeps its best epoch."""
     store = Store(Folder(study).database)
     table = rows.load(Folder(study).work)
     try:
         found = finalists(store, Folder(study), table)
     finally:
         store.close()
-    winner = found[result["winner"]["trial"]]
-    assert winner.epochs is not None
-    told = result["optimism"]["epochs"]
-    if not epochs.chooses(winner.recipe):
-        assert told is None
-        return
-    expected = epochs.luck(winner.epochs, repeats_of(table))
+    winner = opened(study).result["winner"]["trial"]
+    assert not epochs.chooses(found[winner].recipe)
+    asked = table, "accuracy", 0, 0.9
+    told = optimism.of_study(found, *asked)
+    assert told is not None
+    assert told["epochs"] is None
+    curves = dict(zip(found, np.random.default_rng(0).normal(size=(len(found), 3, 9)), strict=True))
+    keeping = {
+        number: replace(
+            each, recipe=each.recipe.using(EarlyStopping(1e9)), epochs=curves[number]
+        )
+        for number, each in found.items()
+    }
+    told, expected = optimism.of_study(keeping, *asked), epochs.luck(curves[winner], [range(3)])
+    assert told is not None
     assert expected is not None
-    assert told["luck"] == expected.luck
+    assert told["epochs"] == {
+        "luck": expected.luck, "interval": [*expected.interval], "folds": expected.folds
+    }  # fmt: skip
 
 
 def test_in_words() -> None:

@@ -43,7 +43,7 @@ from shrinkage.population.state import start as begin
 from shrinkage.recipe import Recipe
 from shrinkage.rows.scaling import Quantile
 from shrinkage.scores import default_metric
-from shrinkage.search import cutting, origin, rows
+from shrinkage.search import cutting, origin, refit, rows, standing
 from shrinkage.search.contest import DEFAULT, PLAIN, finalists
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import Settings
@@ -275,36 +275,29 @@ def test_a_killed_study_goes_on_without_the_earlier_folder(
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0, equal_nan=True)
 
 
-def test_networks_on_all_rows_start_there_too(earlier: Path, tmp_path: Path) -> None:
-    """The refit of a frozen recipe, in the time that is left."""
+def test_networks_on_all_rows_start_there_too(
+    earlier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a recipe that trains its head alone they keep every other layer to the last bit."""
+    monkeypatch.setattr(standing, "leading", lambda *_: DEFAULT)
+    monkeypatch.setattr(run, "Settings", lambda **own: Settings(**{**own, "refit": True}))
     recipe = origin.recipe_for(Model.load(earlier), "regression", "rmse").using(
         LayerRates(frozen=1.0)
     )
-    folder = run.fit(
-        table(), "number", out=tmp_path / "run", recipe=recipe, start_from=earlier, cv="2",
-        budget="12s", workers=0, space=_nothing(tmp_path),
-    ).folder  # fmt: skip
-    refits = list((folder / "work" / "refit").glob("*.safetensors"))
-    trials = run.trials_of(folder)
-    winner = json.loads((folder / "result.json").read_text())["winner"]["trial"]
-    old = origin.load(earlier)
+    folder = fit_from(earlier, "number", tmp_path / "run", recipe, cv="2", single=True)
+    old, model = origin.load(earlier), Model.load(folder)
     theirs = network_of(old.recipe, old.shape).weights.views(old.weights)
-    model = Model.load(folder)
-    found = network_of(Recipe.from_toml(trials[winner].recipe), model.shape)
-    views = found.weights.views(load_file(refits[0])["weights"])
-    same = [
-        views[name].shape[1:] == kept.shape[1:] and torch.equal(views[name][0], kept[0])
-        for name, kept in theirs.items()
-        if not name.startswith("head.")
-    ]
-    assert all(same) == (winner == 0)
-
-
-def _nothing(folder: Path) -> Path:
-    """A space that varies nothing."""
-    path = folder / "nothing.toml"
-    path.write_text('base = "default"\n')
-    return path
+    network = network_of(model.recipe, model.shape)
+    (path,) = (folder / "work" / "refit").glob("*.safetensors")
+    assert path.stem == "00000-0000"
+    found = network.weights.views(load_file(path)["weights"])
+    seeds = [refit._seed(0, i) for i in range(refit.MOST_SEEDS)]
+    assert len(found["head.weight"]) == len(seeds)
+    below = [name for name in theirs if not name.startswith("head.")]
+    assert below
+    for i, seed in enumerate(seeds):
+        for name in below:
+            assert torch.equal(found[name][i], theirs[name][seed % len(old.weights)]), name
 
 
 def test_the_recipe_is_the_models_with_a_loss_that_fits(earlier: Path, regression: Path) -> None:

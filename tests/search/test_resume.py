@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -13,11 +14,16 @@ import pytest
 from conftest import mixed, tiny_fit
 from search.kills import Killed, killed_after
 from shrinkage import run
+from shrinkage.cli.terminal import summary
+from shrinkage.engine import task
 from shrinkage.errors import BadInput, Unwritable
 from shrinkage.model import Model
 from shrinkage.report import facts
+from shrinkage.report.words import looks_line
 from shrinkage.report.write import write
 from shrinkage.search import listing, session
+from shrinkage.search.contest import PLAIN
+from shrinkage.search.folder import Folder
 from shrinkage.search.runlog import logging_to
 from shrinkage.search.settings import Settings
 from shrinkage.store.tables import Store
@@ -117,26 +123,41 @@ def test_a_finished_study_takes_more_time(study: Path, tmp_path: Path) -> None:
     result, first = run.resume(folder, "10s").result, run.opened(study).result
     assert scores_of(result) == scores_of(first)
     assert first["wall_s"] < result["wall_s"] < result["budget_s"]
+    assert (first["test_looks"], result["test_looks"]) == (1, 2)
+    (said,) = (line for line in summary(result, "run") if "scored 2 times" in line)
+    assert said == looks_line(result)
+    assert looks_line(first) is None
 
 
-def test_time_that_ran_out_goes_on_where_it_stopped(
-    tiny: Path, tmp_path: Path, monkeypatch
+@pytest.mark.parametrize("rung", [0, 1])
+def test_a_cohort_that_is_halted_within_a_rung_goes_on_from_the_one_before(
+    rung: int, study: Path, tiny: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    """Halted in the middle of a rung, by the clock; later given more time."""
-    monkeypatch.setattr(run, "seconds", lambda _: 3.0)
-    slow = tmp_path / "slow.toml"
-    slow.write_text(tiny.read_text().replace("epochs = 9", "epochs = 200"))
-    folder = tiny_fit(
-        mixed(400), "y", tmp_path / "run", slow, budget="10s", trials=None, cv="holdout"
-    )
-    before = rungs_of(folder)
-    result = run.resume(folder, "10s").result
-    after = rungs_of(folder)
-    for number, (_, _, rungs) in before.items():
-        assert after[number][2][: len(rungs)] == rungs
-    assert result["n_trials"] >= len(before)
-    assert result["n_members_diverged"] == 0
-    assert not [t for t in run.trials_of(folder) if t.reason]
+    """Nothing of the half rung is kept: not its files, and no word of it in the database."""
+    halted, real = [], task.run
+
+    def run_out(work: task.Task) -> task.Result:
+        numbers = [number for number, _ in work.trials]
+        done = 0 if work.before is None else int(work.before.stem[-1]) + 1
+        if min(numbers) > PLAIN and done == rung:
+            halted.extend(work.alive)
+            work = replace(work, deadline=float("-inf"))
+        return real(work)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(task, "run", run_out)
+        folder = tiny_fit(str(study.parent / "table.csv"), "y", tmp_path / "run", tiny)
+    trials = {trial.number: trial for trial in run.trials_of(folder)}
+    assert halted
+    for number in halted:
+        assert trials[number].status == "running"
+        assert len(trials[number].rungs) == rung
+        assert not Folder(folder).trial(number).exists()
+    with Store(Folder(folder).database) as store:
+        assert not store.claims.elsewhere()
+    found = run.resume(folder, "10m").result
+    assert rungs_of(folder) == rungs_of(study)
+    assert scores_of(found) == scores_of(run.opened(study).result)
 
 
 def test_a_clock_that_is_set_meanwhile_moves_no_budget(

@@ -21,6 +21,7 @@ from shrinkage.report.words import (
     corrected_line,
     ensemble_line,
     epochs_line,
+    looks_line,
     names,
     not_run,
     pretty,
@@ -112,7 +113,7 @@ def summary(result: Result, folder: str) -> list[str]:
         metric = pretty(result["metric"])
         lines.append(corrected_line(optimism, metric, who))
         lines += filter(None, [epochs_line(optimism, metric)])
-    lines += filter(None, [against_line(result), copies_line(result)])
+    lines += filter(None, [against_line(result), copies_line(result), looks_line(result)])
     lines += after_training(result)
     if groups := result.get("subgroups"):
         from shrinkage.evidence import group_words

@@ -12,7 +12,15 @@ from shrinkage.evidence.interval import limits
 from shrinkage.report import bought, charts
 from shrinkage.report.facts import Contender, Facts
 from shrinkage.report.page import Block, Chart, Table
-from shrinkage.report.words import against_plain, copies_line, not_run, pretty, test_rows, unit
+from shrinkage.report.words import (
+    against_plain,
+    copies_line,
+    looks_line,
+    not_run,
+    pretty,
+    test_rows,
+    unit,
+)
 from shrinkage.wording import count, effect, ends, listed, number
 
 
@@ -35,7 +43,7 @@ def about(facts: Facts) -> str:
 def answer(facts: Facts) -> tuple[str, ...]:
     """Three sentences; one in front of an interrupted study, more where copies or groups ask."""
     said = [_how_good(facts), _against(facts), _why(facts)]
-    said += filter(None, [copies_line(facts.result)])
+    said += filter(None, [copies_line(facts.result), looks_line(facts.result)])
     if facts.subgroups:
         said += group_words.alarms(facts.subgroups)
     if facts.result.get("interrupted"):

@@ -160,6 +160,16 @@ def copies_line(result: Result) -> str | None:
     )
 
 
+def looks_line(result: Result) -> str | None:
+    """That test rows were scored before, at the end of a session that was gone on from."""
+    if (looks := result.get("test_looks", 1)) < 2:
+        return None
+    return (
+        f"The test rows have been scored {looks} times, at the end of each session: where a test "
+        "score was the reason to go on, the last one flatters."
+    )
+
+
 _COMPARED = ("plain", "linear", "gradient_boosting")
 
 

@@ -25,7 +25,7 @@ from shrinkage.search.calibrate import report
 from shrinkage.search.contenders import SINGLE, Contender, contenders_of, table_of
 from shrinkage.search.contest import Finalist
 from shrinkage.search.effect import rates_without_effect, without_effect
-from shrinkage.search.result import Result
+from shrinkage.search.result import Result, found_result
 from shrinkage.search.rows import repeats_of
 from shrinkage.search.settings import is_own_recipe
 from shrinkage.search.standing import Standing, standing
@@ -53,6 +53,8 @@ def conclude(study: Study, above: Above) -> Result:
     done = study.store.baselines()
     table |= {name: done.get(name) for name in baseline.NAMES}
     result = _result(study, now.found[now.lead], len(alone.model.weights), table)
+    before = found_result(study.folder)
+    result["test_looks"] = 1 + (before.get("test_looks", 1) if before else 0)
     result["ensemble"] = _ensemble(contenders, now.blend, rows.test) if SINGLE in table else None
     validation = table[SINGLE if SINGLE in table else "winner"]["validation"]
     chosen_by = validation[scores.name_of(metric)]
