@@ -47,6 +47,7 @@ def test_the_index_is_current_and_no_page_is_left_over() -> None:
 def test_the_example_of_a_page_trains(case: Case) -> None:
     """Every code block of every page, in the surroundings in which the ingredient acts."""
     blocks = BLOCK.findall((PAGES / f"{case.entry.name}.md").read_text("utf-8"))
+    assert blocks
     for block in blocks:
         recipe = Recipe.from_toml(block)
         shown = next(i for i in recipe.ingredients if entry_of(i) is case.entry)
@@ -60,6 +61,10 @@ def _measured() -> list[list[str]]:
     lines = (DOCS / "effects.md").read_text("utf-8").splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "](ing" in line]
     return [[re.sub(r"\[(\w+)\].*", r"\1", name), *cells] for name, *cells in rows]
+
+
+def test_gains_were_measured() -> None:
+    assert len(_measured()) >= 10
 
 
 @pytest.mark.parametrize("row", _measured(), ids=lambda row: row[0])

@@ -207,15 +207,25 @@ def test_an_l2_penalty_is_ridge_and_filters_the_same_directions() -> None:
         np.testing.assert_allclose(row, _filtered(shares), rtol=0, atol=1e-10)
 
 
+def _shares(coefficients: np.ndarray) -> np.ndarray:
+    """What `_filtered` made of the least-squares solution: the share of each direction."""
+    x, y = _least_squares()
+    u, s, vt = np.linalg.svd(x, full_matrices=False)
+    return (vt @ coefficients) * s / (u.T @ y)
+
+
 def test_stopping_after_t_steps_is_close_to_ridge_of_strength_one_over_rate_times_t() -> None:
-    """Both filters agree to first order for weak directions and tend to 1 for strong ones."""
-    rate, steps = 0.01, 50
-    strengths = np.logspace(-6, 6, 400)  # s^2 / n
-    stopped = 1 - (1 - np.minimum(2 * rate * strengths, 1)) ** steps
-    ridge = strengths / (strengths + 1 / (2 * rate * steps))
-    weak, strong = strengths < 1e-4, strengths > 1e4
-    np.testing.assert_allclose(stopped[weak], ridge[weak], rtol=2e-4)
-    np.testing.assert_allclose(stopped[strong], ridge[strong], atol=2e-4)
+    """Both, as they train here; weak directions are held back equally to first order."""
+    rate, steps, ridge = 1e-4, 10, 0.04
+    s = np.linalg.svd(_least_squares()[0], compute_uv=False)
+    (stopped,) = map(_shares, _linear_fits([_linear(rate, steps)], steps))
+    penalty = L2(weight=1 / (rate * steps))  # ridge's own strength, n / (2 rate t), as a mean
+    (shrunk,) = map(_shares, _linear_fits([_linear(ridge / penalty.weight, 400, penalty)], 400))
+    strengths = 2 * rate * steps * s**2 / ROWS
+    assert strengths.max() < 0.03
+    np.testing.assert_allclose(stopped, strengths, rtol=0.015)
+    np.testing.assert_allclose(shrunk, strengths, rtol=0.03)
+    np.testing.assert_allclose(stopped, shrunk, rtol=0.015)
 
 
 APART = {1: 0.5, 2: 0.348, 4: 0.272, 10: 0.230, 50: 0.209, 10**6: 0.204}
@@ -232,3 +242,14 @@ def test_stopping_and_ridge_differ_less_the_smaller_and_more_the_steps() -> None
     limit = np.abs(np.exp(-at) - 1 / (1 + at)).max()
     assert found[10**6] == pytest.approx(limit, abs=1e-5)
     assert min(found.values()) > limit - 1e-9
+
+
+@pytest.mark.parametrize("steps", [1, 4, 50])
+def test_what_trains_here_differs_no_more(steps: int) -> None:
+    """At the largest step that does not jump to and fro: a = 1 in the strongest direction."""
+    s = np.linalg.svd(_least_squares()[0], compute_uv=False)
+    rate = ROWS / (2 * s.max() ** 2)
+    (stopped,) = map(_shares, _linear_fits([_linear(rate, steps)], steps))
+    at = steps * 2 * rate * s**2 / ROWS
+    apart = np.abs(stopped - at / (1 + at)).max()
+    assert 0.01 < apart < APART[steps] + 1e-4

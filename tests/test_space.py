@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shrinkage.catalog import entry_of
@@ -63,7 +63,8 @@ def test_a_range_grows_and_reaches_its_ends(over: Range) -> None:
 @pytest.mark.parametrize("over", [r for r in RANGES if r.off], ids=str)
 @given(u=unit)
 def test_off_takes_its_share(over: Range, u: float) -> None:
-    assert (over.decode(u) == over.neutral) == (u < over.off or over.decode(u) == over.neutral)
+    assume(abs(u - over.off) > 1e-6)  # the low end may be off, too
+    assert (over.decode(u) == over.neutral) == (u < over.off)
     assert over.decode(0.999 * over.off) == over.neutral
     assert over.encode(over.neutral) < over.off
 

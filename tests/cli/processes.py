@@ -14,10 +14,10 @@ from pathlib import Path
 PROGRAM = [sys.executable, "-m", "shrinkage.cli.main"]
 
 
-def start(*arguments: object) -> subprocess.Popen:
+def start(*arguments: object, program: list[str] = PROGRAM) -> subprocess.Popen:
     """In a session of its own, so that its whole group can be killed and no other."""
     return subprocess.Popen(
-        [*PROGRAM, *map(str, arguments)],
+        [*program, *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 

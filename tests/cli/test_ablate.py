@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from conftest import Done
-from shrinkage.engine import arrays
+from shrinkage.engine.task import scaling_of
 from shrinkage.evidence.design import designed
 from shrinkage.evidence.studied import studied
 from shrinkage.recipe import Recipe
@@ -98,12 +99,18 @@ def test_folders_that_cannot_be_ablated(
         assert (done.code, said in done.err) == (2, True)
 
 
-def test_test_rows_are_not_read(finished: Path) -> None:
-    """The arrays of an ablation hold training rows only."""
+def test_test_rows_are_not_read(finished: Path, tmp_path: Path) -> None:
+    """The arrays of an ablation are the same whatever stands in the test rows."""
     found = studied(finished, opened(finished).result)
-    design = designed(found.rows, found.problem, [found.winner], found.folder, found.seed)
-    shape = found.problem.shape
-    for path in design.problem.folder.glob("*.safetensors"):
-        folds = arrays.read(path, design.problem.folds, shape.outputs, "classification").folds
-        for fold, judged in zip(folds, design.judged, strict=True):
-            assert fold.train.rows + len(judged) <= len(found.rows.train)
+    others = found.rows.test.iloc[::-1].reset_index(drop=True)
+    others["a"] = others["a"] + 100
+    written = []
+    for name, test in (("as it is", found.rows.test), ("other", others)):
+        rows = replace(found.rows, test=test)
+        folder = tmp_path / name
+        design = designed(rows, found.problem, [found.winner], folder, found.seed)
+        design.prepare(scaling_of(found.winner))
+        paths = sorted(design.problem.folder.rglob("*.safetensors"))
+        written.append([path.read_bytes() for path in paths])
+    assert written[0]
+    assert written[0] == written[1]

@@ -48,6 +48,7 @@ def check(code: int, out: str, err: str, expects: tuple[str, ...]) -> None:
 def test_there_are_enough_cases() -> None:
     assert len(CASES) + len(TABLES) >= 150
     assert len({case.name for case in CASES}) == len(CASES)
+    assert len(IN_A_PROCESS) == 4
 
 
 @pytest.mark.parametrize("case", TABLES, ids=str)

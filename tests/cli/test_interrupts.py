@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,21 +77,34 @@ def test_an_interrupt_before_any_network_says_how_to_go_on(table: Path, tmp_path
     assert not (run / "model").exists()
 
 
-@pytest.mark.parametrize("second", [signal.SIGTERM])
-def test_a_second_interrupt_leaves_at_once_and_whole(
-    second: signal.Signals, table: Path, tiny: Path
-) -> None:
+ENDLESS = """
+import signal, sys
+from shrinkage.cli import main
+from shrinkage.search import finish
+
+finish.conclude = lambda *_: signal.pause()
+sys.exit(main.main())
+"""
+"""The command, whose end takes until a signal comes."""
+
+
+def test_a_second_interrupt_leaves_at_once_and_whole(table: Path, tiny: Path) -> None:
     run = table.parent / "run"
     process = start("fit", table, "--target", "y", "--out", run, "--budget", "5m", "--cv", 3,
-                    "--workers", 0, "--recipe", tiny)  # fmt: skip
+                    "--workers", 0, "--recipe", tiny,
+                    program=[sys.executable, "-c", ENDLESS])  # fmt: skip
     assert wait_for(lambda: len(database(run).rungs) > 8, 60)
     process.send_signal(signal.SIGINT)
-    process.send_signal(second)
+    assert wait_for(lambda: "keeping the best so far" in (run / "run.log").read_text(), 30)
+    rungs = database(run).rungs
+    process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=30)
-    assert process.returncode in (0, 1)
-    assert len(err.splitlines()) <= 1, err
+    assert process.returncode == 1
+    assert err.startswith("error: interrupted; what was finished is kept")
+    assert len(err.splitlines()) == 1, err
     assert not leftovers(run)
-    assert command("show", run).returncode == 0
+    assert database(run).rungs == rungs
+    assert command("resume", run, "--budget", "10s").returncode == 0
 
 
 MOMENTS = [round(random.Random(0).uniform(0.5, 22), 2) for _ in range(6)]

@@ -203,3 +203,15 @@ def test_workers_end_with_a_parent_that_is_killed() -> None:
     parent.wait()
     assert gone(workers, within=2)
     parent.stdout.close()
+
+
+def test_a_task_that_cannot_be_sent_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no process could be started")
+
+    pool = local.Processes(2)
+    monkeypatch.setattr(local.Processes, "_to", refuse)
+    with pytest.raises(OSError, match="no process"):
+        pool.submit(divmod, 7, 2)
+    assert pool.waiting == [0, 0]
+    assert local.rested(pool, 2) is pool

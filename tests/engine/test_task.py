@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,7 +116,7 @@ def test_a_task_past_its_deadline_halts_and_keeps_what_there_is(work) -> None:
     assert not (folder / "half.safetensors").exists()
 
 
-def test_a_file_of_the_same_name_is_read_anew(work) -> None:
+def test_a_file_of_the_same_name_is_read_anew(work, monkeypatch) -> None:
     _, folder = work
     path, read = folder / "standard.safetensors", lambda p: arrays.read(p, 2, 2, "classification")
     one = read(path)
@@ -126,6 +125,6 @@ def test_a_file_of_the_same_name_is_read_anew(work) -> None:
     arrays.write(rows.prepare(cut, "standard")[0], path)
     two = read(path)
     assert len(two.folds[0].train.target) == 24
-    os.chdir(folder)
+    monkeypatch.chdir(folder)
     assert read(Path(path.name)) is two
     np.testing.assert_array_equal(len(one.folds[0].train.target), 40)

@@ -94,9 +94,7 @@ def test_a_study_says_so(study: Path) -> None:
     assert told["epochs"] is None
     curves = dict(zip(found, np.random.default_rng(0).normal(size=(len(found), 3, 9)), strict=True))
     keeping = {
-        number: replace(
-            each, recipe=each.recipe.using(EarlyStopping(1e9)), epochs=curves[number]
-        )
+        number: replace(each, recipe=each.recipe.using(EarlyStopping(1e9)), epochs=curves[number])
         for number, each in found.items()
     }
     told, expected = optimism.of_study(keeping, *asked), epochs.luck(curves[winner], [range(3)])

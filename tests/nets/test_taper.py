@@ -44,13 +44,14 @@ def test_it_is_torchs_perceptron_of_these_widths(ratio: float) -> None:
     ).double()
     network = network_of(recipe, SHAPE)
     assert network.weights.size == sum(p.numel() for p in own.parameters())
-    weights = torch.randn(1, network.weights.size, dtype=torch.float64)
+    random = torch.Generator().manual_seed(0)
+    weights = torch.randn(1, network.weights.size, dtype=torch.float64, generator=random)
     views = network.weights.views(weights)
     with torch.no_grad():
         for layer, name in zip(own[::2], ("layer0", "layer1", "layer2", "head"), strict=True):
             layer.weight.copy_(views[f"{name}.weight"][0].T)
             layer.bias.copy_(views[f"{name}.bias"][0])
-    x = torch.randn(1, 7, 5, dtype=torch.float64)
+    x = torch.randn(1, 7, 5, dtype=torch.float64, generator=random)
     found, _ = network.apply(views, {}, {"numbers": x}, {}, None)
     torch.testing.assert_close(found[0], own(x[0]), rtol=0, atol=1e-12)
 

@@ -35,7 +35,8 @@ CASES = [
 
 
 def looked_at(column: object, target: np.ndarray) -> Alone:
-    frame = pd.DataFrame({"it": column, "noise": RANDOM.normal(size=N), "y": target})
+    noise = np.random.default_rng(1).normal(size=N)
+    frame = pd.DataFrame({"it": column, "noise": noise, "y": target})
     schema, frame = infer(Table(frame, "table"), "y", "auto", keep=["it"])
     y = frame["y"].to_numpy() if schema.classes is None else pd.factorize(frame["y"])[0]
     found = alone(frame, y, schema)
@@ -52,12 +53,12 @@ def test_what_gives_the_target_away_is_named(column, target: np.ndarray, gives: 
 
 
 def test_noise_has_no_skill() -> None:
-    skills = dict(looked_at(RANDOM.normal(size=N), NUMBER).skills)
+    skills = dict(looked_at(np.random.default_rng(2).normal(size=N), NUMBER).skills)
     assert max(skills.values()) < 0.1
 
 
 def test_many_classes_are_told_by_a_column_that_names_them() -> None:
-    classes = np.array([f"class {i}" for i in RANDOM.integers(0, 20, N)])
+    classes = np.array([f"class {i}" for i in np.random.default_rng(3).integers(0, 20, N)])
     codes = np.array([f"k{c[6:]}" for c in classes])
     assert [name for name, _ in looked_at(codes, classes).suspects] == ["it"]
 
@@ -71,8 +72,9 @@ def test_few_rows_say_nothing() -> None:
 def test_who_a_row_is_of_gives_nothing_away() -> None:
     """A value that tells patients apart, and a target of each patient's own: halves part them."""
     patient = np.repeat(np.arange(60), 20)
-    age = RANDOM.permutation(np.linspace(20, 80, 60))[patient]
-    target = RANDOM.normal(size=60)[patient]
+    random = np.random.default_rng(4)
+    age = random.permutation(np.linspace(20, 80, 60))[patient]
+    target = random.normal(size=60)[patient]
     frame = pd.DataFrame({"age": age, "y": target})
     schema, frame = infer(Table(frame, "table"), "y", "regression")
     strangers = alone(frame, target, schema)

@@ -23,7 +23,7 @@ from shrinkage.data.together import Together
 from shrinkage.engine import task
 from shrinkage.errors import BadInput
 from shrinkage.search import baseline, cutting, rows, shared
-from shrinkage.search.contest import finalists
+from shrinkage.search.contest import PLAIN, finalists
 from shrinkage.search.folder import Folder
 from shrinkage.search.settings import Settings
 from shrinkage.store.claims import Claims
@@ -157,6 +157,32 @@ def test_a_machine_that_was_too_slow_writes_nothing(
     assert rungs_of(folder)[0][2] == rungs_of(study)[0][2]
     assert not list(Folder(folder).work.glob("cohort-*"))
     assert {status for _, status, _ in rungs_of(folder).values()} <= {"finished", "dropped"}
+
+
+def test_a_cohort_that_this_machine_has_no_time_for_is_anothers(
+    url: str, study: Path, tiny: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """At once, and it does not take it up again itself."""
+    real, halted = task.run, []
+
+    def run_out(work: task.Task) -> task.Result:
+        if min(work.alive) > PLAIN and work.before is None and len(halted) < 9:
+            halted.append(work.alive)
+            work = replace(work, deadline=float("-inf"))
+            ask(url, "update study set changes = changes + 1")  # there is news to look at
+        return real(work)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(task, "run", run_out)
+        patch.setattr("shrinkage.search.known._EVERY_S", 0.0)
+        patch.setattr(Claims, "held", lambda self: nullcontext())
+        patch.setattr("shrinkage.search.study.Study._others_at_work", lambda self: False)
+        tiny_fit(table(study), "y", tmp_path / "a", tiny, store=url, study="s")
+    assert halted
+    assert len(halted) == len(set(halted))
+    assert ask(url, "select what from claim") == []
+    folder = tiny_fit(table(study), "y", tmp_path / "b", tiny, store=url, study="s")
+    assert rungs_of(folder) == rungs_of(study)
 
 
 # -- joining -------------------------------------------------------------------------------

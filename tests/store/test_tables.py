@@ -13,11 +13,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
-from shrinkage.errors import BadInput
+from postgres import ask
+from shrinkage.errors import BadInput, Unwritable
+from shrinkage.store import claims
 from shrinkage.store.database import Database, at_file, at_url
 from shrinkage.store.opening import make_study
 from shrinkage.store.schema import Trial, TrialRow
@@ -246,6 +250,59 @@ def test_a_claim_that_was_held_is_extended_and_given_up(client: Open) -> None:
     with one.claims.held():
         assert not other.claims.take("plan")
     assert other.claims.take("plan")
+
+
+def test_claims_on_a_server_are_extended_as_long_as_they_are_held(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Again and again: a rung may take longer than a claim lasts."""
+    database, beats, twice = at_url(url), [], Event()
+    make_study(database, "s", "0.1", {"target": "y"}, "rows")
+    one = Store(database, "s", "one")
+    real = claims.Claims._extend
+
+    def extend(its: claims.Claims, where: Database) -> None:
+        real(its, where)
+        beats.append(its.owner)
+        if len(beats) > 2:
+            twice.set()
+
+    monkeypatch.setattr(claims, "BEAT_S", 0.01)
+    monkeypatch.setattr(claims.Claims, "_extend", extend)
+    with one.claims.held():
+        one.claims.take("plan")
+        run_out(one, "plan")
+        assert twice.wait(30)
+        found = ask(url, "select what, until > extract(epoch from now()) from claim")
+    assert ("plan", True) in found
+    assert ask(url, "select what from claim") == []
+    database.close()
+
+
+ERRORS = [
+    ("database or disk is full", Unwritable, "the disk is full or failing"),
+    ("disk I/O error", Unwritable, "the disk is full or failing"),
+    ("attempt to write a readonly database", BadInput, "check the folder's permissions"),
+    ("unable to open database file", BadInput, "check the folder's permissions"),
+    ("no such table: trial", BadInput, "no such table: trial"),
+]
+
+
+@pytest.mark.parametrize(("text", "kind", "words"), ERRORS, ids=[case[0] for case in ERRORS])
+def test_an_error_of_a_file_is_named(
+    text: str, kind: type[BadInput], words: str, tmp_path: Path
+) -> None:
+    database = at_file(tmp_path / "study.db")
+
+    def work(_: object) -> None:
+        raise OperationalError("select", {}, sqlite3.OperationalError(text))
+
+    with pytest.raises(BadInput) as caught:
+        database.run(work)
+    assert type(caught.value) is kind
+    assert words in str(caught.value)
+    assert str(tmp_path / "study.db") in str(caught.value)
+    database.close()
 
 
 def test_who_lost_a_cohort_writes_nothing(client: Open) -> None:

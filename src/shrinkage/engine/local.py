@@ -58,7 +58,11 @@ class Processes(Executor):
         with self.lock:
             process = self.waiting.index(min(self.waiting))
             self.waiting[process] += 1
-        future = self._to(process, fn, *args, **kwargs)
+        try:
+            future = self._to(process, fn, *args, **kwargs)
+        except BaseException:
+            self._ended(process)
+            raise
         future.add_done_callback(lambda _: self._ended(process))
         return future
 
