@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import ValidationError
 
+from shrinkage.errors import BadInput
 from shrinkage.ingredient import (
     Member,
     MemberChoice,
@@ -20,7 +21,9 @@ from shrinkage.ingredient import (
     neutral,
     switchable,
 )
+from shrinkage.nets.activation import Elu
 from shrinkage.optim.adam import Adam
+from shrinkage.recipe import Recipe
 
 
 @ingredient
@@ -63,9 +66,9 @@ class Water:
 
 INTERVALS = [
     ("[0, 1]", [0, 0.5, 1], [-1e-9, 1.0000001, nan, inf]),
-    ("(0, 1)", [1e-300, 0.5, 1 - 1e-16], [0, 1, nan]),
-    ("[0, inf)", [0, 1e308], [inf, -1e-300, nan]),
-    ("(0, inf]", [1e-300, inf], [0, -inf, nan]),
+    ("(0, 1)", [1e-40, 0.5, 1 - 1e-7], [0, 1, nan]),
+    ("[0, inf)", [0, 3e38], [inf, -1e-300, nan, 10**400]),
+    ("(0, inf]", [1e-40, inf], [0, -inf, nan, 10**400]),
     ("[-2, 3)", [-2, 2.999], [3, -2.001]),
 ]
 
@@ -86,15 +89,19 @@ def test_an_interval_is_what_it_reads(valid: str, inside: list, outside: list) -
         ("[0, 0.3]", [0.3, 0.1 + 0.2 - 1e-16], [0.1 + 0.2, 0.31]),
     ],
 )
-def test_a_members_number_stays_within_its_interval_in_float32(
+def test_a_number_stays_within_its_interval_in_float32(
     valid: str, inside: list, outside: list
 ) -> None:
     """As training has it: a decay of 1 - 1e-8 is 1 there, and Adam would divide by 1 - 1."""
-    number = Member(valid, 0, 1)
-    assert all(number.allows(value) for value in inside)
-    assert not any(number.allows(value) for value in outside)
+    for number in (Member(valid, 0, 1), Structural(valid, 0, 1)):
+        assert all(number.allows(value) for value in inside)
+        assert not any(number.allows(value) for value in outside)
     with pytest.raises(ValidationError, match=r"0.99999999 is outside \[0, 1\) in float32"):
         Adam(beta2=0.99999999)
+    with pytest.raises(ValidationError, match=r"outside \(0, inf\) in float32"):
+        Elu(alpha=1e39)
+    with pytest.raises(BadInput, match=r"minibatch.epochs = 10+: 10+ is outside \[1, inf\)"):
+        Recipe.from_toml(f"[data.minibatch]\nepochs = 1{'0' * 400}")
 
 
 REFUSED = [

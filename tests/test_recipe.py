@@ -239,6 +239,8 @@ BAD = [
         "[update.schedule_free]\n[update.decay]\nweight_decay = 0.1",
         ("schedule_free does not work beside decay", "shrinkage ingredients schedule_free"),
     ),
+    Bad("[network.dropout]", ("[network.dropout] does nothing without rate", "leave the table")),
+    Bad("[stop.early_stopping]\nsmoothing = 0.5", ("does nothing without patience",)),
     Bad("[update.adam]\n[update.sgd]", ("one optimizer", "adam", "sgd")),
     Bad("[network.relu]\n[network.tanh]", ("one activation", "relu", "tanh")),
     Bad("[loss.huber]\n[loss.cross_entropy]", ("one loss", "huber", "cross_entropy")),

@@ -17,7 +17,6 @@ structural too, unless it is marked with `MemberChoice`:
 from __future__ import annotations
 
 import dataclasses
-import math
 from ctypes import c_float
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, dataclass_transform, get_args, get_type_hints
@@ -58,12 +57,20 @@ class Number:
         return lower, upper, self.valid[0] == "[", self.valid[-1] == "]"
 
     def allows(self, value: float) -> bool:
-        return _within(value, *self.bounds)
+        """Also in float32, in which training has it: there 0.99999999 is 1, and 1e39 infinite."""
+        lower, upper, closed_below, closed_above = self.bounds
+        if not _within(value, lower, upper, closed_below, closed_above):
+            return False
+        try:
+            value, lower, upper = (c_float(each).value for each in (value, lower, upper))
+        except OverflowError:  # a whole number without end
+            return False
+        return _within(value, lower, upper, closed_below, closed_above)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
         def inside(value: float) -> float:
             if not self.allows(value):
-                hint = " in float32" if Number.allows(self, value) else ""
+                hint = " in float32" if _within(value, *self.bounds) else ""
                 about = {"value": value, "valid": self.valid + hint}
                 raise PydanticCustomError("outside", "{value} is outside {valid}", about)
             return value
@@ -72,17 +79,7 @@ class Number:
 
 
 class Member(Number):
-    """A number that may differ between the members of a population.
-
-    Training has it in float32, where 0.99999999 is 1: it must be within the interval there, too.
-    """
-
-    def allows(self, value: float) -> bool:
-        if not super().allows(value):
-            return False
-        lower, upper, closed_below, closed_above = self.bounds
-        value, lower, upper = (c_float(each).value for each in (value, lower, upper))
-        return _within(value, lower, upper, closed_below, closed_above)
+    """A number that may differ between the members of a population."""
 
 
 class Structural(Number):
@@ -94,7 +91,7 @@ def _within(
 ) -> bool:
     above = value >= lower if closed_below else value > lower
     below = value <= upper if closed_above else value < upper
-    return above and below and not math.isnan(value)
+    return above and below and value == value
 
 
 @dataclass(frozen=True)

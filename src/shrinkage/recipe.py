@@ -185,6 +185,7 @@ class Recipe:
                         f"{name}: write {key} as a table, [{place}.{key}], with its fields below"
                     )
                 made.append(_make(entry, values, name))
+                _check_on(entry, made[-1], values, name)
         try:
             return cls(*made)
         except BadInput as error:
@@ -252,6 +253,17 @@ def _parse(path: str) -> tuple[str, str]:
     if entry.place != parts[0]:
         raise BadInput(f"'{path}': {entry.name} belongs to {entry.place}")
     return parts[1], parts[2]
+
+
+def _check_on(entry: Entry, made: Any, values: Mapping[str, Any], name: str) -> None:
+    """Raises BadInput where an ingredient was asked for, and not told the number that it is off
+    without."""
+    wanted = [f.name for f in fields_of(entry.kind) if f.number and f.number.neutral is not None]
+    if is_neutral(made) and not set(wanted) & set(values):
+        raise BadInput(
+            f"{name}: [{entry.place}.{entry.name}] does nothing without {' or '.join(wanted)}; "
+            "give it a value, or leave the table out"
+        )
 
 
 def _make(entry: Entry, values: Mapping[str, Any], name: str) -> Any:

@@ -48,6 +48,18 @@ def test_the_mean_is_over_all_weights_from_its_start_on(member: int) -> None:
         assert bool(begun(slots)[member]) == (t >= first)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(("start", "total"), [(0.07, 100), (0.55, 100), (0.7, 10), (0.29, 2900)])
+def test_it_begins_at_a_whole_share_of_the_steps(
+    start: float, total: int, dtype: torch.dtype
+) -> None:
+    """Though the product of the two misses it by a rounding error, above or below."""
+    first, weights = round(start * total), torch.ones(1, 3, dtype=dtype)
+    for step, expected in ((first - 1, False), (first, True)):
+        _, slots = swa(weights, unbegun(weights), step, total, torch.tensor([start], dtype=dtype))
+        assert bool(begun(slots)) == expected
+
+
 ROWS = Minibatch(batch_size=20, epochs=10)  # 3 steps an epoch of 60 rows, 30 in all
 FIXED = (ROWS, Mlp(width=6, depth=2), Adam(lr=0.03))
 PLAIN = Recipe(*FIXED).for_task("classification")

@@ -159,6 +159,7 @@ REFUSED = [
     nn.Sequential(nn.LSTM(3, 4)),
     nn.GRUCell(3, 4),
     nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, momentum=None)),
+    nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, track_running_stats=False)),
 ]
 
 
@@ -168,6 +169,40 @@ def test_modules_with_hidden_randomness_or_state_are_refused(module: nn.Module) 
         adopt(module)
     assert type(list(module.modules())[-1]).__name__ in str(caught.value)
     assert not isinstance(caught.value, BadInput)
+
+
+def test_arrays_that_stand_twice_are_named() -> None:
+    module = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
+    module[1].weight = module[0].weight
+    with pytest.raises(ValueError, match=r"0\.weight and 1\.weight are one array"):
+        adopt(module)
+
+
+class Scaled(nn.Module):
+    """Vectors and numbers that are neither a norm's nor biases."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.norm = nn.Linear(4, 6), nn.RMSNorm(6)
+        self.slope, self.head = nn.PReLU(6, init=0.3), nn.Linear(6, 2)
+        self.scale, self.gain = nn.Parameter(torch.full((6,), 0.5)), nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.gain * self.scale * self.slope(self.norm(self.layer(x))))
+
+
+def test_what_only_scales_starts_as_it_is_and_norms_from_one() -> None:
+    module = Scaled()
+    with torch.no_grad():
+        module.norm.weight.fill_(3.0)
+    network = adopt(module)
+    found = network.weights.views(network.start(0)[None])
+    assert found["norm.weight"].eq(1).all()
+    assert found["slope.weight"].eq(0.3).all()
+    assert found["scale"].eq(0.5).all()
+    assert found["gain"].eq(2.0).all()
+    assert found["layer.bias"].eq(0).all()
+    assert not found["layer.weight"].eq(module.layer.weight).all()
 
 
 @pytest.mark.parametrize("depth", [0, 2])

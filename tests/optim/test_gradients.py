@@ -11,6 +11,7 @@ from shrinkage.nets.embedding import embedding_entries
 from shrinkage.nets.layout import Entry, Layout
 from shrinkage.nets.linear import linear_entries
 from shrinkage.nets.norms import NORMS
+from shrinkage.optim.clip import clip_norm
 from shrinkage.optim.clip_adaptive import clip_adaptive
 from shrinkage.optim.gradient_noise import gradient_noise
 from shrinkage.randomness import Draws
@@ -45,6 +46,14 @@ OURS = Layout(
         *linear_entries("head", 5, 2),
     )
 )
+
+
+def test_without_a_limit_nothing_is_clipped_where_a_norm_overflows() -> None:
+    """Beside a member with one; squares of 1e20 are infinite in float32."""
+    grad = torch.full((2, OURS.size), 1e20)
+    limits, eps = torch.tensor([torch.inf, 1.0]), torch.full((2,), 1e-3)
+    for clipped in (clip_norm(grad, limits), clip_adaptive(grad, grad, OURS, limits, eps)):
+        assert torch.equal(clipped[0], grad[0])
 
 
 def test_adaptive_clipping_equals_a_twin_unit_by_unit() -> None:

@@ -19,7 +19,7 @@ from shrinkage.nets.table import TableShape
 from shrinkage.optim.adadelta import Adadelta
 from shrinkage.optim.adagrad import Adagrad
 from shrinkage.optim.adam import Adam
-from shrinkage.optim.lion import Lion
+from shrinkage.optim.lion import Lion, lion
 from shrinkage.optim.muon import Muon, hidden, orthogonalized
 from shrinkage.optim.nadam import Nadam
 from shrinkage.optim.radam import Radam, radam, rectification
@@ -274,3 +274,13 @@ def test_a_rule_finds_the_minimum_of_a_quadratic(rule: Any, lr: float) -> None:
         direction, slots = entry.apply(curvature * (w - 1), slots, t, **numbers)
         w = w - lr * direction
     assert (w - 1).abs().max() < 0.02
+
+
+def test_lions_sign_of_what_is_no_number_is_none() -> None:
+    """torch's is 0, and a member that has gone wrong would stand still unseen."""
+    grad = torch.tensor([[torch.nan, 2.0, 0.0], [1.0, -3.0, torch.inf]])
+    beta1, beta2 = torch.full((2,), 0.9), torch.full((2,), 0.99)
+    direction, slots = lion(grad, {"momentum": torch.zeros(2, 3)}, 0, beta1, beta2)
+    expected = torch.tensor([[torch.nan, 1.0, 0.0], [1.0, -1.0, 1.0]])
+    torch.testing.assert_close(direction, expected, rtol=0, atol=0, equal_nan=True)
+    assert slots["momentum"].isnan().tolist() == [[True, False, False], [False] * 3]

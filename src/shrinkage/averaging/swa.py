@@ -1,6 +1,6 @@
 """Stochastic weight averaging: the mean of all weights from some step on.
 
-    from step start * T on:   n <- n + 1;   a <- a + (w - a) / n
+    from step round(start * T) on:   n <- n + 1;   a <- a + (w - a) / n
 
 Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization",
 algorithm 1. Validation and prediction use a once it has begun; training goes on from w. The
@@ -49,7 +49,8 @@ def swa(
 
     Returns the weights, as they were, and new slots.
     """
-    begun = step >= start * total
+    # Whole steps: a share times a number of steps may miss a whole number by a rounding error.
+    begun = step >= (start * total).round()
     count = slots["count"] + begun
     share = torch.where(begun, 1 / count, 0.0)
     return weights, {"mean": slots["mean"].lerp_(weights, share[:, None]), "count": count}

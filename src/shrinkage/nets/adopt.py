@@ -20,7 +20,7 @@ from shrinkage.nets.layout import Entry, Layout
 from shrinkage.nets.network import Network
 
 _REFUSED = (nn.modules.dropout._DropoutNd, nn.RNNBase, nn.RNNCellBase)
-_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
 def _entries(module: nn.Module) -> list[Entry]:
@@ -47,22 +47,39 @@ def _entries(module: nn.Module) -> list[Entry]:
     return entries
 
 
-def adopt(module: nn.Module, *, reset: bool = True) -> Network:
-    """A network from a module whose forward takes the batch's input "x" [B, ...].
-
-    reset: members start from Kaiming weights of their own seed; False: all start from the
-    module's present weights (fine-tuning).
-    Returns a Network whose output has the member axis in front.
-    Raises ValueError for modules that hide randomness or state.
-    """
+def _check(module: nn.Module) -> None:
+    """Raises ValueError, which names the part, for what cannot be a population."""
     for name, part in module.named_modules():
         # A norm without momentum averages over all batches, by a counter that vmap cannot keep.
         counting = isinstance(part, nn.modules.batchnorm._NormBase) and part.momentum is None
+        why = ""
         if counting or isinstance(part, _REFUSED):
+            why = "its randomness or state is hidden from vmap"
+        elif isinstance(part, nn.modules.batchnorm._BatchNorm) and part.running_mean is None:
+            why = "without running statistics a row's prediction depends on the rows beside it"
+        if why:
             raise ValueError(
-                f"cannot adopt {name or 'the module'} ({type(part).__name__}): its randomness or "
-                "state is hidden from vmap; build the network from shrinkage.nets instead"
+                f"cannot adopt {name or 'the module'} ({type(part).__name__}): {why}; "
+                "build the network from shrinkage.nets instead"
             )
+    names: dict[int, str] = {}
+    for name, array in module.named_parameters(remove_duplicate=False):
+        if (first := names.setdefault(id(array), name)) != name:
+            raise ValueError(
+                f"cannot adopt the module: {first} and {name} are one array; give each its own"
+            )
+
+
+def adopt(module: nn.Module, *, reset: bool = True) -> Network:
+    """A network from a module whose forward takes the batch's input "x" [B, ...].
+
+    reset: members start from Kaiming weights of their own seed, norms from 1, biases from 0, and
+    other vectors and numbers, such as the slope of a PReLU or a layer's scale, as they are in the
+    module; False: all start from the module's present weights (fine-tuning).
+    Returns a Network whose output has the member axis in front.
+    Raises ValueError for modules that hide randomness or state, or share weights.
+    """
+    _check(module)
     # An own copy: the adopted network must not change when its owner trains the module on.
     skeleton = copy.deepcopy(module)
     given = {name: array.detach().clone() for name, array in skeleton.named_parameters()}
@@ -73,10 +90,16 @@ def adopt(module: nn.Module, *, reset: bool = True) -> Network:
         tuple(Entry(name, tuple(array.shape), "statistic") for name, array in floating.items())
     )
 
+    own_start = [e.name for e in arrays.entries if e.role == "bias" and not e.name.endswith("bias")]
+
     def start(seed: int) -> Tensor:
-        if reset:
-            return initial_weights(arrays, seed, kaiming)
-        return arrays.flatten({name: array[None] for name, array in given.items()})[0]
+        if not reset:
+            return arrays.flatten({name: array[None] for name, array in given.items()})[0]
+        weights = initial_weights(arrays, seed, kaiming)
+        views = arrays.views(weights[None])
+        for name in own_start:
+            views[name][0] = given[name]
+        return weights
 
     def apply(weights, statistics, inputs, hyper, draws):
         skeleton.train(draws is not None)

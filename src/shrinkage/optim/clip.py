@@ -58,7 +58,9 @@ class ClipValue:
 def clip_norm(grad: Tensor, max_norm: Tensor) -> Tensor:
     """grad: [M, P]; max_norm: [M]."""
     norm = torch.linalg.vector_norm(grad, dim=1)
-    return grad * (max_norm / (norm + 1e-6)).clamp(max=1)[:, None]
+    share = (max_norm / (norm + 1e-6)).clamp(max=1)
+    # A norm that overflows is infinite, too, and inf / inf no number.
+    return grad * torch.where(max_norm == inf, 1, share)[:, None]
 
 
 def clip_value(grad: Tensor, max_value: Tensor) -> Tensor:

@@ -64,4 +64,6 @@ def clip_adaptive(
     """grad, weights: [M, P]; limit, eps: [M]."""
     size = torch.maximum(unit_norms(weights, layout), eps[:, None])
     # A unit without gradient divides by 0: infinitely far below its limit.
-    return grad * (limit[:, None] * size / unit_norms(grad, layout)).clamp(max=1)
+    share = (limit[:, None] * size / unit_norms(grad, layout)).clamp(max=1)
+    # A norm that overflows is infinite, too, and inf / inf no number.
+    return grad * torch.where(limit[:, None] == inf, 1, share)

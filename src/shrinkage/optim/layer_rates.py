@@ -2,8 +2,8 @@
 
     w <- w + s_d * (what the step would add to w),   d = layers between w and the head
     s_0 = 1;   s_d = 0 while t < thaw_d, else gentler^d
-    thaw_d = frozen * T                    all layers below the head at once
-    thaw_d = frozen * T * d / D            one by one from the head down, d = D the lowest
+    thaw_d = round(frozen * T)             all layers below the head at once
+    thaw_d = round(frozen * T * d / D)     one by one from the head down, d = D the lowest
 
 Howard & Ruder 2018, "Universal Language Model Fine-tuning for Text Classification", sections 3.2
 (discriminative fine-tuning; they divide by 2.6 a layer) and 3.3 (gradual unfreezing).
@@ -68,7 +68,8 @@ def layer_rates(
     for entry, distance in zip(layout.entries, layout.distances, strict=True):
         if distance:
             end = frozen * total
-            end = torch.where(thaw == 0, end, end * distance / lowest)
+            # Whole steps: such a product may miss a whole number by a rounding error.
+            end = torch.where(thaw == 0, end, end * distance / lowest).round()
             scale = torch.where(step < end, 0.0, gentler**distance)
             scale = scale.view(-1, *[1] * len(entry.shape))
             # Exact at both ends: lerp gives the start at 0 and the end at 1, bit for bit.

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from torch import Tensor
 
 from shrinkage.ingredient import Member, ingredient
@@ -42,5 +43,7 @@ def lion(
     Returns the direction [M, P] and new slots.
     """
     momentum = slots["momentum"]
-    direction = momentum.lerp(grad, 1 - beta1[:, None]).sign_()
+    mixed = momentum.lerp(grad, 1 - beta1[:, None])
+    # torch's sign of NaN is 0, and a member that has gone wrong would stand still unseen.
+    direction = torch.where(mixed.isnan(), mixed, mixed.sign())
     return direction, {"momentum": momentum.lerp_(grad, 1 - beta2[:, None])}

@@ -65,19 +65,22 @@ class Asam:
     eta: Annotated[float, Member("(0, inf)", 1e-3, 0.1, "log")] = 0.01
 
 
-def _along(direction: Tensor, length: Tensor, rho: Tensor) -> Tensor:
-    """rho * direction / length, and nowhere where there is no gradient; length, rho: [M]."""
-    length = length.clamp(min=torch.finfo(length.dtype).tiny)
-    return direction / length[:, None] * rho[:, None]
+def _unit(x: Tensor) -> Tensor:
+    """x / ||x||, each member's [M, P]; 0 where it is 0.
+
+    The largest entry is made 1 first: squares of entries below 1e-22 vanish in float32.
+    """
+    tiny = torch.finfo(x.dtype).tiny
+    scaled = x / x.abs().amax(1, keepdim=True).clamp(min=tiny)
+    return scaled / torch.linalg.vector_norm(scaled, dim=1, keepdim=True).clamp(min=tiny)
 
 
 def sam(grad: Tensor, rho: Tensor) -> Tensor:
     """The way uphill [M, P]; grad: [M, P], rho: [M]."""
-    return _along(grad, torch.linalg.vector_norm(grad, dim=1), rho)
+    return _unit(grad) * rho[:, None]
 
 
 def asam(grad: Tensor, weights: Tensor, mask: Tensor, rho: Tensor, eta: Tensor) -> Tensor:
     """The way uphill [M, P]; grad, weights: [M, P]; mask: [P], 1 where T acts; rho, eta: [M]."""
     size = torch.where(mask > 0, weights.abs() + eta[:, None], 1.0)
-    scaled = size * grad
-    return _along(size * scaled, torch.linalg.vector_norm(scaled, dim=1), rho)
+    return size * _unit(size * grad) * rho[:, None]
