@@ -206,11 +206,12 @@ class Bad:
     words: tuple[str, ...]
 
     def __str__(self) -> str:
-        return self.toml.replace("\n", " ")
+        return self.toml.replace("\n", " ")[:60]
 
 
 BAD = [
     Bad("[update.adam\nlr = 1", ("not valid TOML", "line 1")),
+    Bad(f"[data.minibatch]\nepochs = 1{'0' * 5000}", ("not valid TOML",)),
     Bad("[network.dropout]\nrate = 1.5", ("network.dropout.rate", "1.5", "[0, 1)")),
     Bad("[network.dropout]\nrate = -0.1", ("network.dropout.rate", "-0.1", "[0, 1)")),
     Bad("[network.dropout]\nrate = nan", ("network.dropout.rate", "nan", "[0, 1)")),

@@ -171,7 +171,7 @@ class Recipe:
         """Raises BadInput that names place, ingredient, field, value and range."""
         try:
             document = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except ValueError as error:  # also a number of thousands of digits
             raise BadInput(f"{name} is not valid TOML: {error}") from None
         made = []
         for place, section in document.items():

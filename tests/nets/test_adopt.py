@@ -178,6 +178,15 @@ def test_arrays_that_stand_twice_are_named() -> None:
         adopt(module)
 
 
+def test_a_part_that_is_used_twice_is_adopted() -> None:
+    slope, layers = nn.PReLU(), nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])
+    module = nn.Sequential(layers[0], slope, layers[1], slope, layers[0]).double()
+    network, x = adopt(module, reset=False), torch.linspace(-1, 1, 12).double().reshape(3, 4)
+    views = network.weights.views(network.start(0)[None])
+    found, _ = network.apply(views, {}, {"x": x[None]}, {}, None)
+    torch.testing.assert_close(found[0], module(x), rtol=0, atol=1e-12)
+
+
 class Scaled(nn.Module):
     """Vectors and numbers that are neither a norm's nor biases."""
 

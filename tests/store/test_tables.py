@@ -272,6 +272,8 @@ def test_claims_on_a_server_are_extended_as_long_as_they_are_held(
     with one.claims.held():
         one.claims.take("plan")
         run_out(one, "plan")
+        beats.clear()
+        twice.clear()
         assert twice.wait(30)
         found = ask(url, "select what, until > extract(epoch from now()) from claim")
     assert ("plan", True) in found

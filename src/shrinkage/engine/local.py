@@ -60,7 +60,7 @@ class Processes(Executor):
             self.waiting[process] += 1
         try:
             future = self._to(process, fn, *args, **kwargs)
-        except BaseException:
+        except Exception:  # not Ctrl-C, which may come when the task is on its way
             self._ended(process)
             raise
         future.add_done_callback(lambda _: self._ended(process))

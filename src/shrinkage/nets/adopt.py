@@ -62,12 +62,15 @@ def _check(module: nn.Module) -> None:
                 f"cannot adopt {name or 'the module'} ({type(part).__name__}): {why}; "
                 "build the network from shrinkage.nets instead"
             )
+    # A part that is used twice is listed once; an array of two parts would be two.
     names: dict[int, str] = {}
-    for name, array in module.named_parameters(remove_duplicate=False):
-        if (first := names.setdefault(id(array), name)) != name:
-            raise ValueError(
-                f"cannot adopt the module: {first} and {name} are one array; give each its own"
-            )
+    for prefix, part in module.named_modules():
+        for name, array in part.named_parameters(prefix=prefix, recurse=False):
+            if (first := names.setdefault(id(array), name)) != name:
+                raise ValueError(
+                    f"cannot adopt the module: {first} and {name} are one array; use one part "
+                    "twice, or give each its own"
+                )
 
 
 def adopt(module: nn.Module, *, reset: bool = True) -> Network:

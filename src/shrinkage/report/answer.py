@@ -41,7 +41,7 @@ def about(facts: Facts) -> str:
 
 
 def answer(facts: Facts) -> tuple[str, ...]:
-    """Three sentences; one in front of an interrupted study, more where copies or groups ask."""
+    """Three sentences; one in front of an interrupted study, more where something asks for it."""
     said = [_how_good(facts), _against(facts), _why(facts)]
     said += filter(None, [copies_line(facts.result), looks_line(facts.result)])
     if facts.subgroups:

@@ -77,7 +77,7 @@ def contenders_of(
     models = _models(study, found, entrants, networks, shares)
     heats = [model.own_temperature for model in (models["winner"], *models["winner"].others)]
     blended = ensemble.blended(found, shares, heats)
-    standing, samples = {}, {}
+    contenders, samples = {}, {}
     for name, model in models.items():
         finalist = entrants[name]
         parts = blended if name == "winner" else finalist.parts
@@ -91,8 +91,8 @@ def contenders_of(
                 _, its, _ = calibrated(model, parts, rows, metric)
             parts = [tempered(part, its.value) for part in parts] if its else parts
         seconds = trained.get(name, finalist.trial.seconds)
-        standing[name] = Contender(model, parts, raw, seconds, heat, rule)
-    return standing
+        contenders[name] = Contender(model, parts, raw, seconds, heat, rule)
+    return contenders
 
 
 def table_of(contenders: dict[str, Contender], rows: Rows, metric: scores.Goal) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The end of a study: choose the winner, score it once on the test rows, write the files."""
+"""The end of a session: choose the winner, score it on the test rows, write the files."""
 
 from __future__ import annotations
 
@@ -46,9 +46,6 @@ def conclude(study: Study, above: Above) -> Result:
     winner, alone = contenders["winner"], contenders.get(SINGLE, contenders["winner"])
     decides = scores.find(metric).decides
     shown = {name: c.deciding if decides else c.output for name, c in contenders.items()}
-    for name, output in shown.items():
-        said.keep(study.folder.work, name, output)
-
     table = table_of(contenders, rows, metric)
     done = study.store.baselines()
     table |= {name: done.get(name) for name in baseline.NAMES}
@@ -60,8 +57,10 @@ def conclude(study: Study, above: Above) -> Result:
     chosen_by = validation[scores.name_of(metric)]
     result["optimism"] = above.optimism(now.found, rows, metric, seed, chosen_by)
     target, clusters = rows.target(rows.test), rows.test_clusters
-    its = winner.model, winner.heat, winner.rule, winner.raw, winner.output
-    result |= report(*its, target, clusters)
+    chosen = winner.model, winner.heat, winner.rule, winner.raw, winner.output
+    result |= report(*chosen, target, clusters)
+    for name, output in shown.items():
+        said.keep(study.folder.work, name, output)
     result["copies"] = copies.apart(study.folder.work, rows, metric, table)
     if "plain" in shown:
         both = shown["plain"], shown["winner"]

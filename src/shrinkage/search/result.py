@@ -35,10 +35,10 @@ class Result(TypedDict):
     scores: by contender, "validation" and "test" by metric and "seconds"; null where it did not
     run. budget_s, wall_s: of all sessions. optimism: what choosing by the validation score flatters
     it by. together: the column that says which rows belong together, and how many of its values
-    training and test rows have. time: the column by which later rows judge. test_looks: sessions at
-    whose end the test rows were scored. ensemble, calibration, cutoff, decision, copies,
-    against_plain, subgroups: see `finish`, `calibrate`, `copies` and `evidence.grouped`; null or
-    absent where there is nothing to tell.
+    training and test rows have. time: the column by which later rows judge. test_looks: sessions in
+    this folder at whose end the test rows were scored. ensemble, calibration, cutoff, decision,
+    copies, against_plain, subgroups: see `finish`, `calibrate`, `copies` and `evidence.grouped`;
+    null or absent where there is nothing to tell.
     """
 
     task: str

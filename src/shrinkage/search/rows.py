@@ -1,7 +1,7 @@
 """The rows of a study: training rows with their folds, and test rows set aside.
 
-`search.cutting` cut them, once. Everything after it reads these parts; the test part is read once,
-when the winner is known.
+`search.cutting` cut them, once. Everything after it reads these parts; the test part is read when
+the winner is known, and by baselines, which it decides nothing about.
 """
 
 from __future__ import annotations
