@@ -196,6 +196,8 @@ def test_a_point_of_another_size_is_refused() -> None:
 
 ERRORS = [
     ("[vary", "not valid TOML"),
+    (f"base = 1{'0' * 5000}", "beyond 64 bits"),
+    (f"base = 0x1{'0' * 5000}", "beyond 64 bits"),
     ("choise = 1", "'choise' is not one of base, choose, vary"),
     ("base = 3", "base = 3"),
     ('base = "x"', "no recipe 'x'"),

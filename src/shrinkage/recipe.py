@@ -14,7 +14,6 @@ import dataclasses
 import difflib
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +26,7 @@ from pydantic import ValidationError
 from shrinkage.catalog import CATALOG, DEFAULTS, Entry, entry_of, find, in_order
 from shrinkage.errors import BadInput
 from shrinkage.ingredient import PLACES, fields_of, is_neutral, structure, switchable
-from shrinkage.presets import named, read
+from shrinkage.presets import named, parsed, read
 
 Values = dict[str, Any]
 """Hyperparameters by path, such as {"update.adam.lr": 1e-3}."""
@@ -169,12 +168,8 @@ class Recipe:
     @classmethod
     def from_toml(cls, text: str, name: str = "recipe") -> Recipe:
         """Raises BadInput that names place, ingredient, field, value and range."""
-        try:
-            document = tomllib.loads(text)
-        except ValueError as error:  # also a number of thousands of digits
-            raise BadInput(f"{name} is not valid TOML: {error}") from None
         made = []
-        for place, section in document.items():
+        for place, section in parsed(text, name).items():
             _check_place(place, section, name)
             for key, values in section.items():
                 entry = _found(key, name)

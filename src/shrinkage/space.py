@@ -17,7 +17,6 @@ that do not count are 0.5.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,7 +28,7 @@ from shrinkage.catalog import CATALOG, entry_of
 from shrinkage.dimension import Dimension, Options, Range, choice, variation
 from shrinkage.errors import BadInput
 from shrinkage.ingredient import fields_of, switchable
-from shrinkage.presets import named, read
+from shrinkage.presets import named, parsed, read
 from shrinkage.randomness import Draws
 from shrinkage.recipe import Recipe, load
 
@@ -219,10 +218,7 @@ def _told(where: str) -> Iterator[None]:
 
 
 def _document(text: str, name: str) -> dict[str, Any]:
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{name} is not valid TOML: {error}") from None
+    document = parsed(text, name)
     if unknown := set(document) - {"base", "choose", "vary"}:
         raise BadInput(f"{name}: '{min(unknown)}' is not one of base, choose, vary")
     return document

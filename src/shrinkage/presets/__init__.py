@@ -1,4 +1,4 @@
-"""Recipes and spaces by name: what comes with the package, else a person's file.
+"""Recipes and spaces: by name, what comes with the package, else a person's file; and as TOML.
 
 A name of ours is ours, whatever lies in the working folder: a run that was written to a folder
 `plain` must not become the plain network of the next one. There, ./plain is the folder.
@@ -6,9 +6,12 @@ A name of ours is ours, whatever lies in the working folder: a run that was writ
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 from shrinkage.errors import BadInput
 
@@ -30,3 +33,31 @@ def read(path: Path) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot read {path}: {error}") from None
+
+
+def parsed(text: str, name: str) -> dict[str, Any]:
+    """What TOML says.
+
+    Raises BadInput where it is none, and for a whole number beyond the 64 bits that TOML promises:
+    none is needed, and of thousands of digits Python would not even print it.
+    """
+    too_long = BadInput(f"{name}: a whole number in it is beyond 64 bits")
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{name} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise BadInput(f"{name} is not valid TOML: its brackets are nested too deep") from None
+    except ValueError:  # so many digits that Python does not read it
+        raise too_long from None
+    if any(isinstance(each, int) and each.bit_length() > 63 for each in _values(document)):
+        raise too_long
+    return document
+
+
+def _values(of: Any) -> Iterator[Any]:
+    if isinstance(of, dict | list):
+        for each in of.values() if isinstance(of, dict) else of:
+            yield from _values(each)
+    else:
+        yield of
