@@ -23,6 +23,8 @@ from shrinkage import Classifier, Recipe, Regressor, UnseenWarning
 from shrinkage.data.source import read
 from shrinkage.model import Model
 from shrinkage.recipe import load
+from shrinkage.search.folder import Folder
+from shrinkage.search.shared import opened
 
 RECIPE = load("default").set(
     {
@@ -218,6 +220,20 @@ def test_the_folder_of_a_fit_without_out_is_gone(tmp_path: Path, monkeypatch) ->
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     classifier().fit(*WINE)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_parameter_reaches_the_study_of_a_subclass_too(tmp_path: Path) -> None:
+    class Quick(Regressor):
+        def __init__(self, *, trials: int = 2) -> None:
+            more = {"cv": "4x1", "metric": "mae", "out": tmp_path / "run", "single": True}
+            super().__init__(**{**ASKED, **more, "trials": trials, "random_state": 11})  # pyright: ignore
+
+    Quick().fit(*DIABETES)
+    with opened(Folder(tmp_path / "run")) as known:
+        settings = known.study().settings
+    found = {name: settings[name] for name in ("cv", "metric", "seed", "trials", "ensemble")}
+    assert found == {"cv": "4x1", "metric": "mae", "seed": 11, "trials": 2, "ensemble": False}
+    assert (settings["budget_s"], settings["workers"], settings["keep_all"]) == (120, 0, True)
 
 
 def test_seeds_are_scikit_learns() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numbers
 import shutil
 import tempfile
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -77,33 +78,14 @@ class _Estimator(BaseEstimator):
         frame = self._frame(X, reset=True)
         target = _beside(frame, "target", y)
         together = None if groups is None else _beside(frame, "groups", groups)
+        # Parameters have the names that `shrinkage.fit` gives them; only the seed has another.
+        asked = {name: getattr(self, name) for name in signature(_Estimator).parameters}
+        asked |= {"task": self._task, "seed": self._seed(), "together": together}
+        del asked["random_state"]
         folder = Path(self.out) if self.out is not None else Path(tempfile.mkdtemp()) / "run"
+        asked["out"] = folder
         try:
-            run = fit(
-                Table(frame, "X"),
-                target,
-                task=self._task,
-                metric=self.metric,
-                budget=self.budget,
-                out=folder,
-                test=self.test,
-                cv=self.cv,
-                recipe=self.recipe,
-                space=self.space,
-                start_from=self.start_from,
-                seed=self._seed(),
-                workers=self.workers,
-                device=self.device,
-                precision=self.precision,
-                single=self.single,
-                trials=self.trials,
-                search=self.search,
-                portfolio=self.portfolio,
-                first_look=False,
-                together=together,
-                time=self.time,
-                keep_all=True,
-            )
+            run = fit(Table(frame, "X"), target, first_look=False, keep_all=True, **asked)
             self._adopt(run)
         finally:
             if self.out is None:
