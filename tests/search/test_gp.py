@@ -26,7 +26,7 @@ from shrinkage.search.gp import FIRST, RANDOM_EVERY, GPSearch
 from shrinkage.search.halving import RUNGS
 from shrinkage.search.random import RandomSearch
 from shrinkage.search.settings import Settings
-from shrinkage.search.surrogate import Told
+from shrinkage.search.surrogate import Observation
 from shrinkage.space import Space, load_space
 
 SMALL = Space.from_toml(
@@ -282,7 +282,7 @@ def test_repeats_teach_how_large_the_noise_is() -> None:
     noises = []
     for size in (0.01, 0.5):
         told = [
-            Told(tuple(SMALL.encode(r)), 1.0, quality(r) + size * random.normal())
+            Observation(tuple(SMALL.encode(r)), 1.0, quality(r) + size * random.normal())
             for r in recipes
             for _ in range(4)
         ]
@@ -296,7 +296,7 @@ def test_repeats_teach_how_large_the_noise_is() -> None:
 def test_first_rungs_say_which_recipe_is_good_at_the_last() -> None:
     """Fidelity is an input: nothing was told of a whole training, and yet the order is known."""
     told = [
-        Told(tuple(SMALL.encode(r)), RUNGS[0], quality(r) - 1)
+        Observation(tuple(SMALL.encode(r)), RUNGS[0], quality(r) - 1)
         for r in (SMALL.sample(1, i)[0] for i in range(40))
     ]
     model = surrogate.fitted(told, surrogate.ordered(SMALL))

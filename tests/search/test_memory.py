@@ -63,7 +63,7 @@ def holding(most: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """No more than so many trials of a task; answers what was asked of it."""
     asked, whole = [], task.run
 
-    def run(work: task.Task) -> task.Result:
+    def run(work: task.Task) -> task.RungResult:
         asked.append(len(work.trials))
         if len(work.trials) > most:
             raise MemoryError("too many")

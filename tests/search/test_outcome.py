@@ -27,7 +27,7 @@ def failing(trial: int, error: Exception, monkeypatch: pytest.MonkeyPatch) -> No
     """A cohort with this trial, of the search's, cannot be trained."""
     real = task.run
 
-    def attempted(work: task.Task) -> task.Result:
+    def attempted(work: task.Task) -> task.RungResult:
         if trial in work.alive:
             raise error
         return real(work)

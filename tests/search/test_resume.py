@@ -136,7 +136,7 @@ def test_a_cohort_that_is_halted_within_a_rung_goes_on_from_the_one_before(
     """Nothing of the half rung is kept: not its files, and no word of it in the database."""
     halted, real = [], task.run
 
-    def run_out(work: task.Task) -> task.Result:
+    def run_out(work: task.Task) -> task.RungResult:
         numbers = [number for number, _ in work.trials]
         done = 0 if work.before is None else int(work.before.stem[-1]) + 1
         if min(numbers) > PLAIN and done == rung:

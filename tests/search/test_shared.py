@@ -141,7 +141,7 @@ def test_a_machine_that_was_too_slow_writes_nothing(
     """Its claim ran out while it trained, and another took the cohort and finished the rung."""
     real, taken = task.run, []
 
-    def slowly(work: task.Task) -> task.Result:
+    def slowly(work: task.Task) -> task.RungResult:
         found = real(work)
         if 0 in work.alive and not taken:
             taken.append(work)
@@ -165,7 +165,7 @@ def test_a_cohort_that_this_machine_has_no_time_for_is_anothers(
     """At once, and it does not take it up again itself."""
     real, halted = task.run, []
 
-    def run_out(work: task.Task) -> task.Result:
+    def run_out(work: task.Task) -> task.RungResult:
         if min(work.alive) > PLAIN and work.before is None and len(halted) < 9:
             halted.append(work.alive)
             work = replace(work, deadline=float("-inf"))

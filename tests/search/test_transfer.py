@@ -21,7 +21,7 @@ from shrinkage.search import earlier, proposers, shared, surrogate, transfer
 from shrinkage.search.aim import aimed
 from shrinkage.search.folder import Folder
 from shrinkage.search.gp import FIRST, GPSearch
-from shrinkage.search.surrogate import Told
+from shrinkage.search.surrogate import Observation
 from shrinkage.space import Space, dimensions_of
 
 SMALL = Space.from_toml(
@@ -44,11 +44,11 @@ def quality(recipe: Recipe) -> float:
     return -away - 0.2 * (place["activation"] < 0.5) - 0.1 * (place["normalization"] < 0.5)
 
 
-def study(seed: int, recipes: int, sign: float = 1.0, noise: float = 0.02) -> list[Told]:
+def study(seed: int, recipes: int, sign: float = 1.0, noise: float = 0.02) -> list[Observation]:
     random = np.random.default_rng(seed)
     drawn = [SMALL.sample(seed, i)[0] for i in range(recipes)]
     scores = [sign * quality(r) + noise * random.normal() for r in drawn]
-    return [Told(tuple(SMALL.encode(r)), 1.0, s) for r, s in zip(drawn, scores, strict=True)]
+    return [Observation(tuple(SMALL.encode(r)), 1.0, s) for r, s in zip(drawn, scores, strict=True)]
 
 
 # -- weights -----------------------------------------------------------------------------
@@ -78,7 +78,7 @@ def test_what_is_left_out_is_what_a_process_without_the_row_says() -> None:
         assert float(found[j]) == pytest.approx(float(mean), abs=1e-8)
 
 
-def weights(studies: list[list[Told]], own: list[Told]) -> list[float]:
+def weights(studies: list[list[Observation]], own: list[Observation]) -> list[float]:
     model = surrogate.fitted(own, AXES)
     (x,), y = model.train_inputs, model.train_targets
     others = transfer.Earlier.of(studies, AXES)
@@ -147,7 +147,7 @@ def best_of(search: GPSearch, recipes: int) -> float:
     return max(found)
 
 
-def made(seed: int, studies: list[list[Told]]) -> GPSearch:
+def made(seed: int, studies: list[list[Observation]]) -> GPSearch:
     search = GPSearch(SMALL, seed, lambda recipe: 1.0, earlier=studies)
     search.tell(SMALL.sample(seed, 99)[0], 1.0, quality(SMALL.sample(seed, 99)[0]))
     return search
@@ -232,7 +232,7 @@ def test_points_are_of_the_space_that_is_searched() -> None:
     outside = inside[0].set({"data.minibatch.epochs": 77})
     recipes = [*inside, planned.base, outside]
     heard = [(each.to_toml(), 1.0, float(i)) for i, each in enumerate(recipes)]
-    found = earlier.points(earlier.Study("there", tuple(heard)), planned)
+    found = earlier.points(earlier.EarlierStudy("there", tuple(heard)), planned)
     around = planned.with_base()
     assert found == [(tuple(around.encode(r)), 1.0, float(i)) for i, r in enumerate(recipes[:9])]
 

@@ -74,7 +74,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Result:
+class RungResult:
     """scores: mean over folds by trial, larger is better.
 
     reasons: why trials diverged: the first of their members that did, and how many.
@@ -118,7 +118,7 @@ def scaling_of(recipe: Recipe) -> str:
     return entry_of(recipe.get("scaling")).name
 
 
-def run(task: Task) -> Result:
+def run(task: Task) -> RungResult:
     """Do it. Writes `after` and, for trials at their last step, files in `results`."""
     began = time.perf_counter()
     problem, folds = task.problem, task.problem.folds
@@ -146,7 +146,7 @@ def run(task: Task) -> Result:
             _write(training, numbers.index(number), folds, task.results / f"{number:05d}")
     if task.after is not None and not halted:
         checkpoint.save(training, task.after)
-    return Result(
+    return RungResult(
         dict(zip(living, found, strict=True)),
         reasons,
         training.state.step if training.alive else cohort.total_steps,

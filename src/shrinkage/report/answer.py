@@ -10,7 +10,7 @@ from shrinkage import scores
 from shrinkage.evidence import group_words, words
 from shrinkage.evidence.interval import limits
 from shrinkage.report import bought, charts
-from shrinkage.report.facts import Contender, Facts
+from shrinkage.report.facts import Facts, ScoreLine
 from shrinkage.report.page import Block, Chart, Table
 from shrinkage.report.words import (
     against_plain,
@@ -104,7 +104,7 @@ _RIVALS = {
 }
 
 
-def _rival(each: Contender) -> str:
+def _rival(each: ScoreLine) -> str:
     found = each.behind
     assert found is not None
     name = _RIVALS[each.name]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from shrinkage.paired import Interval
-from shrinkage.report.facts import Contender, Errors, Point
+from shrinkage.report.facts import Errors, Point, ScoreLine
 from shrinkage.report.figure import Figure, band, bars, framed, named, upright, with_legend
 from shrinkage.report.timeline import Span
 from shrinkage.wording import effect, number, signed
@@ -19,7 +19,7 @@ SHOWN = 1500
 _BASELINES = ("linear", "gradient_boosting")
 
 
-def scores(contenders: Sequence[Contender], axis: str, highest: float) -> Figure:
+def scores(contenders: Sequence[ScoreLine], axis: str, highest: float) -> Figure:
     """Each test score; its bar is the interval of the difference to the plain network.
 
     highest: what no score passes, so that the axis does not.
@@ -61,7 +61,7 @@ def scores(contenders: Sequence[Contender], axis: str, highest: float) -> Figure
     return {"data": [data], "layout": layout}
 
 
-def _gain(each: Contender) -> str:
+def _gain(each: ScoreLine) -> str:
     if each.gain is None:
         return each.label
     low, high = number(each.gain.low), number(each.gain.high)

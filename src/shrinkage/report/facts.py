@@ -46,7 +46,7 @@ ISOLATED, LEAST = 3, 0.01
 
 
 @dataclass(frozen=True)
-class Contender:
+class ScoreLine:
     """One line of the table of scores; all but the names are None where it was not run.
 
     test: with its interval where what it said of the test rows was kept; None where the metric is
@@ -127,7 +127,7 @@ class Facts:
     epochs_share: float
     machine: Mapping[str, Any]
     schema: rows.Schema
-    contenders: list[Contender]
+    contenders: list[ScoreLine]
     trials: list[Trial]
     points: list[Point]
     timeline: Timeline
@@ -144,7 +144,7 @@ class Facts:
     winning: Mapping[str, Any]
 
     @property
-    def winner(self) -> Contender:
+    def winner(self) -> ScoreLine:
         return next(each for each in self.contenders if each.name == "winner")
 
     @property
@@ -211,7 +211,7 @@ def contenders(
     outputs: Mapping[str, np.ndarray],
     target: np.ndarray,
     clusters: Clusters = None,
-) -> list[Contender]:
+) -> list[ScoreLine]:
     """The lines of the table of scores, in its order.
 
     outputs: what each said of the test rows, as far as it was kept.   target, clusters: [n].
@@ -235,7 +235,7 @@ def contenders(
     for name, label in labels.items():
         if name not in ran:
             if name != "single":
-                found.append(Contender(name, label))
+                found.append(ScoreLine(name, label))
             continue
         row = ran[name]
         value = row["test"][metric]
@@ -243,7 +243,7 @@ def contenders(
         if name in judged and value is not None:
             own = score(value, judged[name])
         found.append(
-            Contender(
+            ScoreLine(
                 name,
                 label,
                 row["validation"][metric],

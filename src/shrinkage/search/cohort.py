@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from shrinkage.engine.task import Result
+from shrinkage.engine.task import RungResult
 from shrinkage.recipe import Recipe
 from shrinkage.search.budget import Clock
 from shrinkage.search.contest import REFERENCES
@@ -60,7 +60,7 @@ def verdicts(
 
 
 def ended(
-    cohort: Cohort, found: Result, seen: Sequence[float], files: Mapping[int, bytes]
+    cohort: Cohort, found: RungResult, seen: Sequence[float], files: Mapping[int, bytes]
 ) -> Finished:
     """What a finished rung says of its trials. seen: the scores of this rung before it.
 

@@ -30,7 +30,7 @@ Heard = tuple[str, float, float | None]
 
 
 @dataclass(frozen=True)
-class Study:
+class EarlierStudy:
     """What one earlier study was told of recipes in the new one's space. place: where it lies."""
 
     place: str
@@ -44,14 +44,14 @@ def named(prior: str) -> str:
 
 def read(
     places: Sequence[str], space: Space, task: str, own: tuple[str, str] | None = None
-) -> tuple[list[Study], list[str]]:
+) -> tuple[list[EarlierStudy], list[str]]:
     """The studies that the new one can learn from, and notes on all others.
 
     places: folders, which hold studies or are one, and URLs of servers. own: name and rows of the
     new study itself, where it is on a server: its trials are no earlier ones.
     Raises BadInput for a place that does not exist, and for one without any study.
     """
-    found: dict[tuple[str, str], Study] = {}
+    found: dict[tuple[str, str], EarlierStudy] = {}
     notes: list[str] = []
     for place in places:
         everything = list(_on(place) if _is_url(place) else _below(Path(place)))
@@ -66,7 +66,7 @@ def read(
                     study = store.study()
                     which = store.name, study.name
                     if (study.name, study.rows) != own and which not in found:
-                        found[which] = Study(name, _heard_by(store, space, task))
+                        found[which] = EarlierStudy(name, _heard_by(store, space, task))
             except BadInput as error:
                 notes.append(f"--prior {name}: not used: {str(error).splitlines()[0]}")
     return list(found.values()), list(dict.fromkeys(notes))
@@ -115,7 +115,9 @@ def _heard_by(store: Store, space: Space, task: str) -> tuple[Heard, ...]:
     return tuple(heard)
 
 
-def points(study: Study, space: Space) -> list[tuple[tuple[float, ...], float, float | None]]:
+def points(
+    study: EarlierStudy, space: Space
+) -> list[tuple[tuple[float, ...], float, float | None]]:
     """What it was told, by points of a study's space with its base as it is trained."""
     around = space.with_base()
     known = {toml: _point(toml, around) for toml, _, _ in study.heard}
@@ -131,16 +133,19 @@ def _point(toml: str, around: Space) -> tuple[float, ...] | None:
         return None
 
 
-def save(found: Sequence[Study], path: Path) -> None:
+def save(found: Sequence[EarlierStudy], path: Path) -> None:
     """Keep what was read in the new study's own folder."""
     told = [{"folder": s.place, "heard": s.heard} for s in found]
     write_text(path, json.dumps(told, allow_nan=False))
 
 
-def kept(path: Path) -> list[Study]:
+def kept(path: Path) -> list[EarlierStudy]:
     """What `save` kept. Raises BadInput where it is gone or damaged."""
     try:
-        return [Study(each["folder"], _heard(each)) for each in json.loads(path.read_text("utf-8"))]
+        return [
+            EarlierStudy(each["folder"], _heard(each))
+            for each in json.loads(path.read_text("utf-8"))
+        ]
     except (OSError, ValueError, KeyError, TypeError):
         raise BadInput(f"{path} is gone or damaged: fit again with --prior") from None
 

@@ -37,7 +37,7 @@ from shrinkage.randomness import Draws, derive
 from shrinkage.recipe import Recipe
 from shrinkage.search import acquisition, surrogate, transfer
 from shrinkage.search.random import KEEP, RandomSearch
-from shrinkage.search.surrogate import Told
+from shrinkage.search.surrogate import Observation
 from shrinkage.space import INACTIVE, Space
 
 FIRST = 8
@@ -102,8 +102,8 @@ class GPSearch:
     seed: int
     cost: Callable[[Recipe], float]
     allowed: Callable[[], float] | None = None
-    earlier: Sequence[Sequence[Told]] = ()
-    told: list[Told] = field(default_factory=list)
+    earlier: Sequence[Sequence[Observation]] = ()
+    told: list[Observation] = field(default_factory=list)
     seconds: float = 0.0
     _known: tuple[int, Belief, list[Point]] | None = None
     _dry: int | None = None
@@ -113,7 +113,7 @@ class GPSearch:
         """A recipe outside of the space, such as the plain network, says nothing about it."""
         point = self._point(recipe)
         if point is not None:
-            self.told.append(Told(point, share, score))
+            self.told.append(Observation(point, share, score))
 
     def ask(
         self, cohort: int, count: int, pending: Sequence[Recipe] = (), left: float = 0.0

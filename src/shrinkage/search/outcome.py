@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from shrinkage.engine.task import Result
+from shrinkage.engine.task import RungResult
 from shrinkage.errors import Unwritable
 from shrinkage.search import journal, memory
 from shrinkage.search.cohort import Cohort, ended
@@ -48,7 +48,7 @@ def take(study: Study, what: Cohort | str, future: Future) -> None:
 
 def _fail(study: Study, cohort: Cohort, reason: str) -> None:
     reasons: dict[int, tuple[str, int]] = dict.fromkeys(cohort.alive, (reason, 0))
-    commit(study, cohort, Result({}, reasons, 0, 0.0, False, 0.0))
+    commit(study, cohort, RungResult({}, reasons, 0, 0.0, False, 0.0))
 
 
 def _halve(study: Study, cohort: Cohort, error: BaseException) -> None:
@@ -75,7 +75,7 @@ def _halve(study: Study, cohort: Cohort, error: BaseException) -> None:
     study.known.replace(cohort, parts)
 
 
-def commit(study: Study, cohort: Cohort, found: Result) -> None:
+def commit(study: Study, cohort: Cohort, found: RungResult) -> None:
     """Write a finished rung, whole, and decide who goes on."""
     study.known.news(at_once=True)
     cohort.busy = False
@@ -102,7 +102,7 @@ def commit(study: Study, cohort: Cohort, found: Result) -> None:
     _go_on(study, cohort, written.changes)
 
 
-def _let_go(study: Study, cohort: Cohort, found: Result) -> None:
+def _let_go(study: Study, cohort: Cohort, found: RungResult) -> None:
     """Time was up: the database says nothing of the rung, and a resumed study trains it again."""
     study.known.halted.add(cohort.number)
     if not cohort.reference:  # what they were by then is not what others may finish
@@ -114,14 +114,14 @@ def _let_go(study: Study, cohort: Cohort, found: Result) -> None:
     log.info(message, cohort.number, cohort.rung, found.seconds)
 
 
-def _files(study: Study, cohort: Cohort, found: Result) -> dict[int, bytes]:
+def _files(study: Study, cohort: Cohort, found: RungResult) -> dict[int, bytes]:
     """What trials leave at their last rung, for those who cannot read this folder."""
     if not study.store.shared or cohort.rung < len(RUNGS) - 1:
         return {}
     return {number: study.folder.trial(number).read_bytes() for number in found.scores}
 
 
-def _learn(study: Study, cohort: Cohort, found: Result, written: Finished) -> None:
+def _learn(study: Study, cohort: Cohort, found: RungResult, written: Finished) -> None:
     """What the rung says of costs and of its trials."""
     known, rung = study.known, cohort.rung
     if scored := [cohort.trials[number] for number in found.scores]:

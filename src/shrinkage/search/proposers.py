@@ -114,5 +114,7 @@ def _proposer(
     by_time = settings.trials is None
     allowed = (lambda: _SHARE * used()) if by_time else None
     others = earlier.kept(prior) if settings.prior else []
-    told = [[surrogate.Told(*each) for each in earlier.points(study, space)] for study in others]
+    told = [
+        [surrogate.Observation(*each) for each in earlier.points(study, space)] for study in others
+    ]
     return GPSearch(space, settings.seed, cost, allowed, told)

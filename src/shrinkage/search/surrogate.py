@@ -64,7 +64,7 @@ _CLIPPED = 3.0
 
 
 @dataclass(frozen=True)
-class Told:
+class Observation:
     """A point of the space, the share of its epochs, and its score; None: diverged."""
 
     point: tuple[float, ...]
@@ -103,7 +103,7 @@ def standardized(scores: Sequence[float | None]) -> Tensor:
     return (y - y.mean()) / (deviation if deviation > 0 else 1.0)
 
 
-def rows_of(told: Sequence[Told]) -> tuple[Tensor, Tensor]:
+def rows_of(told: Sequence[Observation]) -> tuple[Tensor, Tensor]:
     """x [n, d + 1] and y [n], in an order that does not depend on the order of telling."""
     order = sorted(told, key=_place)
     x = torch.tensor([[*t.point, fidelity(t.share)] for t in order], dtype=torch.float64)
@@ -179,7 +179,9 @@ def model_of(x: Tensor, y: Tensor, axes: Sequence[bool]) -> SingleTaskGP:
 
 
 def fitted(
-    told: Sequence[Told], axes: Sequence[bool], lean: Callable[[Tensor], Tensor] | None = None
+    told: Sequence[Observation],
+    axes: Sequence[bool],
+    lean: Callable[[Tensor], Tensor] | None = None,
 ) -> SingleTaskGP:
     """The process whose hyperparameters make some rows most probable, conditioned on more.
 
@@ -232,6 +234,6 @@ def noise_of(model: SingleTaskGP) -> float:
     return float(model.likelihood.noise.detach())
 
 
-def _place(told: Told) -> tuple[int, tuple[float, ...], float, float]:
+def _place(told: Observation) -> tuple[int, tuple[float, ...], float, float]:
     row = torch.tensor([*told.point, told.share], dtype=torch.float64).numpy().tobytes()
     return zlib.crc32(row), told.point, told.share, -math.inf if told.score is None else told.score

@@ -37,7 +37,7 @@ from torch import Tensor
 from shrinkage.randomness import Draws
 from shrinkage.search import surrogate
 from shrinkage.search.likelihood import constant_of
-from shrinkage.search.surrogate import SingleTaskGP, Told
+from shrinkage.search.surrogate import Observation, SingleTaskGP
 
 Lean = Callable[[Tensor], Tensor]
 """What earlier studies expect, [n], at points x [n, d + 1]."""
@@ -54,7 +54,7 @@ class Earlier:
     models: tuple[SingleTaskGP, ...]
 
     @classmethod
-    def of(cls, studies: Sequence[Sequence[Told]], axes: Sequence[bool]) -> Earlier:
+    def of(cls, studies: Sequence[Sequence[Observation]], axes: Sequence[bool]) -> Earlier:
         """axes: which dimensions are ordered. Studies that tell nothing are left out."""
         return cls(tuple(surrogate.fitted(told, axes) for told in studies if told))
 
