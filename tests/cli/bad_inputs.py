@@ -359,6 +359,7 @@ PREDICT = [
     predict("no rows", "a,b,colour,when\n", "rows.csv", "no rows"),
     predict("output of a kind we do not write", ROWS, ".parquet", options=("-o", "p.xlsx")),
     predict("output packed twice", ROWS, ".parquet", options=("-o", "p.parquet.gz")),
+    predict("output in a file and as JSON", ROWS, "leave one", options=("--json", "-o", "p.csv")),
     predict("output in no folder", ROWS, "no/p.csv", options=("-o", "no/p.csv")),
     predict("output in a place without files", ROWS, "/proc/p", options=("-o", "/proc/p.csv")),
     Bad("output is a folder", output_is_a_folder, ("out", "cannot write")),

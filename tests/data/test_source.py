@@ -94,6 +94,11 @@ def test_cells_stay_as_they_were_written(tmp_path: Path) -> None:
     assert list(frame["s"]) == ["1.50", "NA"]
 
 
+@pytest.mark.parametrize("name", ["PAR1", "ARROW1", "PAR1_sum"])
+def test_a_columns_name_may_be_how_another_kind_of_file_begins(name: str, tmp_path: Path) -> None:
+    assert list(read(write(tmp_path, f"{name},y\n1,2\n")).frame) == [name, "y"]
+
+
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shrinkage.data.cells import text
 from shrinkage.data.together import Together, check_clusters, hint, numbered
 from shrinkage.errors import BadInput
 
@@ -22,6 +23,39 @@ def test_equal_values_are_one_cluster_in_all_parts() -> None:
     assert strangers.counts == (2, None)
     assert "taken for strangers" in strangers.notes[0]
     assert strangers.notes[1].startswith("3 rows without a value of 'site' belong to no other")
+
+
+def words(*cells: str) -> pd.Series:
+    return text(pd.Series(cells))
+
+
+def days(*cells: str | None) -> pd.Series:
+    return pd.Series(pd.to_datetime(list(cells), format="ISO8601"))
+
+
+ALIKE = [
+    (words("1.0", "2.0", ""), words("1", "2", "3")),
+    (pd.Series([1, 2, 5]), words("1.", "2.000", "-3.0")),
+    (
+        days("2024-01-01", "2024-01-02", "2024-01-05"),
+        words("2024-01-01", "2024-01-02", "2024-01-03"),
+    ),
+    (days("2024-01-01 14:00", "2024-01-02", None), words("2024-01-01T14:00", "2024-01-02", "")),
+    (words("12345678901234567.0", "2", "3"), pd.Series([12345678901234567, 2, 12345678901234568])),
+]
+
+
+@pytest.mark.parametrize(("train", "test"), ALIKE)
+def test_values_are_equal_however_files_spell_them(train: pd.Series, test: pd.Series) -> None:
+    """What a spreadsheet or a gap makes of a column must not part a patient."""
+    first, second = numbered(train, test)
+    assert (first[:2] == second[:2]).all()
+    assert len({*first, *second}) == 4
+
+
+def test_words_with_dots_stay_apart() -> None:
+    (codes,) = numbered(pd.Series(["1.0.0", "1", "1.05", "a.0", "a", "007", "7", "2024-01-01"]))
+    assert len(set(codes)) == len(codes)
 
 
 def test_a_row_without_a_value_belongs_to_no_other() -> None:

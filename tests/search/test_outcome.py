@@ -36,15 +36,18 @@ def failing(trial: int, error: Exception, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_cohort_that_cannot_run_is_recorded_and_the_search_goes_on(
-    study: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command
 ) -> None:
-    failing(2, ValueError("no such thing"), monkeypatch)
+    failing(2, ValueError("no such [/thing] in [a place]"), monkeypatch)
     folder = tiny_fit(str(study.parent / "table.csv"), "y", tmp_path / "run", tiny)
     trials = run.trials_of(folder)
     failed = [trial for trial in trials if trial.status == "failed"]
     assert 2 in [trial.number for trial in failed]
     assert {trial.cohort for trial in failed} == {trials[2].cohort}
-    assert {trial.reason for trial in failed} == {"ValueError: no such thing"}
+    assert {trial.reason for trial in failed} == {"ValueError: no such [/thing] in [a place]"}
+    monkeypatch.setattr("shrinkage.cli.terminal.console.width", 200)
+    printed = command("show", folder).out
+    assert "failed: ValueError: no such [/thing] in [a place]" in printed
     assert all(not trial.rungs or trial.rungs[-1].score is None for trial in failed)
     result = run.opened(folder).result
     assert result["n_trials"] == 6

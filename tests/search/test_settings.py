@@ -101,7 +101,7 @@ def test_workers() -> None:
 
 
 def test_devices() -> None:
-    assert device_for("cpu") == "cpu"
+    assert device_for("cpu") == device_for("cpu:0") == "cpu"
     assert device_for("auto") in ("cpu", "cuda")
     for name in ("meta", "abacus", "", "cuda:99"):
         with pytest.raises(BadInput, match="--device"):

@@ -32,8 +32,11 @@ def predict(
     """
     from shrinkage.cli import terminal
     from shrinkage.data.source import read
+    from shrinkage.errors import BadInput
     from shrinkage.model import Model
 
+    if as_json and output is not None:
+        raise BadInput(f"--json prints, and -o {output} writes a file: leave one of them out")
     write = _writer(output or "")
     model = Model.load(folder)
     frame, notes = model.table(read(data, only=model.schema.used), proba=proba)

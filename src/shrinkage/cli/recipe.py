@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 
 def recipe(
@@ -32,7 +33,7 @@ def recipe(
         return
     table = terminal.plain_table()
     for name in ("", source, diff):
-        table.add_column(name)
+        table.add_column(Text(name))  # text, whatever brackets a file's name holds
     for path, here, there in differences:
-        table.add_row(path, *("-" if value is None else str(value) for value in (here, there)))
+        table.add_row(path, *(Text("-" if v is None else str(v)) for v in (here, there)))
     terminal.console.print(table if differences else "no difference")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from shrinkage.cli import options
 from shrinkage.wording import command
@@ -58,7 +59,8 @@ def show(
         table.add_row(
             str(trial.number),
             trial.source,
-            trial.status + (f": {trial.reason}" if trial.reason else ""),
+            # A reason is text, whatever brackets it holds.
+            Text(trial.status + (f": {trial.reason}" if trial.reason else "")),
             f"{trial.share:.0%}",
             terminal.number(trial.in_unit(greater)),
             f"{trial.seconds:.1f}",

@@ -107,7 +107,8 @@ def _unzip(data: bytes, name: str) -> bytes:
 
 def _check_bytes(data: bytes, name: str) -> None:
     for magic, what in _MAGIC.items():
-        if data.startswith(magic):
+        # Letters alone may be a column's name; files that begin with such also end with them.
+        if data.startswith(magic) and (not magic.isalnum() or data.endswith(magic)):
             raise BadInput(
                 f"{name}: this is {what}, not a text file.\n"
                 "Save it as CSV in UTF-8, or give it the suffix of what it is."

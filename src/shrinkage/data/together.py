@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shrinkage.data.cells import label_text, show
+from shrinkage.data.cells import dates, label_text, show
 from shrinkage.errors import BadInput
 from shrinkage.wording import count
 
@@ -79,16 +79,28 @@ class Together:
 
 
 def numbered(*parts: pd.Series) -> list[np.ndarray]:
-    """The cluster of each row [n] of each part, equal where values are; 1, 1.0 and "1" are equal.
+    """The cluster of each row [n] of each part, equal where values are, however files spell them.
 
+    1, 1.0 and "1.0" are equal: a file writes whole numbers with a fraction where a cell of their
+    column is missing. So are a date and what says it as text, where all cells are dates.
     A row whose cell is missing belongs to no other: it is a cluster of its own.
     """
-    words = [label_text(v) if not pd.isna(v) else None for part in parts for v in part]
-    codes, distinct = pd.factorize(np.array(words, dtype=object))
+    values, bad = zip(*map(dates, parts), strict=True)
+    if any(each.any() for each in bad):
+        values = [[None if pd.isna(v) else _word(v) for v in part] for part in parts]
+    codes, distinct = pd.factorize(np.concatenate([np.array(v, dtype=object) for v in values]))
     alone = codes < 0
     codes[alone] = len(distinct) + np.arange(alone.sum())
     ends = np.cumsum([len(part) for part in parts])[:-1]
     return np.split(codes.astype(np.int64), ends)
+
+
+def _word(value: Any) -> str:
+    text = label_text(value)
+    return text.partition(".")[0] if _WHOLE.fullmatch(text) else text
+
+
+_WHOLE = re.compile(r"[+-]?\d+\.0*")
 
 
 def hint(*frames: pd.DataFrame, option: bool = True) -> str:

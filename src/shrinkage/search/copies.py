@@ -104,14 +104,15 @@ def _check_clusters(folder: str, work: Path, rows: Rows) -> None:
     if rows.together is None:
         return
     column = rows.together.column
-    ours, (known, _) = rows.column(column), load(work).column(column)
-    given = [cells for cells in ours if cells is not None]
+    given = [cells for cells in rows.column(column) if cells is not None]
+    known, _ = load(work).column(column)
     if known is None:
         return
-    mine, theirs = (np.unique(each) for each in numbered(pd.concat(given), known.dropna()))
-    if both := len(np.intersect1d(mine, theirs)):
+    *mine, theirs = numbered(*given, known.dropna())
+    ours = np.unique(np.concatenate(mine))
+    if both := len(np.intersect1d(ours, theirs)):
         raise BadInput(
-            f"--start-from: the model was trained on rows of {both:,} of the {len(mine):,} "
+            f"--start-from: the model was trained on rows of {both:,} of the {len(ours):,} "
             f"different {show(column)} ({folder}).\nWhat its networks remember of them would "
             "flatter every score: leave those rows out, or fit without --start-from."
         )

@@ -171,7 +171,7 @@ def device_for(name: str) -> str:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(f"--device {name}: {reason}; use auto or cpu") from None
-    return name
+    return "cpu" if name.startswith("cpu") else name  # cpu:0 is what torch calls it, too
 
 
 def precision_for(name: str, device: str) -> str:
