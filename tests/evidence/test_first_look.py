@@ -131,8 +131,9 @@ def test_what_the_look_does_not_need_goes_to_the_search_and_it_takes_none_back(
             done.append(usable(self.clock))
 
     kept, stub = iter(guesses), Stub()
-    with session._search(stub, None, lambda _: next(kept)):  # type: ignore[arg-type]
-        assert done == searched
+    needed = session._search(stub, None, lambda _: next(kept))  # type: ignore[arg-type]
+    assert done == searched
+    with session.keeping(stub, needed):  # type: ignore[arg-type]
         assert usable(stub.clock) == searched[-1], "nor by the last training"
     assert usable(stub.clock) == 100
     assert revived == [1] * (len(searched) - 1)

@@ -16,6 +16,8 @@ from sklearn.model_selection import train_test_split
 from conftest import mixed, tiny_fit
 from shrinkage import run, scores
 from shrinkage.calibration import best_temperature, tempered, with_one_wrong
+from shrinkage.data.split import Fold
+from shrinkage.data.together import Together
 from shrinkage.model import Model
 from shrinkage.search import calibrate, ensemble
 from shrinkage.search.choose import Difference
@@ -42,6 +44,13 @@ def probabilities(trials: int, rows: int, skill: float, seed: int) -> tuple[np.n
     return odds / odds.sum(-1, keepdims=True), target
 
 
+class Judged(Rows):
+    """Rows of which folds and targets are known; `train` are the targets."""
+
+    def target(self, frame: Any) -> np.ndarray:
+        return frame
+
+
 def study_of(
     outputs: np.ndarray, target: np.ndarray, folds: int, repeats: int = 2
 ) -> tuple[dict, Any]:
@@ -52,14 +61,8 @@ def study_of(
     for number, each in enumerate(outputs):
         own = [each[at] for at in parts]
         found[number] = SimpleNamespace(parts=own, judged=own)
-    rows = SimpleNamespace(
-        folds=[SimpleNamespace(validation=at) for at in parts],
-        train=None,
-        target=lambda _: target,
-        validated=np.arange(len(target)),
-        clusters_of=lambda at: None,
-    )
-    return found, rows
+    folds = tuple(Fold(np.setdiff1d(drawn[0], at), at) for at in parts)
+    return found, Judged(None, target, None, folds, ())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("metric", [metric.name for metric in scores.METRICS.values()])
@@ -234,8 +237,8 @@ def test_one_row_judges_no_ensemble() -> None:
     found, rows = study_of(outputs, target, 1)
     for each in found.values():
         each.parts = each.judged = [part[:1] for part in each.parts[:1]]
-    rows.folds = [SimpleNamespace(validation=rows.folds[0].validation[:1])]
-    rows.validated = rows.folds[0].validation
+    first = rows.folds[0]
+    rows = replace(rows, folds=(replace(first, validation=first.validation[:1]),))
     assert of_trials(found, 1, rows, "rmse", 0) == Blend({1: 1.0})
 
 
@@ -244,8 +247,7 @@ def holdout(outputs: np.ndarray, target: np.ndarray) -> tuple[dict, Any]:
     found, rows = study_of(outputs, target, 1)
     for each in found.values():
         each.parts = each.judged = each.judged[:1]
-    rows.folds = rows.folds[:1]
-    return found, rows
+    return found, replace(rows, folds=rows.folds[:1])
 
 
 def test_a_gain_on_a_holdout_is_judged_on_rows_that_chose_nothing() -> None:
@@ -424,17 +426,16 @@ def test_rows_that_belong_together_are_judged_together() -> None:
     outputs, target = numbers(6, 60, 1.0, 3)
     copies = np.repeat(np.arange(60), 4)
     found, rows = study_of(outputs[:, copies], target[copies], 3, 1)
-    rows.clusters_of = lambda at: copies[at]
+    rows = replace(rows, together=Together("site", copies, None))
     for judges in ensemble._judges(rows, 0):
         its = np.concatenate(
             [copies[fold.validation[at]] for fold, at in zip(rows.folds, judges, strict=True)]
         )
         assert (np.bincount(its)[np.unique(its)] == 4).all()
     together = of_trials(found, 0, rows, "rmse", 0).gain
-    rows.clusters_of = lambda at: None
-    strangers = of_trials(found, 0, rows, "rmse", 0).gain
+    strangers = of_trials(found, 0, replace(rows, together=None), "rmse", 0).gain
     assert together is not None
     assert strangers is not None
     assert together.error > 1.7 * strangers.error  # twice, but for which rows chose which shares
-    rows.clusters_of = lambda at: np.zeros(len(at), int)
+    rows = replace(rows, together=Together("site", 0 * copies, None))
     assert of_trials(found, 0, rows, "rmse", 0) == Blend({0: 1.0})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,16 +201,16 @@ def test_what_the_training_on_all_rows_leaves_goes_to_the_search(
     """As long as a base fits that, and as a pass of the search began something."""
     asked = Settings("t", "y", budget_s=1e4, recipe=TINY, space=VARIED, cv="2", trials=trials)
     folder, clock = Folder(tmp_path / "run"), Clock(time.monotonic(), 1e4)
-    left = [20.0, 20.0, 4.0]  # 0.7 of 8 seconds do not fit the last
+    left, kept = [20.0, 20.0, 4.0], 7.0  # 0.7 of 8 seconds do not fit the last
     done: list[str] = []
 
-    @contextmanager
-    def search(study: Study, *_: object) -> Iterator[None]:
+    def search(study: Study, *_: object) -> float:
         done.append("search")
         study.known.add(len(done), "random", {len(done): study.space.base})
-        yield
+        return 7.0
 
     def refit(study: Study, _: object) -> None:
+        assert study.clock.kept_s == kept, "the look has its seconds after the last training"
         done.append("refit")
         end = time.monotonic() + left.pop(0)
         monkeypatch.setattr(Study, "search_deadline", property(lambda _: end))
@@ -223,8 +221,8 @@ def test_what_the_training_on_all_rows_leaves_goes_to_the_search(
     with session.prepared(Table(mixed(60), "t"), asked, folder, clock) as study:
         session._train(study, Inline(), lambda _: 0.0)
         assert done == ["search", "refit"] * passes
-        left[:] = [20.0]
-        monkeypatch.setattr(session, "_search", lambda *_: nullcontext())
+        left[:], kept = [20.0], 0.0
+        monkeypatch.setattr(session, "_search", lambda *_: 0.0)
         session._train(study, Inline(), lambda _: 0.0)
         assert left == [], "a search that found nothing new is not asked again"
 

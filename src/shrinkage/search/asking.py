@@ -31,7 +31,7 @@ _DEAR = 8
 
 def cohort(study: Study) -> Cohort | None:
     """A new cohort of recipes that were not tried yet; None where there are none."""
-    known, problem, most = study.known, study.problem, study.settings.trials
+    known, problem, trials = study.known, study.problem, study.settings.trials
     known.news(at_once=True)
     if known.dry == known.heard:
         return None
@@ -40,30 +40,36 @@ def cohort(study: Study) -> Cohort | None:
     size = cohort_size(problem.folds, problem.device, first_rung, left)
     each = cost.bytes_held(study.space.base, problem.shape)
     room = memory.room(problem.device, each) or size * problem.folds
-    size = min(size, study.most or size, max(1, room // problem.folds))
-    share = 0.0 if most is not None else study.clock.share_until(left)
+    size = min(size, study.memory_holds or size, max(1, room // problem.folds))
+    share = 0.0 if trials is not None else study.clock.share_until(left)
     dear = 0
     for _ in range(_TRIES):
-        count = size if most is None else min(size, most - known.trials)
+        count = size if trials is None else min(size, trials - known.trials)
         if count <= 0 or not study.space.dimensions:
             return None
-        study.tell()
-        cohorts = known.cohorts.values()
-        tried = {recipe for each in cohorts for recipe in each.trials.values()}
-        new = [each for each in cohorts if not each.rung]
-        pending = [each.trials[number] for each in new for number in each.alive]
-        asked = study.searching.ask(study.store.take_number(), count, pending, share)
-        fresh = {r.hash: r for r in map(study.with_loss, asked) if r not in tried}
-        if fresh and most is None and not (fresh := _in_time(study, fresh, left)):
-            dear += 1
-            if dear == _DEAR:
-                break
+        fresh = _untried(study, count, share)
+        if fresh and trials is None:
+            fresh = _in_time(study, fresh, left)
+            dear += not fresh
+        if dear == _DEAR:
+            break
         if fresh and (begun := _begin(study, fresh)):
             return begun
-        if most is None and time.monotonic() > study.search_deadline:
+        if trials is None and time.monotonic() > study.search_deadline:
             return None
     known.dry = known.heard
     return None
+
+
+def _untried(study: Study, count: int, share: float) -> dict[str, Recipe]:
+    """What the search asks for, by hash, but for recipes that were tried. share: of time, left."""
+    study.tell()
+    cohorts = study.known.cohorts.values()
+    tried = {recipe for each in cohorts for recipe in each.trials.values()}
+    new = [each for each in cohorts if not each.rung]
+    pending = [each.trials[number] for each in new for number in each.alive]
+    asked = study.searching.ask(study.store.take_number(), count, pending, share)
+    return {r.hash: r for r in map(study.with_loss, asked) if r not in tried}
 
 
 def fits(study: Study, cohort: Cohort) -> bool:
@@ -90,8 +96,8 @@ def _in_time(study: Study, recipes: dict[str, Recipe], left: float) -> dict[str,
     seconds = {hash_: study.seconds_of(recipe) for hash_, recipe in recipes.items()}
     ending = [hash_ for hash_, whole in seconds.items() if study.in_time(whole)]
     # Two as dear as the base fit in any case, or at the end of a search nothing would.
-    most = max(COHORT_SHARE * left, 2 * RUNGS[0] * study.seconds_of(study.space.base))
-    count = affordable([RUNGS[0] * seconds[hash_] for hash_ in ending], most)
+    first_rung = max(COHORT_SHARE * left, 2 * RUNGS[0] * study.seconds_of(study.space.base))
+    count = affordable([RUNGS[0] * seconds[hash_] for hash_ in ending], first_rung)
     return {hash_: recipes[hash_] for hash_ in ending[:count]}
 
 

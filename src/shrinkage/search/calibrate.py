@@ -81,8 +81,8 @@ def _of_all(few: float, one: float, rows: Rows, networks: float) -> float:
 
     few: of the mean of those that have not seen a row. one: of a single network.
     """
-    at = np.concatenate([fold.validation for fold in rows.folds])
-    return pool_temperature(one, few, round(len(at) / len(np.unique(at))), networks)
+    repeats = round(len(rows.judging) / len(rows.validated))
+    return pool_temperature(one, few, repeats, networks)
 
 
 def decision(parts: Sequence[np.ndarray], rows: Rows, goal: scores.Goal) -> Decision:
@@ -116,14 +116,9 @@ def unseen(parts: Sequence[np.ndarray], rows: Rows) -> tuple[np.ndarray, np.ndar
     A group is a fold of the first repeat, or every fifth row of a holdout (cluster, where rows
     belong together).
     """
-    total = np.zeros((len(rows.train), rows.outputs))
-    count = np.zeros(len(rows.train))
     group = np.full(len(rows.train), -1)
-    for k, (fold, part) in enumerate(zip(rows.folds, parts, strict=True)):
-        at = fold.validation
-        total[at] += part
-        count[at] += 1
-        group[at] = np.where(group[at] < 0, k, group[at])
+    for k, fold in reversed([*enumerate(rows.folds)]):
+        group[fold.validation] = k
     seen = rows.validated
     group = group[seen]
     if len(np.unique(group)) < 2:
@@ -132,7 +127,7 @@ def unseen(parts: Sequence[np.ndarray], rows: Rows) -> tuple[np.ndarray, np.ndar
         if clusters is not None:
             places = np.unique(clusters, return_inverse=True)[1]
         group = places % _PIECES
-    return (total / np.maximum(count, 1)[:, None])[seen], rows.target(rows.train)[seen], group
+    return rows.by_row(np.concatenate(parts)), rows.target(rows.train)[seen], group
 
 
 def report(

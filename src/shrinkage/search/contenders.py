@@ -79,19 +79,18 @@ def contenders_of(
     blended = ensemble.blended(found, shares, heats)
     contenders, samples = {}, {}
     for name, model in models.items():
-        finalist = entrants[name]
+        finalist, raw = entrants[name], model.outputs(rows.test, samples)
+        if name not in trained:
+            contenders[name] = Contender(model, finalist.parts, raw, finalist.trial.seconds)
+            continue
         parts = blended if name == "winner" else finalist.parts
-        raw = model.outputs(rows.test, samples)
-        heat, rule = None, NOTHING
-        if name in trained:
-            model, heat, rule = calibrated(model, parts, rows, metric)
-            its = heat
-            if name == "winner" and blend.unseen:
-                parts = blend.unseen
-                _, its, _ = calibrated(model, parts, rows, metric)
-            parts = [tempered(part, its.value) for part in parts] if its else parts
-        seconds = trained.get(name, finalist.trial.seconds)
-        contenders[name] = Contender(model, parts, raw, seconds, heat, rule)
+        hot, heat, rule = calibrated(model, parts, rows, metric)
+        judged = heat
+        if name == "winner" and blend.unseen:
+            parts = blend.unseen
+            _, judged, _ = calibrated(hot, parts, rows, metric)
+        parts = [tempered(part, judged.value) for part in parts] if judged else parts
+        contenders[name] = Contender(hot, parts, raw, trained[name], heat, rule)
     return contenders
 
 

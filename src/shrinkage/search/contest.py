@@ -107,8 +107,7 @@ def temperature_of(parts: list[np.ndarray], rows: Rows) -> float:
     """What suits best what networks say of the validation rows of their folds; 1 for numbers."""
     if rows.schema.classes is None:
         return 1.0
-    at = np.concatenate([fold.validation for fold in rows.folds])
-    outputs = np.concatenate(parts).astype(np.float64)
+    outputs, at = np.concatenate(parts).astype(np.float64), rows.judging
     return best_temperature(
         *with_one_wrong(outputs, rows.target(rows.train)[at], rows.clusters_of(at))
     )
@@ -150,9 +149,8 @@ def leading(found: dict[int, Finalist], rows: Rows, metric: scores.Goal) -> int:
 def row_losses(finalist: Finalist, rows: Rows, metric: scores.Goal) -> np.ndarray:
     """Out-of-fold loss of each training row, averaged over repeats; holdout: its rows only."""
     target = torch.from_numpy(rows.target(rows.train))
-    total, count = np.zeros(len(target)), np.zeros(len(target))
-    for fold, part in zip(rows.folds, finalist.judged, strict=True):
-        at = fold.validation
-        total[at] += scores.row_losses(metric, torch.from_numpy(part), target[at]).numpy()
-        count[at] += 1
-    return total[rows.validated] / count[rows.validated]
+    losses = [
+        scores.row_losses(metric, torch.from_numpy(part), target[fold.validation]).numpy()
+        for fold, part in zip(rows.folds, finalist.judged, strict=True)
+    ]
+    return rows.by_row(np.concatenate(losses))

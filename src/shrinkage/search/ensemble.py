@@ -128,12 +128,10 @@ def of_trials(found: dict[int, Finalist], lead: int, rows: Rows, metric: Goal, s
             judged[k][at] = np.tensordot(chosen, np.stack(parts[k])[:, at], 1)
     every = np.concatenate(targets)
     y = torch.from_numpy(every)
-    places = np.concatenate([fold.validation for fold in rows.folds])
 
     def losses(outputs: Sequence[np.ndarray], goal: Goal) -> np.ndarray:
         of = torch.from_numpy(np.concatenate(outputs))
-        by_row = _by_row(scores.row_losses(goal, of, y).numpy(), places)
-        return per_cluster(by_row, clusters)
+        return per_cluster(rows.by_row(scores.row_losses(goal, of, y).numpy()), clusters)
 
     def gained(over: int, goal: Goal) -> Difference:
         return difference(losses(found[over].judged, goal), losses(judged, goal))
@@ -147,15 +145,6 @@ def of_trials(found: dict[int, Finalist], lead: int, rows: Rows, metric: Goal, s
     order = [0, *(1 + np.argsort(-chosen[1:], kind="stable"))]
     joined = {numbers[at]: float(chosen[at]) for at in order if chosen[at] > 0}
     return Blend(joined, gain, judged if len(joined) > 1 else None)
-
-
-def _by_row(losses: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The mean loss of each row [n]: where folds are drawn again, each validates more than once.
-
-    Its losses are alike, and as rows of their own they would count for more than is known.
-    """
-    counts = np.bincount(places)
-    return np.bincount(places, losses)[counts > 0] / counts[counts > 0]
 
 
 def _judges(rows: Rows, seed: int) -> list[list[np.ndarray]]:

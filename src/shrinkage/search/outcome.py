@@ -62,7 +62,7 @@ def _halve(study: Study, cohort: Cohort, error: BaseException) -> None:
         _fail(study, cohort, "no memory for it")
         return
     parts = memory.halves(cohort)
-    study.most = max(1, count // 2)
+    study.memory_holds = max(1, count // 2)
     numbers = study.store.split(cohort.number, [part.alive for part in parts])
     cohort.busy = False
     if numbers is None:

@@ -86,9 +86,25 @@ class Rows:
         return None if self.together is None else self.together.test
 
     @cached_property
+    def judging(self) -> np.ndarray:
+        """[v] the training rows that folds validate, fold after fold; a repeat has them again."""
+        return np.concatenate([fold.validation for fold in self.folds])
+
+    @cached_property
     def validated(self) -> np.ndarray:
-        """Training rows that a fold validates, in order: all of them but in a holdout."""
-        return np.unique(np.concatenate([fold.validation for fold in self.folds]))
+        """[n] the same, each once and in order: all training rows but in a holdout."""
+        return np.unique(self.judging)
+
+    def by_row(self, values: np.ndarray) -> np.ndarray:
+        """The mean of values [v, ...], one for each of `judging`, over those of a row: [n, ...].
+
+        A row that several repeats validate has values that are alike; as rows of their own they
+        would count for more than is known.
+        """
+        _, row, counts = np.unique(self.judging, return_inverse=True, return_counts=True)
+        total = np.zeros((len(counts), *values.shape[1:]))
+        np.add.at(total, row, values)
+        return (total.T / counts).T
 
     def groups(self, column: str, name: str) -> Groups:
         """The test rows by a column of the table. name: of the table, for errors.

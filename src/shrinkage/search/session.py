@@ -62,7 +62,7 @@ def prepared(table: Table, settings: Settings, folder: Folder, clock: Clock) -> 
     """A study as it is before its first step. Raises BadInput."""
     store, settings, cut = _founded(table, settings, folder)
     with store, logging_to(folder.log):
-        yield _study(folder, store, settings, cut, clock, nobody)
+        yield _study(folder, store, settings, cut, replace(clock, cells=cut.cells), nobody)
 
 
 def _founded(
@@ -188,6 +188,7 @@ def _go(
     watch: Watch,
     above: Above,
 ) -> Result:
+    clock = replace(clock, cells=cut.cells)
     pool, aside = local.executor(settings.workers), local.aside(settings.device)
     watch = logged(watch)
     kernels.available()  # where they are not compiled yet, that begins now, beside the run
@@ -195,7 +196,7 @@ def _go(
         try:
             folder.sweep()
             study = _study(folder, store, settings, cut, clock, watch)
-            study.aside, clock = aside, study.clock
+            study.aside = aside
             if store.shared:
                 log.info("study '%s' on %s, as %s", store.study().name, store.name, store.client)
             try:
@@ -238,7 +239,7 @@ def _train(study: Study, pool: Executor, keep: Keep) -> None:
     """
     while True:
         tried = study.known.trials
-        with _search(study, pool, keep):
+        with keeping(study, _search(study, pool, keep)):
             shared.fetch(study.store, study.folder, study.known.fetched, study.clock.deadline)
             refit.train(study, pool)
             counted = study.settings.trials is not None
@@ -250,22 +251,21 @@ def _train(study: Study, pool: Executor, keep: Keep) -> None:
         study.known.revive()
 
 
-@contextmanager
-def _search(study: Study, pool: Executor, keep: Keep) -> Iterator[None]:
-    """Search in all the time but what the look at the end needs, which is kept within, too.
+def _search(study: Study, pool: Executor, keep: Keep) -> float:
+    """Search in all the time but what the look at the end needs; returns those seconds.
 
-    That is a guess by trial 0, and once more by the recipe that leads: what it does not need goes
+    They are a guess by trial 0, and once more by the recipe that leads: what it does not need goes
     to the search. What it needs beyond the first guess is the last training's by then.
     """
     kept = keep(study)
     with keeping(study, kept):
         study.run(pool)
     needed = min(kept, keep(study))
-    with keeping(study, needed):
-        if needed < kept:
-            study.known.revive()
+    if needed < kept:
+        study.known.revive()
+        with keeping(study, needed):
             study.run(pool)
-        yield
+    return needed
 
 
 @contextmanager
@@ -317,7 +317,6 @@ def _study(
         rows.save_shape(shape, folder.work)
     start = folder.layers if cut.origin is not None else None
     folds, metric = len(cut.folds), metric_for(settings.metric, task)
-    clock = replace(clock, cells=cut.cells)
     problem = Problem(
         folder.work, folds, shape, task, metric, settings.device, start, settings.precision
     )

@@ -48,8 +48,9 @@ class Study:
     """One search in one folder. Made by `shrinkage.search.session`.
 
     default, plain: the recipes of the first two trials, with all their epochs; `space.base` is the
-    first with as many as there is time for, and trial_seconds, step_seconds are of it. most:
-    recipes that memory holds at once, once that is known. aside: a process of the baselines' own.
+    first with as many as there is time for, and trial_seconds, step_seconds are of it.
+    memory_holds: so many recipes at once, once that is known. aside: a process of the baselines'
+    own.
     standing: who leads by now; ask `standing.standing` for it.
     """
 
@@ -69,7 +70,7 @@ class Study:
     interrupted: bool = False
     trial_seconds: float = 0.0
     step_seconds: float = 0.0
-    most: int | None = None
+    memory_holds: int | None = None
     aside: Executor | None = None
     standing: Standing | None = None
     _kept_parts: dict[int, float] = field(default_factory=dict)
