@@ -20,9 +20,9 @@ import torch
 from scipy.stats import norm
 
 from shrinkage import scores
-from shrinkage.calibration import Z95, matched, t95
 from shrinkage.evidence.interval import flawless, score
 from shrinkage.paired import Answers, difference
+from shrinkage.uncertainty import Z95, matched, t95
 
 QUALITY, SHARED = (2.0, 3.0), 0.8
 CASES = [(100, 0.1), (200, 0.05), (400, 0.05), (1000, 0.02), (200, 0.3)]

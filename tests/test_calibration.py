@@ -18,17 +18,16 @@ from shrinkage.calibration import (
     calibration_error,
     error_by_chance,
     fit_temperature,
-    matched,
     pool_temperature,
     reliability,
     slope,
     tempered,
     tempered_losses,
     top_class,
-    wilson,
     with_one_wrong,
 )
 from shrinkage.measures import tempered_log_loss
+from shrinkage.uncertainty import matched, wilson
 
 
 def honest(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -9,16 +9,11 @@ from hypothesis import strategies as st
 
 from shrinkage import scores
 from shrinkage.calibration import (
-    Z95,
     best_temperature,
     calibration_error,
-    effective,
     error_by_chance,
     fit_temperature,
-    paired,
     reliability,
-    t95,
-    wilson,
     with_one_wrong,
 )
 from shrinkage.clusters import count, of_clusters, per_cluster, spread
@@ -26,6 +21,7 @@ from shrinkage.cutoff import fit_cutoff
 from shrinkage.evidence.interval import flawless, score
 from shrinkage.paired import Answers, difference
 from shrinkage.search.finish import _against
+from shrinkage.uncertainty import Z95, effective, mean_and_error, t95, wilson
 
 some = st.lists(st.integers(0, 5), min_size=2, max_size=40).map(np.array)
 
@@ -66,8 +62,8 @@ def test_the_error_is_that_of_a_regression_with_clustered_errors() -> None:
     bread = np.linalg.inv(X.T @ X)
     groups = len(np.unique(clusters))
     expected = np.sqrt((bread @ meat @ bread)[0, 0] * groups / (groups - 1))
-    assert paired(per_cluster(v, clusters))[1] == pytest.approx(expected, rel=1e-12)
-    assert expected > 1.5 * paired(v)[1]  # what rows taken for strangers would say
+    assert mean_and_error(per_cluster(v, clusters))[1] == pytest.approx(expected, rel=1e-12)
+    assert expected > 1.5 * mean_and_error(v)[1]  # what rows taken for strangers would say
     assert n > groups
 
 
@@ -77,7 +73,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     for seed in range(runs):
         v, clusters = patients(seed, 30)
         for name, own in (("together", per_cluster(v, clusters)), ("strangers", v)):
-            mean, error = paired(own)
+            mean, error = mean_and_error(own)
             held[name] += abs(mean) <= t95(len(own)) * error
     # 95 %; at so few clusters of so different sizes a little less is known for this estimate.
     assert held["together"] / runs == pytest.approx(0.94, abs=0.02)

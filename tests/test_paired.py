@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from shrinkage import scores
-from shrinkage.calibration import wilson
 from shrinkage.evidence.interval import area_ends, score
 from shrinkage.paired import Answers, Interval, difference, values
+from shrinkage.uncertainty import wilson
 
 N = 400
 

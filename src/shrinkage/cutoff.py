@@ -25,8 +25,9 @@ import numpy as np
 import torch
 
 from shrinkage import scores
-from shrinkage.calibration import apart, paired
+from shrinkage.calibration import apart
 from shrinkage.clusters import Clusters, per_cluster
+from shrinkage.uncertainty import mean_and_error
 
 MOST_CANDIDATES = 199
 """Cutoffs that are tried, at equal shares of the rows."""
@@ -183,7 +184,7 @@ def fit_cutoff(
     for here, rest in apart(group):
         named[here] = score[here] > best_cutoff(score[rest], target[rest], metric)
     before, after = (_losses(each, target, metric) for each in (score > 0.5, named))
-    gain, error = paired(per_cluster(before - after, clusters))
+    gain, error = mean_and_error(per_cluster(before - after, clusters))
     found = best_cutoff(score, target, metric)
     return Decision(found if gain > error else None, None, found, gain, error, len(score))
 
@@ -205,7 +206,7 @@ def try_priors(
         scores.row_losses(metric, torch.from_numpy(each), y).numpy()
         for each in (probability, weighted(probability, None, priors))
     )
-    gain, error = paired(per_cluster(before - after, clusters))
+    gain, error = mean_and_error(per_cluster(before - after, clusters))
     kept = tuple(map(float, priors)) if gain > error else None
     return Decision(None, kept, None, gain, error, len(target))
 

@@ -16,7 +16,7 @@ Two or More Correlated Receiver Operating Characteristic Curves"; with more clas
 Of RMSE and R2, v_i = n m(all) - (n - 1) m(without row i), the jackknife's pseudo-values (Miller
 1974, "The jackknife - a review").
 Of decisions half a row more is counted in each of the four cells of a difference (Agresti & Min;
-`calibration.matched`): of a balanced accuracy class by class, as a recall is of its class's rows
+`uncertainty.matched`): of a balanced accuracy class by class, as a recall is of its class's rows
 alone, and the variances of K recalls add to K^2 times that of their mean.
 
 Where rows belong together each cluster of them has one value in their place (`clusters`), and n is
@@ -33,8 +33,8 @@ import torch
 from scipy import stats
 
 from shrinkage import scores
-from shrinkage.calibration import Z95, matched, t95
 from shrinkage.clusters import Clusters, count, per_cluster
+from shrinkage.uncertainty import Z95, matched, mean_and_error, t95
 
 _MEANS = frozenset({"accuracy", "f1", "log_loss", "mae"})
 
@@ -118,9 +118,8 @@ def effect(value: float, one: Answers, other: Answers) -> tuple[float, float, fl
     """
     delta = one.v - other.v
     if not one.metric.decides:
-        error = float(delta.std(ddof=1) / np.sqrt(len(delta)))
         known = fewest(one.target, one.clusters) if one.metric.name == "roc_auc" else len(delta)
-        return value, error, max(2, known) - 1
+        return value, mean_and_error(delta)[1], max(2, known) - 1
     if one.metric.name == "balanced_accuracy" and one.clusters is None:
         hits = one.hit.astype(float) - other.hit
         found = np.array([matched(hits[one.target == c]) for c in np.unique(one.target)])

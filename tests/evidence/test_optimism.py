@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from shrinkage import scores
-from shrinkage.calibration import wilson
 from shrinkage.clusters import per_cluster
 from shrinkage.evidence import optimism as module
 from shrinkage.evidence.optimism import Contest, correction, optimism, partitions
 from shrinkage.evidence.optimism import _at as at_score
 from shrinkage.search.choose import choose, choose_each
+from shrinkage.uncertainty import wilson
 
 TRIALS, ROWS = 21, 150
 EXPECTED_MAXIMUM = 1.8675

@@ -10,7 +10,6 @@ import torch
 from scipy import stats as distributions
 
 from shrinkage import scores
-from shrinkage.calibration import wilson
 from shrinkage.evidence.interval import area_ends
 from shrinkage.evidence.subgroups import (
     POWER,
@@ -20,6 +19,7 @@ from shrinkage.evidence.subgroups import (
     compared,
     verdicts,
 )
+from shrinkage.uncertainty import wilson
 
 CLASSES = ["accuracy", "balanced_accuracy", "f1", "log_loss", "roc_auc"]
 NUMBERS = ["rmse", "mae", "r2", "pinball_0.9"]

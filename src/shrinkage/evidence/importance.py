@@ -46,7 +46,6 @@ import numpy as np
 import torch
 from torch.quasirandom import SobolEngine
 
-from shrinkage.calibration import Z95
 from shrinkage.dimension import Dimension, Range
 from shrinkage.errors import BadInput
 from shrinkage.evidence import forest
@@ -56,6 +55,7 @@ from shrinkage.recipe import Recipe
 from shrinkage.search.halving import RUNGS
 from shrinkage.space import Space, dimensions_of
 from shrinkage.store.tables import Trial
+from shrinkage.uncertainty import Z95
 
 FEWEST = 15
 """Of fewer trials nothing is said."""

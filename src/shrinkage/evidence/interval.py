@@ -13,7 +13,7 @@ sides holds the truth less often there. A share without a single error has value
 it is as sure as the rows of its rarest class are (`flawless`).
 
 Where rows belong together each cluster of them has one value in their place (`clusters`), and
-Wilson's intervals are of `calibration.effective` rows.
+Wilson's intervals are of `uncertainty.effective` rows.
 
 The variance of an AUC near 1 is known from its few wrong pairs less well than from itself: Hanley &
 McNeil 1982 have it for exponential scores, which Newcombe solves for the ends,
@@ -32,9 +32,9 @@ import numpy as np
 from scipy.optimize import brentq
 
 from shrinkage import scores
-from shrinkage.calibration import Z95, effective, t95, wilson
 from shrinkage.clusters import Clusters, count
 from shrinkage.paired import Answers, Interval, fewest
+from shrinkage.uncertainty import Z95, effective, mean_and_error, t95, wilson
 
 _ROUNDING = 1e-9
 """A mean of recalls that are all 1 may miss 1 by its rounding; no single error is so small."""
@@ -99,7 +99,7 @@ def _below(value: float, of: Answers) -> Interval:
     if not loss > 0:
         return Interval(value, value, value)
     with np.errstate(over="ignore"):
-        reach = np.exp(t95(len(of.v)) * _error(of.v) / loss)
+        reach = np.exp(t95(len(of.v)) * mean_and_error(of.v)[1] / loss)
     ends = top - loss * reach, top - loss / reach
     return Interval(value, *ends) if top else Interval(value, -float(ends[1]), -float(ends[0]))
 
@@ -107,7 +107,7 @@ def _below(value: float, of: Answers) -> Interval:
 def _area(value: float, of: Answers) -> Interval:
     """One row of a class tells nothing of its variance: as little is then known as of two."""
     rows = max(2, fewest(of.target, of.clusters))
-    reach = t95(rows) * _error(of.v) / (value * (1 - value))
+    reach = t95(rows) * mean_and_error(of.v)[1] / (value * (1 - value))
     with np.errstate(over="ignore"):
         odds = value / (1 - value) * np.exp((-reach, reach))
     low, high = 1 - 1 / (1 + odds)
@@ -148,9 +148,5 @@ def _f1(value: float, of: Answers) -> Interval:
 
 
 def _student(value: float, of: Answers) -> Interval:
-    reach = t95(len(of.v)) * _error(of.v)
+    reach = t95(len(of.v)) * mean_and_error(of.v)[1]
     return Interval(value, max(0.0, value - reach), min(1.0, value + reach))
-
-
-def _error(v: np.ndarray) -> float:
-    return float(v.std(ddof=1) / np.sqrt(len(v)))

@@ -49,7 +49,6 @@ import numpy as np
 import torch
 
 from shrinkage import scores
-from shrinkage.calibration import Z95, t95
 from shrinkage.clusters import Clusters, of_clusters, spread
 from shrinkage.evidence.epochs import chooses, luck
 from shrinkage.evidence.interval import flawless, limits
@@ -57,6 +56,7 @@ from shrinkage.scores import Goal
 from shrinkage.search.choose import choose_each
 from shrinkage.search.contest import DEFAULT, PLAIN, Finalist, row_losses
 from shrinkage.search.rows import Rows, repeats_of
+from shrinkage.uncertainty import Z95, t95
 
 FOLDS = 5
 

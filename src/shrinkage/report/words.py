@@ -70,7 +70,7 @@ def unit(result: Result) -> str:
 
 
 def ensemble_line(blend: Mapping[str, Any], unit: str) -> str:
-    from shrinkage.calibration import Z95
+    from shrinkage.uncertainty import Z95
 
     gain, error = blend["mean_loss_reduction"], Z95 * (blend["standard_error"] or 0)
     low, high = blend.get("interval") or (gain - error, gain + error)  # older ones do not have it
@@ -104,7 +104,7 @@ def against_plain(result: Result) -> tuple[str, str, str] | None:
 
     Of the mean loss over the test rows; None where it was not compared.
     """
-    from shrinkage.calibration import Z95
+    from shrinkage.uncertainty import Z95
 
     found = result.get("against_plain")
     if not found or found["standard_error"] is None:

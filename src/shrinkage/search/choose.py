@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shrinkage.calibration import paired, t95
+from shrinkage.uncertainty import mean_and_error, t95
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Difference:
 
 def difference(worse: np.ndarray, better: np.ndarray) -> Difference:
     """How much smaller the losses [n] of `better` are; rows are paired. Positive is a gain."""
-    return Difference(*paired(worse - better), len(worse))
+    return Difference(*mean_and_error(worse - better), len(worse))
 
 
 def choose(losses: Mapping[int, np.ndarray], default: int, plain: int | None) -> int:

@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 
 from shrinkage import scores
-from shrinkage.calibration import paired, t95
 from shrinkage.catalog import DEFAULTS
 from shrinkage.clusters import Clusters, per_cluster
 from shrinkage.errors import BadInput, Interrupted
@@ -31,6 +30,7 @@ from shrinkage.search.settings import is_own_recipe
 from shrinkage.search.standing import Standing, standing
 from shrinkage.search.study import Study
 from shrinkage.store.artifact import versions
+from shrinkage.uncertainty import mean_and_error, t95
 from shrinkage.wording import command
 
 
@@ -143,7 +143,7 @@ def _against(
         losses = [scores.row_losses(metric, torch.from_numpy(o), y) for o in (plain, winner)]
         gains = per_cluster((losses[0] - losses[1]).numpy(), clusters)
         found = None
-    mean, standard_error = paired(gains)
+    mean, standard_error = mean_and_error(gains)
     reach = t95(len(gains)) * standard_error
     ends = (found.low, found.high) if found else (mean - reach, mean + reach)
     return {
