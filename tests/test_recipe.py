@@ -151,6 +151,8 @@ EQUAL = [
     (Recipe().set({"network.dropout.rate": 0.1}), Recipe(Dropout(rate=0.1))),
     (Recipe(Dropout(rate=0.1)).set({"network.dropout.rate": 0.0}), Recipe()),
     (Recipe().set({"update.sgd.lr": 0.1}), Recipe(Sgd(lr=0.1))),
+    (Recipe().set({"network.tanh": True}), Recipe(Tanh())),
+    (Recipe().set(load("default").values), load("default")),
 ]
 
 
@@ -278,6 +280,10 @@ PATHS = [
     ("update.adam.rate", ("update.adam.rate", "does not exist", "lr, beta1")),
     ("network.adam.lr", ("adam belongs to update",)),
     ("update.adm.lr", ("adm", "adam")),
+    ("update.adam", ("not a path", "update.adam.lr")),
+    ("network.tanh", ("network.tanh = 0.1", "no fields", "True")),
+    ("network.tanh.slope", ("network.tanh.slope", "does not exist")),
+    ("update.adam.lr.more", ("not a path", "place.ingredient.field")),
 ]
 
 

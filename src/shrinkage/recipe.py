@@ -116,12 +116,17 @@ class Recipe:
     def set(self, values: Values) -> Recipe:
         """This recipe with other values; ingredients not yet in it are added with defaults.
 
+        values: by path, as `values` has them: of an ingredient without fields {path: True}.
         Raises BadInput for unknown paths and values outside their range.
         """
         changed: dict[str, dict[str, Any]] = {}
         for path, value in values.items():
             name, field = _parse(path)
-            changed.setdefault(name, {})[field] = value
+            numbers = changed.setdefault(name, {})
+            if field is not None:
+                numbers[field] = value
+            elif value is not True:
+                raise BadInput(f"{path} = {value!r}: {name} has no fields; say True")
         present = {entry_of(i).name: dataclasses.asdict(i) for i in self.ingredients}
         made = [
             _make(CATALOG[name], {**present.get(name, {}), **fields}, "recipe")
@@ -239,15 +244,20 @@ def _found(key: str, name: str) -> Entry:
         raise BadInput(f"{name}: {error}") from None
 
 
-def _parse(path: str) -> tuple[str, str]:
-    """'update.adam.lr' -> ('adam', 'lr'), checked."""
+def _parse(path: str) -> tuple[str, str | None]:
+    """'update.adam.lr' -> ('adam', 'lr'), checked; 'network.relu', which has no field: no field."""
     parts = path.split(".")
-    if len(parts) != 3:
+    if len(parts) != 3 and not (len(parts) == 2 and parts[0] in PLACES):
         raise BadInput(f"'{path}' is not a path; write place.ingredient.field")
-    entry = find(parts[1])
-    if entry.place != parts[0]:
+    place, name = parts[:2]
+    entry = find(name)
+    if entry.place != place:
         raise BadInput(f"'{path}': {entry.name} belongs to {entry.place}")
-    return parts[1], parts[2]
+    if len(parts) == 3:
+        return name, parts[2]
+    if fields := fields_of(entry.kind):
+        raise BadInput(f"'{path}' is not a path; write {path}.{fields[0].name}")
+    return name, None
 
 
 def _check_on(entry: Entry, made: Any, values: Mapping[str, Any], name: str) -> None:

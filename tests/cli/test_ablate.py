@@ -12,6 +12,8 @@ import pytest
 
 from conftest import Done
 from shrinkage.engine.task import scaling_of
+from shrinkage.evidence import data_worth
+from shrinkage.evidence.ablate import Ablation
 from shrinkage.evidence.design import designed
 from shrinkage.evidence.studied import studied
 from shrinkage.recipe import Recipe
@@ -60,6 +62,25 @@ def test_worth_in_rows_on_too_few_rows(finished: Path, command: Callable[..., Do
     assert said in done.out
     assert said in (finished / "ablation.md").read_text()
     assert "verdict" in done.out
+
+
+def test_what_a_seed_takes_is_of_the_first_table_alone(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks on fewer rows would make it less: the budget that is named would not do."""
+
+    def worth(known: Ablation, _: object) -> dict:
+        known.rounds.spent, known.rounds.networks = 0.0, 10**6
+        return {"missing": "not asked here"}
+
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    shutil.rmtree(folder / "evidence")
+    monkeypatch.setattr(data_worth, "worth", worth)
+    told = ablate(folder, seeds=2, budget="10m", workers=0, data_worth=True)
+    assert told["seconds_a_seed"] > 0
+    again = ablate(folder, seeds=2, budget="10m", workers=0)
+    assert again["seconds_a_seed"] == told["seconds_a_seed"], "nothing was trained"
 
 
 BAD = [

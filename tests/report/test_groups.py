@@ -190,8 +190,9 @@ def test_what_was_asked_for_later_counts_when_a_study_goes_on(folder: Path) -> N
 
 def test_the_command_of_the_study_asks_again(by_group: Path) -> None:
     asked = facts.read(by_group).settings | {"keep": ["year of"]}
-    found = commands.fit(asked)
+    found = commands.fit(asked | {"budget_s": 1_209_600.0})
     assert found is not None
+    assert " --budget 1209600s " in found, "14 days, as fit reads it"
     assert "--by '<script>colour</script>' --by b --keep 'year of' " in found
 
 

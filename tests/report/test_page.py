@@ -274,6 +274,14 @@ def test_a_study_of_an_earlier_version_has_no_intervals(study: Path, tmp_path: P
     assert "nan" not in page.lower().split()
 
 
+def test_without_hidden_units_none_is_called_dead(study: Path) -> None:
+    found = facts.read(study)
+    assert found.inside is not None
+    page = sections.page(replace(found, inside=replace(found.inside, dead=[])))
+    assert "networks" in [section.name for section in page.sections]
+    assert "hidden units give 0" not in str(page)
+
+
 def test_what_work_holds_may_be_gone(study: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(study, folder)

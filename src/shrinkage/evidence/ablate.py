@@ -30,6 +30,9 @@ from shrinkage.evidence.studied import Studied
 from shrinkage.randomness import derive
 from shrinkage.recipe import Recipe
 
+BESIDE = 2
+"""Arms besides one an ingredient: the winner and the placebo."""
+
 FEWEST_SEEDS, SEEDS = 2, 3
 """Student's t of two seeds is so wide that a third is worth more than other ingredients."""
 

@@ -12,7 +12,7 @@ from shrinkage import kernels, scores
 from shrinkage.engine import local
 from shrinkage.errors import Interrupted
 from shrinkage.evidence import data_worth, words
-from shrinkage.evidence.ablate import Ablation, ablate
+from shrinkage.evidence.ablate import BESIDE, Ablation, ablate
 from shrinkage.evidence.arms import AROUND
 from shrinkage.evidence.design import Design
 from shrinkage.evidence.rounds import Rounds
@@ -65,11 +65,13 @@ def ablated(
 
     def further(known: Ablation, told: dict[str, Any]) -> dict[str, Any]:
         known.rounds.share = 1.0
-        return {"worth": data_worth.worth(known, told)}
+        # Before other networks than those of the first table are counted.
+        each = _seconds_a_seed(known.rounds, told, root, result)
+        found = {} if each is None else {"seconds_a_seed": each}
+        return found | ({"worth": data_worth.worth(known, told)} if asked.data_worth else {})
 
     try:
-        given = study, rounds_of, asked.seeds, asked.margin
-        found = ablate(*given, further if asked.data_worth else None)
+        found = ablate(study, rounds_of, asked.seeds, asked.margin, further)
     except KeyboardInterrupt:
         raise Interrupted(
             f"interrupted; what was trained is kept: `{command('ablate', root)}` goes on from there"
@@ -78,8 +80,6 @@ def ablated(
         local.stop(pool)
     asked_for = {"first_look": False, "seeds_asked": asked.seeds, "budget_s": asked.budget_s}
     asked_for |= {"margin_asked": asked.margin}
-    if (seconds := _seconds_a_seed(made[0], found, root, result)) is not None:
-        asked_for["seconds_a_seed"] = seconds
     return write(root, study, made[0], found | asked_for, clock.used)
 
 
@@ -89,7 +89,7 @@ def _seconds_a_seed(
     """What the first table takes for each seed; by this run's networks, or what was known."""
     if not rounds.networks:
         return (read_object(root / NAME) or result).get("seconds_a_seed")
-    arms = len(found["ingredients"]) + 2  # with the winner and the placebo
+    arms = len(found["ingredients"]) + BESIDE
     each = rounds.spent / rounds.networks / rounds.slots
     return round(each * arms * len(AROUND) * rounds.design.problem.folds, 2)
 

@@ -21,6 +21,7 @@ from typing import Any
 from shrinkage import scores
 from shrinkage.errors import BadInput
 from shrinkage.evidence import ablate, ablation, arms
+from shrinkage.evidence.design import Design
 from shrinkage.evidence.rounds import Rounds
 from shrinkage.evidence.studied import studied
 from shrinkage.recipe import Recipe
@@ -65,9 +66,6 @@ FEWEST_ROWS = 500
 WIDENING = (2, 3, 5, 8)
 """Ingredients that are looked at before all are."""
 
-BESIDE = 2
-"""Arms besides one an ingredient: the winner and the placebo."""
-
 
 @dataclass(frozen=True)
 class Form:
@@ -77,7 +75,7 @@ class Form:
     folds: int
 
     def networks(self, ingredients: int, seeds: int) -> int:
-        return (ingredients + BESIDE) * len(self.factors) * self.folds * seeds
+        return (ingredients + ablate.BESIDE) * len(self.factors) * self.folds * seeds
 
 
 def forms(judged: Sequence[int]) -> list[Form]:
@@ -130,17 +128,15 @@ def look(study: Study, result: Result, pool: Executor, clock: Clock) -> None:
     fitting = (form for form in every if one * form.networks(count, ablate.SEEDS) < left)
     form = next(fitting, every[-1])
     log.info("first look: about %.2f s a network, %.1f s left, %s", one, left, form)
-    made: list[Rounds] = []
 
-    def rounds_of(design: Any) -> Rounds:
-        made.append(Rounds(design, pool, max(1, study.settings.workers), clock, study.watch))
-        return made[0]
+    def rounds_of(design: Design) -> Rounds:
+        return Rounds(design, pool, max(1, study.settings.workers), clock, study.watch)
 
-    given = MOST_SEEDS, form.factors, form.folds, WIDENING
-    found = ablate.first_table(ablate.left_out(its, rounds_of, *given), None)
+    taken = ablate.left_out(its, rounds_of, MOST_SEEDS, form.factors, form.folds, WIDENING)
+    found = ablate.first_table(taken, None)
     found |= {"first_look": True, "seeds_asked": found["seeds"], "budget_s": clock.budget_s}
     found["seconds_a_seed"] = result["seconds_a_seed"]
-    told = ablation.write(root, its, made[0], _without_verdicts(found), clock.elapsed())
+    told = ablation.write(root, its, taken.rounds, _without_verdicts(found), clock.elapsed())
     log.info("first look: %d networks over %d seeds", told["networks"], told["seeds"])
 
 

@@ -56,6 +56,7 @@ from shrinkage.search.halving import RUNGS
 from shrinkage.space import Space, dimensions_of
 from shrinkage.store.tables import Trial
 from shrinkage.uncertainty import Z95
+from shrinkage.wording import count
 
 FEWEST = 15
 """Of fewer trials nothing is said."""
@@ -146,12 +147,12 @@ def importance(
     tried = sorted((t for t in tried if t.rungs), key=lambda t: t.number)
     whole = sum(any(r == last and s is not None for r, s in t.rungs) for t in tried)
     if len(tried) < FEWEST:
-        few = f"{len(tried)} trials of the searched space are too few, it takes {FEWEST}"
+        few = f"{count(len(tried), 'trial')} of the searched space: too few, it takes {FEWEST}"
         return Importance(len(tried), whole, float("nan"), few), None
     found = surrogate(Features(space), tried, last, seed)
     explained = found.forest.explained
     if not explained > 0:
-        none = f"what {len(tried)} trials scored cannot be told from their settings"
+        none = f"what {count(len(tried), 'trial')} scored cannot be told from their settings"
         return Importance(len(tried), whole, explained, none), None
     u = uniforms(space, _POINTS, seed)
     points, counts = found.features.settled(u)

@@ -141,7 +141,7 @@ def _found(by: dict[str, list[str]], total: int, result: Mapping[str, Any]) -> s
         makes = "makes" if len(same) == 1 else "make"
         margin = f"{result['margin']:.3g}" if result["margin"] else "anything"
         tail = f" {listed(same)} {makes} no difference beyond {margin}."
-    return f"Of {total} ingredients: {sure}.{tail}"
+    return f"Of {count(total, 'ingredient')}: {sure}.{tail}"
 
 
 def noise(result: Mapping[str, Any]) -> str:

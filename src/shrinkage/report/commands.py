@@ -40,7 +40,7 @@ def fit(settings: Mapping[str, Any]) -> str | None:
     if not _is_file(source) or metric.startswith(OWN) or settings.get("keep_all"):
         return None
     said = [source, "--target", settings["target"]]
-    said += ["--budget", f"{settings['budget_s']:g}s"]
+    said += ["--budget", f"{settings['budget_s']:.10g}s"]
     for name, usual in OPTIONS.items():
         value = settings.get(name, usual)
         if value != usual:

@@ -95,7 +95,7 @@ def _networks(facts: Facts) -> Section | None:
     if inside is None:
         return None
     lines = [f"{count(inside.networks, 'network')} on folds, {inside.weights:,} weights each."]
-    if inside.dead is not None:
+    if inside.dead:
         units, dead = (sum(getattr(d, key) for d in inside.dead) for key in ("units", "dead"))
         by = ", ".join(f"layer {d.layer + 1}: {d.dead} of {d.units}" for d in inside.dead)
         lines.append(
