@@ -30,7 +30,8 @@ from shrinkage.recipe import Recipe, load
 from shrinkage.search import cost
 from shrinkage.search.gp import GPSearch
 from shrinkage.search.halving import ETA, RUNGS
-from shrinkage.search.random import RandomSearch, Search
+from shrinkage.search.random import RandomSearch
+from shrinkage.search.seam import Search
 from shrinkage.space import load_space
 
 SPACE = load_space("tabular")

@@ -45,7 +45,8 @@ from recordings import FAMILIES, TRIALS, Grid, Row, Table, family_of, table
 
 from shrinkage.dimension import Dimension
 from shrinkage.search.gp import GPSearch
-from shrinkage.search.random import KEEP, RandomSearch, Search
+from shrinkage.search.random import KEEP, RandomSearch
+from shrinkage.search.seam import Search
 
 COUNT = 4
 PARTS = (0.25, 0.5, 1.0)

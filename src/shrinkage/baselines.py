@@ -180,10 +180,10 @@ def fit_baseline(
             raise TimeoutError
         model = PEERS[name](schema.task, numbers, categories, seed)
         rows = _without_empty_columns(table.iloc[train])
-        given = model, rows, y_train[train], None if held_out is None else held_out(train)
+        y, cuts = y_train[train], None if held_out is None else held_out(train)
         if not width:
-            return _numbers(*given, other, quantile)
-        return _probabilities(*given, other, width, balanced)
+            return _numbers(model, rows, y, cuts, other, quantile)
+        return _probabilities(model, rows, y, cuts, other, width, balanced)
 
     validation = [
         predict(np.asarray(fold.train), table.iloc[np.asarray(fold.validation)]) for fold in folds

@@ -208,9 +208,9 @@ class Model:
             "priors": self.priors,
         }
         others = [other._artifact({}) for other in self.others]
-        toml = self.recipe.to_toml()
-        own = self.weights, self.statistics, self.preparers, toml, about
-        return artifact.Artifact(*own, others)
+        return artifact.Artifact(
+            self.weights, self.statistics, self.preparers, self.recipe.to_toml(), about, others
+        )
 
     @classmethod
     def load(cls, folder: str | Path) -> Model:

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from inspect import signature
 from operator import index
 from pathlib import Path
 from time import monotonic
@@ -20,7 +21,7 @@ from shrinkage import scores
 from shrinkage.data.source import Table, read
 from shrinkage.errors import BadInput, NoEffectWarning
 from shrinkage.evidence import ablation, grouped, optimism
-from shrinkage.evidence.first_look import keep, look
+from shrinkage.evidence.first_look import look, seconds_kept
 from shrinkage.evidence.importance import Importance, of_study
 from shrinkage.model import Model
 from shrinkage.recipe import Recipe, load
@@ -44,7 +45,7 @@ from shrinkage.search.settings import (
 from shrinkage.space import load_space, text_of
 from shrinkage.store.tables import Trial
 
-_ABOVE = Above(optimism.of_study, keep, look, grouped.concluding)
+_ABOVE = Above(optimism.of_study, seconds_kept, look, grouped.concluding)
 
 
 @dataclass(frozen=True)
@@ -133,38 +134,14 @@ def fit(
     Raises BadInput for anything that cannot be used; nothing is written then. Where it comes to
     light later, as when memory does not hold one network, the folder stays for `resume`.
     """
+    options = locals()
     started = started or monotonic()
     place = shared.place(store, study)
-    table, settings = _asked(
-        data,
-        target,
-        task=task,
-        metric=metric,
-        budget=budget,
-        test=test,
-        cv=cv,
-        recipe=recipe,
-        space=space,
-        start_from=start_from,
-        seed=seed,
-        workers=workers,
-        device=device,
-        precision=precision,
-        single=single,
-        trials=trials,
-        search=search,
-        prior=prior,
-        portfolio=portfolio,
-        first_look=first_look,
-        by=by,
-        keep=keep,
-        together=together,
-        time=time,
-        keep_all=keep_all,
-    )
+    table, settings = _asked(**{name: options[name] for name in _ASKED})
     with chosen(out) as folder:
-        given = table, settings, folder, _ABOVE
-        result = session.begin(*given, place=place, started=started, watch=watch)
+        result = session.begin(
+            table, settings, folder, _ABOVE, place=place, started=started, watch=watch
+        )
     write.try_to(folder, store)
     for sentence in result["without_effect"]:
         warnings.warn(sentence, NoEffectWarning, stacklevel=2)
@@ -180,7 +157,7 @@ def plan(
     does.
     """
     started = started or monotonic()
-    return planned(*_asked(data, target, **asked), started, keep)
+    return planned(*_asked(data, target, **asked), started, seconds_kept)
 
 
 def _asked(
@@ -271,6 +248,10 @@ def _asked(
     return table, settings
 
 
+_ASKED = frozenset(signature(_asked).parameters)
+"""Options of `fit` by the names that both give them."""
+
+
 def resume(
     folder: str | Path,
     budget: str | float | None = None,
@@ -285,8 +266,15 @@ def resume(
     metric: the function it is judged by, where `fit` was given one: its name is all that is kept.
     store: the URL again, of a study on a server whose password is not in PGPASSWORD or ~/.pgpass.
     """
-    given = Path(folder), _ABOVE, None if budget is None else seconds(budget)
-    result = session.resume(*given, metric=metric, store=store, started=started, watch=watch)
+    result = session.resume(
+        Path(folder),
+        _ABOVE,
+        None if budget is None else seconds(budget),
+        metric=metric,
+        store=store,
+        started=started,
+        watch=watch,
+    )
     write.try_to(Path(folder), store)
     return Run(Path(folder), result)
 
@@ -318,10 +306,9 @@ def ablate(
             f"seeds={seeds}, margin={margin}: expected two seeds or more, and no less "
             "than 0 for the margin"
         )
-    given = Path(folder), opened(folder).result, metric
     begun = started or monotonic()
     asked = ablation.Asked(seeds, seconds(budget), margin, workers, begun, data_worth)
-    found = ablation.ablated(*given, asked, watch)
+    found = ablation.ablated(Path(folder), opened(folder).result, metric, asked, watch)
     write.try_to(Path(folder), store)
     return found
 

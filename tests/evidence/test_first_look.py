@@ -65,14 +65,14 @@ def test_forms_give_up_rates_then_folds_that_have_rows() -> None:
 def test_time_is_kept_for_the_best_form_within_a_share(study: Study) -> None:
     # Batches, width, dropout and smoothing, the winner and the placebo: 162 networks.
     around = first_look.BEGIN_S + first_look.ENDING_S + 100 * first_look.ENDING_SHARE
-    assert first_look.keep(study) == pytest.approx(around + 162 * 0.05 / first_look.TIMED)
+    assert first_look.seconds_kept(study) == pytest.approx(around + 162 * 0.05 / first_look.TIMED)
     study.trial_seconds = 3.0
-    assert first_look.keep(study) == pytest.approx(first_look.SHARE * 100)
+    assert first_look.seconds_kept(study) == pytest.approx(first_look.SHARE * 100)
     study.settings = asked(budget_s=60.0)
-    assert first_look.keep(study) == pytest.approx(first_look.ENOUGH_S)
+    assert first_look.seconds_kept(study) == pytest.approx(first_look.ENOUGH_S)
     study.settings = asked()
     study.trial_seconds = 180.0  # the least look, 24 networks of 10 s
-    assert first_look.keep(study) == 0.0
+    assert first_look.seconds_kept(study) == 0.0
 
 
 def test_what_leads_tells_better_how_much_time_is_kept(study: Study) -> None:
@@ -81,9 +81,9 @@ def test_what_leads_tells_better_how_much_time_is_kept(study: Study) -> None:
     study.known.add(7, "gp", {9: RECIPE_OF.without("dropout")})
     study.known.leader, study.known.seconds[9] = 9, 0.03  # a network is 0.005 s of two processes
     around = first_look.BEGIN_S + first_look.ENDING_S + 100 * first_look.ENDING_SHARE
-    assert first_look.keep(study) == pytest.approx(around + 135 * 0.005)
+    assert first_look.seconds_kept(study) == pytest.approx(around + 135 * 0.005)
     study.known.seconds[9] = 60.0
-    assert first_look.keep(study) == 0.0
+    assert first_look.seconds_kept(study) == 0.0
 
 
 def test_the_only_network_on_all_rows_comes_before_the_look(study: Study) -> None:
@@ -95,7 +95,7 @@ def test_the_only_network_on_all_rows_comes_before_the_look(study: Study) -> Non
 
     def with_left(seconds: float, cells: int = 0) -> float:
         study.clock = Clock(time.monotonic() - 100 + seconds, 100.0, ending_s=0.0, cells=cells)
-        return first_look.keep(study)
+        return first_look.seconds_kept(study)
 
     assert with_left(15 + 3.5 + 0.5) == pytest.approx(first_look.SHARE * 100)
     assert with_left(15 + 3.5 - 0.5) == 0.0
@@ -142,7 +142,7 @@ def test_what_the_look_does_not_need_goes_to_the_search_and_it_takes_none_back(
 @pytest.mark.parametrize("more", [{"trials": 9}, {"budget_s": 59.0}, {"first_look": False}])
 def test_no_time_is_kept_where_none_is_asked_for(study: Study, more: dict) -> None:
     study.settings = asked(**more)
-    assert first_look.keep(study) == 0.0
+    assert first_look.seconds_kept(study) == 0.0
 
 
 def won(study: Study, folder: Path) -> dict[str, Any]:
@@ -276,10 +276,10 @@ def test_an_ablation_of_the_winner_is_not_done_again(study: Study, finished: Pat
     assert look_at(study, finished) == before
     study.known.add(7, "gp", {9: RECIPE_OF})
     study.known.leader = 9
-    assert first_look.keep(study) == 0.0
+    assert first_look.seconds_kept(study) == 0.0
     for other in ({"recipe_hash": "another"}, {"first_look": True}):
         (finished / "ablation.json").write_text(json.dumps(before | other))
-        assert first_look.keep(study) > 0
+        assert first_look.seconds_kept(study) > 0
         assert look_at(study, finished)["seeds"] == 3
 
 

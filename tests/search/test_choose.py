@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shrinkage.search.choose import choose, difference
+from shrinkage.search.choose import choose, gain_of
 
 ROWS = 400
 RANDOM = np.random.default_rng(0)
@@ -41,16 +41,16 @@ def test_the_winner(name: str, losses: dict, winner: int) -> None:
 
 def test_a_difference_is_paired() -> None:
     gains = RANDOM.normal(0.2, 0.1, ROWS)
-    found = difference(BASE, BASE - gains)
+    found = gain_of(BASE, BASE - gains)
     assert found.mean == pytest.approx(gains.mean())
     assert found.error == pytest.approx(gains.std(ddof=1) / 20)
     assert found.rows == ROWS
-    unpaired = difference(BASE, RANDOM.permutation(BASE - gains))
+    unpaired = gain_of(BASE, RANDOM.permutation(BASE - gains))
     assert unpaired.error > 5 * found.error
 
 
 def test_one_row_says_nothing() -> None:
-    assert difference(np.ones(1), np.zeros(1)).error == float("inf")
+    assert gain_of(np.ones(1), np.zeros(1)).error == float("inf")
     assert choose({0: np.ones(1), 2: np.zeros(1)}, 0, None) == 0
 
 

@@ -18,7 +18,7 @@ from shrinkage.data.cells import show, where
 from shrinkage.data.columns import Kind, check_finite, column_kind
 from shrinkage.data.labels import decode_classes, find_classes, list_labels, no_column
 from shrinkage.data.source import Table
-from shrinkage.data.target import prepare_target
+from shrinkage.data.target import Target, prepare_target
 from shrinkage.errors import BadInput
 from shrinkage.wording import count
 
@@ -259,15 +259,15 @@ def conform(
     return result, tuple(notes)
 
 
-def _target(table: Table, target: str, task: str, min_rows: int) -> Any:
+def _target(table: Table, target: str, task: str, min_rows: int) -> Target:
     """What `prepare_target` makes of the target, on enough rows."""
     if target not in table.frame.columns:
         raise no_column(table.name, target, [str(c) for c in table.frame.columns], "the target")
     found = prepare_target(table.frame[target], table.name, task)  # pyright: ignore
-    if len(found[1]) < min_rows:
+    if (usable := len(found.values)) < min_rows:
         raise BadInput(
-            f"{table.name}: {len(found[1])} usable rows, at least {min_rows} are needed to train "
-            "and to test.\nAdd rows."
+            f"{table.name}: {usable} usable rows, at least {min_rows} are needed to train and to "
+            "test.\nAdd rows."
         )
     return found
 

@@ -167,8 +167,10 @@ class Preparer:
         words = [_vocabulary(frame[name]) for name in schema.categories]
         others = tuple(_others(frame[n], w) for n, w in zip(schema.categories, words, strict=True))
         words += [_amounts(frame[name]) for name in coded]
-        fitted = values, marks, varies, tuple(words), timed, ranks, ranked
-        return cls(schema, scaling, *fitted, coded, others)
+        known = tuple(words)
+        return cls(
+            schema, scaling, values, marks, varies, known, timed, ranks, ranked, coded, others
+        )
 
     def transform(self, frame: pd.DataFrame) -> Arrays:
         """The arrays of a frame from `infer` or `conform`; each row depends on itself only."""

@@ -1,6 +1,6 @@
 """The target column: which task it sets, its labels or values, and the rows it costs."""
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,15 +17,23 @@ Task = Literal["classification", "regression"]
 MOST_CLASSES = 1000
 
 
-def prepare_target(
-    series: pd.Series, name: str, task: str
-) -> tuple[Task, pd.Series, np.ndarray, tuple | None, list[str]]:
+class Target(NamedTuple):
+    """values: float64, or labels of one type, of the rows that can be used. rows: their positions.
+
+    classes: in order; None for a regression. notes: for the person.
+    """
+
+    task: Task
+    values: pd.Series
+    rows: np.ndarray
+    classes: tuple | None
+    notes: list[str]
+
+
+def prepare_target(series: pd.Series, name: str, task: str) -> Target:
     """Decide the task and clean the target.
 
     series: the target column with the table's index.   task: "auto" or the task itself.
-    Returns the task; the target (float64 values, or labels of one type) on the rows that can be
-    used; the positions of these rows; the classes in order (None for regression); and notes for
-    the person.
     Raises BadInput when the column cannot be a target of the task.
 
     auto: text and bool are classes; numbers with a fraction are a regression; whole numbers
@@ -69,10 +77,10 @@ def prepare_target(
                 f"{name}: the target {column} is {show(values.iloc[0])} in every row: there is "
                 "nothing to learn.\nChoose another --target."
             )
-        return "regression", values, rows, None, notes
+        return Target("regression", values, rows, None, notes)
     labels: Any = _labels(words, numeric, name)
     enough, classes = _classes(labels, name, notes)
-    return "classification", labels[enough], rows[enough], classes, notes
+    return Target("classification", labels[enough], rows[enough], classes, notes)
 
 
 def _numeric(words: pd.Series, name: str, task: str) -> bool:

@@ -85,7 +85,7 @@ def forms(judged: Sequence[int]) -> list[Form]:
     return [Form(arms.AROUND, folds), *(Form((1.0,), n) for n in (folds, *fewer))]
 
 
-def keep(study: Study) -> float:
+def seconds_kept(study: Study) -> float:
     """Seconds to keep: what the best form takes if the recipe that leads by now is the winner.
 
     At most `SHARE` or `ENOUGH_S`; 0 where the least look is far from fitting that, or where it

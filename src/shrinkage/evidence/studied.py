@@ -59,5 +59,5 @@ def studied(root: Path, result: Result, metric: Function | Metric | None = None)
     )
     winner, plain = Recipe.from_toml(result["recipe"], str(folder.result)), load("plain")
     place, seed = root / "evidence", int(result.get("seed", 0))
-    aim = task, problem.metric
-    return Studied(place, table, problem, aimed(winner, *aim), aimed(plain, *aim), seed)
+    winner, plain = (aimed(recipe, task, problem.metric) for recipe in (winner, plain))
+    return Studied(place, table, problem, winner, plain, seed)

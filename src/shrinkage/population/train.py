@@ -93,9 +93,9 @@ class Training:
         cohort, state = self.cohort.select([position]), self.state.select([row])
         done = [step for step in cohort.snapshots[0] if step <= state.step]
         if done and state.kept_weights is not None and state.kept_statistics is not None:
-            kept = 0, slice(len(done))
-            networks = state.kept_weights[kept], state.kept_statistics[kept]
-            return Outcome(*networks, state.curves[0], done[-1])
+            weights = state.kept_weights[0, : len(done)]
+            statistics = state.kept_statistics[0, : len(done)]
+            return Outcome(weights, statistics, state.curves[0], done[-1])
         weights, statistics, (step,) = presented(cohort, state)
         return Outcome(weights, statistics, state.curves[0], step)
 

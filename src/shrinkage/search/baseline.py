@@ -37,9 +37,10 @@ def run(
         "held_out": table.held_out if table.together or table.time else None,
         "until": until,
     }
-    given = name, table.train, target, table.schema, table.folds, table.test, seed
     try:
-        found = fit_baseline(*given, **aim)
+        found = fit_baseline(
+            name, table.train, target, table.schema, table.folds, table.test, seed, **aim
+        )
     except TimeoutError:
         return None
     assert found.test_prediction is not None

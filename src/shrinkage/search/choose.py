@@ -43,7 +43,7 @@ class Difference:
         return self.mean - reach, self.mean + reach
 
 
-def difference(worse: np.ndarray, better: np.ndarray) -> Difference:
+def gain_of(worse: np.ndarray, better: np.ndarray) -> Difference:
     """How much smaller the losses [n] of `better` are; rows are paired. Positive is a gain."""
     return Difference(*mean_and_error(worse - better), len(worse))
 
@@ -51,7 +51,7 @@ def difference(worse: np.ndarray, better: np.ndarray) -> Difference:
 def choose(losses: Mapping[int, np.ndarray], default: int, plain: int | None) -> int:
     """The winner's number. losses: out-of-fold loss of each row [n] by trial."""
     challenges = {
-        number: difference(losses[default], rows)
+        number: gain_of(losses[default], rows)
         for number, rows in losses.items()
         if number != default
     }
@@ -59,7 +59,7 @@ def choose(losses: Mapping[int, np.ndarray], default: int, plain: int | None) ->
     for number, found in challenges.items():
         if found.mean - found.error > lead:
             winner, lead = number, found.mean - found.error
-    if plain is not None and plain in losses and difference(losses[plain], losses[winner]).mean < 0:
+    if plain is not None and plain in losses and gain_of(losses[plain], losses[winner]).mean < 0:
         return plain
     return winner
 

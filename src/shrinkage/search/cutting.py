@@ -73,8 +73,17 @@ def cut(table: Table, settings: Settings, origin: Model | None = None) -> Rows:
         raise BadInput(f"the training rows hold one class of '{schema.target}'; add rows")
     folds = _folds(train, schema, settings, clusters)
     notes += _notes(settings, schema, train, test, folds, clusters)
-    parts = schema, train.seen, test.seen, folds, tuple(notes), origin, (train.rest, test.rest)
-    found = Rows(*parts, together=clusters, time=settings.time)
+    found = Rows(
+        schema,
+        train.seen,
+        test.seen,
+        folds,
+        notes=tuple(notes),
+        origin=origin,
+        unread=(train.rest, test.rest),
+        together=clusters,
+        time=settings.time,
+    )
     if origin is None:
         own = clusters and clusters.train
         coded = codes.coded(train.seen, schema, found.target(train.seen), settings.seed, own)
@@ -182,8 +191,8 @@ def _notes(
     hints = [together.hint(*people, option=not settings.time)]
     if settings.time:
         cells, (fold,) = _times(settings, train), folds
-        asked = cells.iloc[fold.validation], test.cells(settings.time), cells, own
-        told = later.notes(settings.time, *asked)
+        judging = cells.iloc[fold.validation]
+        told = later.notes(settings.time, judging, test.cells(settings.time), cells, own)
         return [*told, *_classes_notes(schema, train.seen, fold), *filter(None, hints)]
     hints += [] if own else [later.hint(schema.dates)]
     return [*filter(None, hints)]

@@ -30,7 +30,7 @@ from shrinkage import scores
 from shrinkage.calibration import tempered
 from shrinkage.clusters import count, per_cluster, spread
 from shrinkage.scores import Goal
-from shrinkage.search.choose import Difference, difference
+from shrinkage.search.choose import Difference, gain_of
 from shrinkage.search.contest import PLAIN, Finalist
 from shrinkage.search.rows import Rows
 
@@ -134,7 +134,7 @@ def of_trials(found: dict[int, Finalist], lead: int, rows: Rows, metric: Goal, s
         return per_cluster(rows.by_row(scores.row_losses(goal, of, y).numpy()), clusters)
 
     def gained(over: int, goal: Goal) -> Difference:
-        return difference(losses(found[over].judged, goal), losses(judged, goal))
+        return gain_of(losses(found[over].judged, goal), losses(judged, goal))
 
     gain = gained(lead, metric)
     worse_than_plain = PLAIN in found and gained(PLAIN, metric).mean < 0

@@ -43,7 +43,8 @@ def conclude(study: Study, above: Above) -> Result:
     rows, metric, seed = study.rows, study.problem.metric, study.settings.seed
     now = _standing(study)
     contenders = contenders_of(study, now.found, now.blend)
-    winner, alone = contenders["winner"], contenders.get(SINGLE, contenders["winner"])
+    best = SINGLE if SINGLE in contenders else "winner"
+    winner, alone = contenders["winner"], contenders[best]
     decides = scores.find(metric).decides
     shown = {name: c.deciding if decides else c.output for name, c in contenders.items()}
     table = table_of(contenders, rows, metric)
@@ -52,21 +53,24 @@ def conclude(study: Study, above: Above) -> Result:
     result = _result(study, now.found[now.lead], len(alone.model.weights), table)
     before = found_result(study.folder)
     result["test_looks"] = 1 + (before.get("test_looks", 1) if before else 0)
-    result["ensemble"] = _ensemble(contenders, now.blend, rows.test) if SINGLE in table else None
-    validation = table[SINGLE if SINGLE in table else "winner"]["validation"]
-    chosen_by = validation[scores.name_of(metric)]
+    result["ensemble"] = _ensemble(contenders, now.blend, rows.test) if best == SINGLE else None
+    chosen_by = table[best]["validation"][scores.name_of(metric)]
     result["optimism"] = above.optimism(now.found, rows, metric, seed, chosen_by)
     target, clusters = rows.target(rows.test), rows.test_clusters
-    chosen = winner.model, winner.heat, winner.rule, winner.raw, winner.output
-    result |= report(*chosen, target, clusters)
+    result |= report(
+        winner.model, winner.heat, winner.rule, winner.raw, winner.output, target, clusters
+    )
     for name, output in shown.items():
         said.keep(study.folder.work, name, output)
     result["copies"] = copies.apart(study.folder.work, rows, metric, table)
     if "plain" in shown:
-        both = shown["plain"], shown["winner"]
-        result["against_plain"] = _against(*both, target, metric, clusters)
-    asked = study.folder.root, rows, study.settings.by, study.settings.source
-    if (groups := above.subgroups(*asked, result, shown)) is not None:
+        result["against_plain"] = _against(
+            shown["plain"], shown["winner"], target, metric, clusters
+        )
+    groups = above.subgroups(
+        study.folder.root, rows, study.settings.by, study.settings.source, result, shown
+    )
+    if groups is not None:
         result["subgroups"] = groups
 
     provenance = {

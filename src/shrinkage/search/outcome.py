@@ -48,7 +48,8 @@ def take(study: Study, what: Cohort | str, future: Future) -> None:
 
 def _fail(study: Study, cohort: Cohort, reason: str) -> None:
     reasons: dict[int, tuple[str, int]] = dict.fromkeys(cohort.alive, (reason, 0))
-    commit(study, cohort, RungResult({}, reasons, 0, 0.0, False, 0.0))
+    nothing = RungResult(scores={}, reasons=reasons, step=0, part=0.0, halted=False, seconds=0.0)
+    commit(study, cohort, nothing)
 
 
 def _halve(study: Study, cohort: Cohort, error: BaseException) -> None:

@@ -24,14 +24,14 @@ from typing import ClassVar
 from shrinkage.presets import inside
 from shrinkage.recipe import Recipe
 from shrinkage.search.aim import aimed
-from shrinkage.search.random import Search
+from shrinkage.search.seam import Search
 
 SHARE = 1 / 3
 """Of the recipes of a search whose trials are counted."""
 UNTIL = 0.4
 """Where time counts, the share of the budget that is left to the other search. A search begins with
 0.4 to 0.8 of the budget left, the more the longer it is, as it comes after its references."""
-REFERENCES = 2
+_BEFORE = 2
 """Trials before the search begins: the default and the plain network."""
 
 NAME = "portfolio"
@@ -53,7 +53,7 @@ def recipes(task: str, epochs: int, metric: str) -> tuple[Recipe, ...]:
 
 def most(trials: int | None) -> int | None:
     """How many of its recipes a study of so many trials tries; None: time says it."""
-    return None if trials is None else int(SHARE * max(0, trials - REFERENCES))
+    return None if trials is None else int(SHARE * max(0, trials - _BEFORE))
 
 
 @dataclass

@@ -18,7 +18,8 @@ from shrinkage.errors import BadInput, not_installed
 from shrinkage.recipe import Recipe
 from shrinkage.search import earlier, portfolio
 from shrinkage.search.portfolio import PortfolioSearch
-from shrinkage.search.random import RandomSearch, Search
+from shrinkage.search.random import RandomSearch
+from shrinkage.search.seam import Search
 from shrinkage.search.settings import Settings
 from shrinkage.space import Space
 

@@ -28,7 +28,7 @@ from shrinkage.search.folder import Folder
 from shrinkage.search.halving import RUNGS, rung_steps
 from shrinkage.search.known import Known
 from shrinkage.search.outset import agreed
-from shrinkage.search.random import Search
+from shrinkage.search.seam import Search
 from shrinkage.search.settings import Settings
 from shrinkage.search.standing import Standing
 from shrinkage.space import Space
@@ -78,15 +78,16 @@ class Study:
     def __post_init__(self) -> None:
         unlike = frozenset() if self.problem.start is None else FROM_RANDOM_WEIGHTS
         self.known = Known(self.store, cost.Costs(self.problem.shape), unlike)
-        asked = self.folder.work, self.problem.metric, self.settings.seed
-        self.baselines = Baselines(self.store, self.known, *asked)
+        self.baselines = Baselines(
+            self.store, self.known, self.folder.work, self.problem.metric, self.settings.seed
+        )
 
     @cached_property
     def searching(self) -> Search:
         """What proposes recipes: one object, which keeps what it is told. Needs the plan's base."""
-        costs = self.known.costs.of
-        asked = self.settings, self.space, costs, self.clock.elapsed, self.folder.prior
-        return proposers.made(*asked)
+        return proposers.made(
+            self.settings, self.space, self.known.costs.of, self.clock.elapsed, self.folder.prior
+        )
 
     @property
     def search_deadline(self) -> float:
