@@ -34,19 +34,31 @@ class Rows(NamedTuple):
     target: np.ndarray
 
 
+WEIGHT, BIAS, SCALE, SHIFT, MEAN, VARIANCE = range(6)
+"""Columns of `Plan.layers`."""
+
+FREQUENCY, PHASE, MIX, OFFSET, COUNT, DIM = range(6)
+"""Entries of `Plan.waves`: arrays; how many waves a column has, and numbers it becomes."""
+
+
 class Plan(NamedTuple):
     """The network: where its arrays lie in the flat buffers, -1 where there is none.
 
-    layers: int64 [L, 6]: weight, bias, scale, shift; mean, variance.
-    waves: int64 [6]: frequency, phase, mix, bias; K, dim. table: int64 [3]: table, V, dim.
-    head: int64 [2]: weight, bias. size: int64 [3]: inputs of the first layer, H, C.
+    layers: int64 [L, 6]. waves: int64 [6]. table: of vectors for codes, [vectors, dim].
+    inputs, width, outputs: of the first layer, of each hidden layer H, of the head C.
+    groups: that a norm measures over, 0 for batch norm, -1 for none. code, number: the activation.
     """
 
     layers: np.ndarray
     waves: np.ndarray
-    table: np.ndarray
-    head: np.ndarray
-    size: np.ndarray
+    table: int
+    vectors: int
+    dim: int
+    head_weight: int
+    head_bias: int
+    inputs: int
+    width: int
+    outputs: int
     groups: int
     code: int
     number: np.float32
@@ -115,6 +127,11 @@ def _matrix(flat, at, rows, columns):
 
 
 @kernel
+def _vector(flat, at, size):
+    return flat[at : at + size]
+
+
+@kernel
 def _biased(out, bias) -> None:
     for b in range(out.shape[0]):
         for c in range(out.shape[1]):
@@ -140,48 +157,51 @@ def _gather(rows, positions, class_weight, own, codes, target, weight) -> None:
 @kernel
 def _waves(flat, plan, features):
     """Frequency and phase [D, K], mix [D, K, dim - 1] and bias [D, dim - 1] of periodic columns."""
-    at, count, dim = plan.waves, plan.waves[4], plan.waves[5] - 1
-    mix = flat[at[2] : at[2] + features * count * dim].reshape(features, count, dim)
-    frequency, phase = _matrix(flat, at[0], features, count), _matrix(flat, at[1], features, count)
-    return frequency, phase, mix, _matrix(flat, at[3], features, dim)
+    at, count, dim = plan.waves, plan.waves[COUNT], plan.waves[DIM] - 1  # x itself is the last
+    frequency = _matrix(flat, at[FREQUENCY], features, count)
+    phase = _matrix(flat, at[PHASE], features, count)
+    mix = _vector(flat, at[MIX], features * count * dim).reshape(features, count, dim)
+    return frequency, phase, mix, _matrix(flat, at[OFFSET], features, dim)
 
 
 @kernel
 def _room(plan, features, batch):
     """For the waves of a batch."""
-    return np.empty((features if plan.waves[0] >= 0 else 0, batch, plan.waves[4]), np.float32)
+    columns = features if plan.waves[FREQUENCY] >= 0 else 0
+    return np.empty((columns, batch, plan.waves[COUNT]), np.float32)
 
 
 @kernel
 def _columns(own, codes, starts, w, plan, wave, x) -> None:
     """What goes into the first layer: x and wave are written."""
     batch, features = own.shape
-    after, table = features, plan.table
-    if plan.waves[0] >= 0:
+    after = features
+    if plan.waves[FREQUENCY] >= 0:
         frequency, phase, mix, bias = _waves(w, plan, features)
         columns.periodic(own, frequency, phase, mix, bias, wave, x)
-        after = features * plan.waves[5]
+        after = features * plan.waves[DIM]
     else:
         for b in range(batch):
             for j in range(features):
                 x[b, j] = own[b, j]
-    if table[0] >= 0:
-        columns.categories(codes, starts, _matrix(w, table[0], table[1], table[2]), after, x)
+    if plan.table >= 0:
+        table = _matrix(w, plan.table, plan.vectors, plan.dim)
+        columns.categories(codes, starts, table, after, x)
 
 
 @kernel
 def _columns_backward(x_grad, own, codes, starts, w, plan, wave, grad) -> None:
-    features, table = own.shape[1], plan.table
+    features = own.shape[1]
     after = features
-    if plan.waves[0] >= 0:
+    if plan.waves[FREQUENCY] >= 0:
         frequency, phase, mix, _ = _waves(w, plan, features)
         parts = _waves(grad, plan, features)
         columns.periodic_backward(
             x_grad, own, frequency, phase, mix, wave, parts[0], parts[1], parts[2], parts[3]
         )
-        after = features * plan.waves[5]
-    if table[0] >= 0:
-        to_table = _matrix(grad, table[0], table[1], table[2])
+        after = features * plan.waves[DIM]
+    if plan.table >= 0:
+        to_table = _matrix(grad, plan.table, plan.vectors, plan.dim)
         columns.categories_backward(x_grad, codes, starts, after, to_table)
 
 
@@ -189,10 +209,10 @@ def _columns_backward(x_grad, own, codes, starts, w, plan, wave, grad) -> None:
 def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
     """Trains every member; losses: [T, M], written. Numbers are of the steps of this call."""
     steps, members, batch = positions.shape
-    inputs, width, outputs = plan.size[0], plan.size[1], plan.size[2]
+    inputs, width, outputs = plan.inputs, plan.width, plan.outputs
     depth, features = plan.layers.shape[0], rows.numbers.shape[1]
-    learned = plan.waves[0] >= 0 or plan.table[0] >= 0
-    groups = plan.groups
+    learned = plan.waves[FREQUENCY] >= 0 or plan.table >= 0
+    groups, normed = plan.groups, plan.groups >= 0
     x = np.empty((batch, inputs), np.float32)
     x_grad = np.empty((batch, inputs), np.float32)
     own = np.empty((batch, features), np.float32)
@@ -222,11 +242,10 @@ def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
             for layer in range(depth):
                 at = plan.layers[layer]
                 into = x if layer == 0 else y[layer - 1]
-                np.dot(into, _matrix(w, at[0], fan, width), z[layer])
-                normed = groups >= 0
-                bias = w[at[1] : at[1] + width]
-                scale = w[at[2] : at[2] + width] if normed else nothing
-                shift = w[at[3] : at[3] + width] if normed else nothing
+                np.dot(into, _matrix(w, at[WEIGHT], fan, width), z[layer])
+                bias = _vector(w, at[BIAS], width)
+                scale = _vector(w, at[SCALE], width) if normed else nothing
+                shift = _vector(w, at[SHIFT], width) if normed else nothing
                 _key(numbers.streams[layer, m], first_step + t, key)
                 hidden.forward(
                     z[layer], bias, scale, shift, groups, plan.code, plan.number, key,
@@ -235,8 +254,8 @@ def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
                 )  # fmt: skip
                 fan = width
             into = x if depth == 0 else y[depth - 1]
-            np.dot(into, _matrix(w, plan.head[0], fan, outputs), out)
-            _biased(out, w[plan.head[1] : plan.head[1] + outputs])
+            np.dot(into, _matrix(w, plan.head_weight, fan, outputs), out)
+            _biased(out, _vector(w, plan.head_bias, outputs))
 
             if numbers.classes:
                 found = loss.cross_entropy_of(out, target, weight, numbers.smoothing[m], out_grad)
@@ -244,37 +263,36 @@ def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
                 found = loss.squared_error_of(out, target, weight, out_grad)
             losses[t, m] = found
 
-            np.dot(into.T, out_grad, _matrix(grad, plan.head[0], fan, outputs))
-            to_bias = grad[plan.head[1] : plan.head[1] + outputs]
+            np.dot(into.T, out_grad, _matrix(grad, plan.head_weight, fan, outputs))
+            to_bias = _vector(grad, plan.head_bias, outputs)
             to_bias[:] = 0
             for b in range(batch):
                 for c in range(outputs):
                     to_bias[c] += out_grad[b, c]
             if depth or learned:
                 down = x_grad if depth == 0 else y_grad
-                np.dot(out_grad, _matrix(w, plan.head[0], fan, outputs).T, down)
+                np.dot(out_grad, _matrix(w, plan.head_weight, fan, outputs).T, down)
             for layer in range(depth - 1, -1, -1):
                 at = plan.layers[layer]
-                normed = groups >= 0
-                bias = w[at[1] : at[1] + width]
-                scale = w[at[2] : at[2] + width] if normed else nothing
-                to_scale = grad[at[2] : at[2] + width] if normed else nothing
-                to_shift = grad[at[3] : at[3] + width] if normed else nothing
+                bias, to_bias = _vector(w, at[BIAS], width), _vector(grad, at[BIAS], width)
+                scale = _vector(w, at[SCALE], width) if normed else nothing
+                to_scale = _vector(grad, at[SCALE], width) if normed else nothing
+                to_shift = _vector(grad, at[SHIFT], width) if normed else nothing
                 hidden.backward(
                     y_grad, z[layer], slope[layer], center[layer, :measured],
                     spread[layer, :measured], bias, scale, groups, z_grad,
-                    grad[at[1] : at[1] + width], to_scale, to_shift,
+                    to_bias, to_scale, to_shift,
                 )  # fmt: skip
                 fan = width if layer else inputs
                 into = y[layer - 1] if layer else x
-                np.dot(into.T, z_grad, _matrix(grad, at[0], fan, width))
+                np.dot(into.T, z_grad, _matrix(grad, at[WEIGHT], fan, width))
                 if layer:
-                    np.dot(z_grad, _matrix(w, at[0], fan, width).T, y_grad)
+                    np.dot(z_grad, _matrix(w, at[WEIGHT], fan, width).T, y_grad)
                 elif learned:
-                    np.dot(z_grad, _matrix(w, at[0], fan, width).T, x_grad)
+                    np.dot(z_grad, _matrix(w, at[WEIGHT], fan, width).T, x_grad)
                 if groups == 0:
-                    mean = statistics[at[4] : at[4] + width]
-                    variance = statistics[at[5] : at[5] + width]
+                    mean = _vector(statistics, at[MEAN], width)
+                    variance = _vector(statistics, at[VARIANCE], width)
                     share = numbers.momentum[m]
                     unbiased = f32(batch) / f32(batch - 1)
                     for h in range(width):
@@ -283,19 +301,19 @@ def train(rows, positions, plan, buffers, numbers, first_step, losses) -> None:
                         variance[h] += share * (spread[layer, h] * unbiased - variance[h])
             _columns_backward(x_grad, own, codes, rows.starts, w, plan, wave, grad)
 
-            shared = numbers.mask, numbers.rate[t, m], numbers.shrink[t, m], numbers.follow[t, m]
+            rate, shrink = numbers.rate[t, m], numbers.shrink[t, m]
+            follow, limit, bound = numbers.follow[t, m], numbers.limit[m], numbers.bound[m]
             if numbers.adam:
                 update.adam_of(
                     w, grad, buffers.first[m], buffers.second[m], buffers.average[m],
-                    shared[0], shared[1], shared[2], shared[3], numbers.limit[m],
-                    numbers.bound[m], numbers.beta1[m], numbers.beta2[m], numbers.eps[m],
-                    first_step + t,
+                    numbers.mask, rate, shrink, follow, limit, bound,
+                    numbers.beta1[m], numbers.beta2[m], numbers.eps[m], first_step + t,
                 )  # fmt: skip
             else:
                 update.sgd_of(
                     w, grad, buffers.first[m], buffers.average[m],
-                    shared[0], shared[1], shared[2], shared[3], numbers.limit[m],
-                    numbers.bound[m], numbers.beta1[m], numbers.nesterov,
+                    numbers.mask, rate, shrink, follow, limit, bound,
+                    numbers.beta1[m], numbers.nesterov,
                 )  # fmt: skip
 
 
@@ -306,7 +324,7 @@ def infer(rows, plan, weights, statistics, out) -> None:
     Equals `nets.network.Network.apply` of networks that do not train.
     """
     total, features = rows.numbers.shape
-    inputs, width, outputs = plan.size[0], plan.size[1], plan.size[2]
+    inputs, width, outputs = plan.inputs, plan.width, plan.outputs
     depth, groups, count = plan.layers.shape[0], plan.groups, min(total, _AT_ONCE)
     x = np.empty((count, inputs), np.float32)
     wave = _room(plan, features, count)
@@ -325,16 +343,16 @@ def infer(rows, plan, weights, statistics, out) -> None:
             fan = inputs
             for layer in range(depth):
                 at = plan.layers[layer]
-                np.dot(x if layer == 0 else y, _matrix(w, at[0], fan, width), z)
-                scale = w[at[2] : at[2] + width] if groups >= 0 else nothing
-                shift = w[at[3] : at[3] + width] if groups >= 0 else nothing
-                mean = statistics[m, at[4] : at[4] + width] if groups == 0 else nothing
-                variance = statistics[m, at[5] : at[5] + width] if groups == 0 else nothing
+                np.dot(x if layer == 0 else y, _matrix(w, at[WEIGHT], fan, width), z)
+                scale = _vector(w, at[SCALE], width) if groups >= 0 else nothing
+                shift = _vector(w, at[SHIFT], width) if groups >= 0 else nothing
+                mean = _vector(statistics[m], at[MEAN], width) if groups == 0 else nothing
+                variance = _vector(statistics[m], at[VARIANCE], width) if groups == 0 else nothing
                 hidden.infer(
-                    z, w[at[1] : at[1] + width], scale, shift, mean, variance, groups,
+                    z, _vector(w, at[BIAS], width), scale, shift, mean, variance, groups,
                     plan.code, plan.number, y, slope, center, spread,
                 )  # fmt: skip
                 fan = width
             to = out[m, first:last]
-            np.dot(x if depth == 0 else y, _matrix(w, plan.head[0], fan, outputs), to)
-            _biased(to, w[plan.head[1] : plan.head[1] + outputs])
+            np.dot(x if depth == 0 else y, _matrix(w, plan.head_weight, fan, outputs), to)
+            _biased(to, _vector(w, plan.head_bias, outputs))

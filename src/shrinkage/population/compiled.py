@@ -97,8 +97,7 @@ class Compiled:
         for members in of_sample.values():
             sample = samples[members[0]]
             out = weights.new_empty(len(members), sample.rows, self.cohort.dataset.outputs)
-            none = torch.empty(0, dtype=torch.int64), torch.empty(0, 0)
-            taken = _taken(self.cohort, sample, *none)
+            taken = _taken(self.cohort, sample)
             arrays = [weights[members], statistics[members], out]
             infer(taken, self.plan, *(x.numpy() for x in arrays))
             found |= dict(zip(members, out, strict=True))
@@ -182,26 +181,28 @@ def _plan(cohort: Cohort) -> Plan | None:
         return None
     width = hyper["mlp"]["width"]
     fan, outputs = shapes["head.weight"]
-    inputs = shapes["layer0.weight"][0] if depth else fan
-    waves += [*shapes.get("numbers.weight", (0, 0, 0))[1:]]
-    waves[5] += 1
-    size = np.array([inputs, width, outputs])
+    _, count, made = shapes.get("numbers.weight", (0, 0, 0))
+    vectors, dim = shapes.get("categories.table", (0, 0))
     groups = -1
     if norm is not None:
         structure = {"groups": hyper[norm]["groups"]} if norm == "group_norm" else {}
         groups = NORMS[norm].groups(width, **structure)
-    (name, numbers), *_ = [(e.name, n) for e, n in cohort.active("network", "activation")]
-    code, number = coded(name, numbers)
-    vectors = shapes.get("categories.table", (0, 0))
+    activation, numbers = cohort.active("network", "activation")[0]
+    code, number = coded(activation.name, numbers)
     return Plan(
-        np.array(layers, np.int64).reshape(depth, 6),
-        np.array(waves, np.int64),
-        np.array([table, *vectors], np.int64),
-        np.array(head, np.int64),
-        size,
-        groups,
-        code,
-        np.float32(number),
+        layers=np.array(layers, np.int64).reshape(depth, 6),
+        waves=np.array([*waves, count, made + 1], np.int64),  # x itself stands beside its waves
+        table=table,
+        vectors=vectors,
+        dim=dim,
+        head_weight=head[0],
+        head_bias=head[1],
+        inputs=shapes["layer0.weight"][0] if depth else fan,
+        width=width,
+        outputs=outputs,
+        groups=groups,
+        code=code,
+        number=np.float32(number),
     )
 
 
@@ -222,10 +223,17 @@ def _rows(cohort: Cohort) -> tuple[Rows, Tensor]:
     return _taken(cohort, sample, label, meaning), starts[cohort.folds]
 
 
-def _taken(cohort: Cohort, sample: Sample, label: Tensor, meaning: Tensor) -> Rows:
-    """A sample's arrays as kernels read them; label and meaning: see `kernels.mlp`."""
+def _taken(
+    cohort: Cohort, sample: Sample, label: Tensor | None = None, meaning: Tensor | None = None
+) -> Rows:
+    """A sample's arrays as kernels read them.
+
+    label, meaning: the label and the target of `kernels.mlp`; None: what predicts reads neither.
+    """
     from shrinkage.kernels.mlp import Rows
 
+    if label is None or meaning is None:
+        label, meaning = torch.empty(0), torch.empty(0, 0)
     numbers = sample.inputs.get("numbers", torch.empty(sample.rows, 0))
     codes = sample.inputs.get("categories", torch.empty(sample.rows, 0, dtype=torch.int64))
     first = torch.tensor((0, *cohort.network.cardinalities[:-1])).cumsum(0)

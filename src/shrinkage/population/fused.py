@@ -51,15 +51,16 @@ def update(
     from shrinkage.kernels.update import adam_update, sgd_update
 
     slots = {name: dict(its) for name, its in state.slots.items()}
-    numbers = [x[0] for x in of_steps(cohort, state, 1).values()]
-    numbers = [x.contiguous() for x in (*numbers, *of_members(cohort).values())]
+    # Their names are those of the kernels' parameters.
+    numbers = {name: its[0] for name, its in of_steps(cohort, state, 1).items()}
+    numbers = {n: x.contiguous().numpy() for n, x in (numbers | of_members(cohort)).items()}
     buffers = [state.weights, grad, *remembered(cohort, state), moment.mask]
-    arrays = [x.numpy() for x in (*buffers, *numbers)]
+    arrays = [buffer.numpy() for buffer in buffers]
     entry, its = cohort.optimizer
     if entry.name == "adam":
-        adam_update(*arrays, state.step)
+        adam_update(*arrays, **numbers, step=state.step)
     else:
-        sgd_update(*arrays, its["nesterov"])
+        sgd_update(*arrays, **numbers, nesterov=its["nesterov"])
     return state.weights, slots
 
 
