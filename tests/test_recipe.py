@@ -214,8 +214,8 @@ class Bad:
 BAD = [
     Bad("[update.adam\nlr = 1", ("not valid TOML", "line 1")),
     Bad(f"[data.minibatch]\nepochs = 1{'0' * 5000}", ("beyond 64 bits",)),
-    Bad(f"[data.minibatch]\nepochs = 0x1{'0' * 5000}", ("beyond 64 bits",)),
-    Bad(f"[update.adam]\nlr = [{{a = -{2**63 + 1}}}]", ("beyond 64 bits",)),
+    Bad(f"[data.minibatch]\nepochs = 0x1{'0' * 5000}", ("data.minibatch.epochs", "64 bits")),
+    Bad(f"[update.adam]\nlr = [{{a = -{2**63 + 1}}}]", ("update.adam.lr.a is", "64 bits")),
     Bad(f"[update.adam]\nlr = {'[' * 9000}", ("nested too deep",)),
     Bad(f"[network.dropout]\nrate = {2**63 - 1}", ("network.dropout.rate", "[0, 1)")),
     Bad("[network.dropout]\nrate = 1.5", ("network.dropout.rate", "1.5", "[0, 1)")),

@@ -72,7 +72,7 @@ def example(entry: Entry) -> Recipe:
 
 
 def _is_off(field: Field) -> bool:
-    return field.number is not None and field.default == field.number.neutral
+    return field.neutral is not None and field.default == field.neutral
 
 
 def _middle(field: Field) -> Any:
@@ -114,9 +114,8 @@ def _fenced(found: re.Match[str]) -> str:
 def _table(entry: Entry) -> str:
     rows = ["| field | default | neutral | search range | unit |", "|---|---|---|---|---|"]
     for field in fields_of(entry.kind):
-        number = field.number
-        neutral = "" if number is None or number.neutral is None else f"{number.neutral:g}"
-        unit = number.unit if number else ""
+        neutral = "" if field.neutral is None else f"{field.neutral:g}"
+        unit = field.number.unit if field.number else ""
         rows.append(f"| {field.name} | {field.default} | {neutral} | {reach(field)} | {unit} |")
     explained = (entry.kind.__doc__ or "").strip()
     if explained == "No hyperparameters.":

@@ -19,6 +19,7 @@ from __future__ import annotations
 import dataclasses
 from ctypes import c_float
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, TypeVar, dataclass_transform, get_args, get_type_hints
 
 from pydantic import ConfigDict, GetCoreSchemaHandler
@@ -125,22 +126,21 @@ class Field:
     choices: tuple[Any, ...] | None
     per_member: bool
 
+    @property
+    def neutral(self) -> float | None:
+        """The value at which it does nothing; None where there is none."""
+        return None if self.number is None else self.number.neutral
+
     def as_number(self, value: Any) -> float:
         """The value; of a choice, its place among the options."""
         return self.choices.index(value) if self.choices else value
 
 
-_FIELDS: dict[type, tuple[Field, ...]] = {}
-
-
+@cache
 def fields_of(kind: type) -> tuple[Field, ...]:
     """The declared hyperparameters of an ingredient class, in order."""
-    if kind not in _FIELDS:
-        hints = get_type_hints(kind, include_extras=True)
-        _FIELDS[kind] = tuple(
-            _field(field, hints[field.name]) for field in dataclasses.fields(kind)
-        )
-    return _FIELDS[kind]
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(_field(field, hints[field.name]) for field in dataclasses.fields(kind))
 
 
 def _field(field: dataclasses.Field, hint: Any) -> Field:
@@ -166,28 +166,20 @@ def switchable(kind: type) -> bool:
     Then its on and off arms share a population: absence is a value, not a structure.
     """
     fields = fields_of(kind)
-    return (
-        bool(fields)
-        and all(field.per_member for field in fields)
-        and any(field.number is not None and field.number.neutral is not None for field in fields)
+    return all(field.per_member for field in fields) and any(
+        field.neutral is not None for field in fields
     )
 
 
 def neutral(kind: type) -> Any:
     """The instance that does nothing: every number with a neutral value is set to it."""
-    return kind(
-        **{
-            field.name: field.number.neutral
-            for field in fields_of(kind)
-            if field.number is not None and field.number.neutral is not None
-        }
-    )
+    return kind(**{f.name: f.neutral for f in fields_of(kind) if f.neutral is not None})
 
 
 def is_neutral(instance: Any) -> bool:
     """Whether every number that has a neutral value stands at it."""
     return switchable(type(instance)) and all(
-        getattr(instance, field.name) == field.number.neutral
+        getattr(instance, field.name) == field.neutral
         for field in fields_of(type(instance))
-        if field.number is not None and field.number.neutral is not None
+        if field.neutral is not None
     )

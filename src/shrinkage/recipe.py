@@ -263,7 +263,7 @@ def _parse(path: str) -> tuple[str, str | None]:
 def _check_on(entry: Entry, made: Any, values: Mapping[str, Any], name: str) -> None:
     """Raises BadInput where an ingredient was asked for, and not told the number that it is off
     without."""
-    wanted = [f.name for f in fields_of(entry.kind) if f.number and f.number.neutral is not None]
+    wanted = [f.name for f in fields_of(entry.kind) if f.neutral is not None]
     if is_neutral(made) and not set(wanted) & set(values):
         raise BadInput(
             f"{name}: [{entry.place}.{entry.name}] does nothing without {' or '.join(wanted)}; "

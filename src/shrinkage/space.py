@@ -265,5 +265,4 @@ def _excluded(recipe: Recipe) -> set[str]:
 def _neutral(path: str) -> Any:
     _, name, field = path.split(".")
     found = next(f for f in fields_of(CATALOG[name].kind) if f.name == field)
-    number = found.number
-    return number.neutral if number and number.neutral is not None else found.default
+    return found.default if found.neutral is None else found.neutral

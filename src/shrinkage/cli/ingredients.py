@@ -72,5 +72,4 @@ def _card(name: str) -> None:
 
 
 def _neutral(field) -> str:
-    number = field.number if field else None
-    return "" if number is None or number.neutral is None else f"{number.neutral:g}"
+    return "" if field is None or field.neutral is None else f"{field.neutral:g}"

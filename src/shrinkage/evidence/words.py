@@ -50,8 +50,8 @@ def table(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
     The placebo stands last.
     """
     ranked = sorted(result["ingredients"].items(), key=_place)
-    rows = [_row(name, told["setting"], told) for name, told in ranked]
-    rows.append(_row("placebo", "other seeds only", result["placebo"]))
+    rows = [(name, told["setting"], *_cells(told)) for name, told in ranked]
+    rows.append(("placebo", "other seeds only", *_cells(result["placebo"])))
     return [row[: len(heads(result))] for row in rows]
 
 
@@ -61,10 +61,12 @@ def _place(item: tuple[str, dict[str, Any]]) -> float:
     return -math.inf if effect is None else -effect
 
 
-def _row(name: str, setting: str, told: Mapping[str, Any]) -> tuple[str, ...]:
+def _cells(told: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Effect, interval, verdict."""
     if told["effect"] is None:
-        return name, setting, "no score", "-", told["verdict"] or ""
-    return name, setting, *effect(told["effect"], told["interval"]), told["verdict"] or ""
+        return "no score", "-", told["verdict"] or ""
+    gain, interval = effect(told["effect"], told["interval"])
+    return gain, interval, told["verdict"] or ""
 
 
 def conclusions(result: Mapping[str, Any], folder: str) -> list[str]:
@@ -177,20 +179,17 @@ def markdown(result: Mapping[str, Any], folder: str) -> str:
     lines += [f"- {line}" for line in conclusions(result, folder)]
     lines += worth_words.markdown(result)
     if result["alone"]:
-        rows = [
-            _row(name, "", told)[:1] + _row(name, "", told)[2:]
-            for name, told in result["alone"]["ingredients"].items()
-        ]
+        alone = result["alone"]["ingredients"]
+        rows = [(name, *_cells(told)) for name, told in alone.items()]
         of_alone = (heads(result)[0], *heads(result)[2:])
         lines += [
             "",
-            f"## Alone on the plain network{over(result['alone']['ingredients'].values())}",
+            f"## Alone on the plain network{over(alone.values())}",
             "",
         ]
         lines += wording.table(of_alone, rows)
     if result["pairs"]:
-        rows = [_row(" + ".join(told["pair"]), "", told) for told in result["pairs"]]
-        rows = [row[:1] + row[2:4] for row in rows]
+        rows = [(" + ".join(told["pair"]), *_cells(told)[:2]) for told in result["pairs"]]
         of_pairs = ("pair", "beyond the sum of both", "95 % interval")
         lines += ["", f"## Together{over(result['pairs'])}", "", *wording.table(of_pairs, rows)]
     if result["path"]:

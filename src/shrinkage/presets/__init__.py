@@ -41,7 +41,6 @@ def parsed(text: str, name: str) -> dict[str, Any]:
     Raises BadInput where it is none, and for a whole number beyond the 64 bits that TOML promises:
     none is needed, and of thousands of digits Python would not even print it.
     """
-    too_long = BadInput(f"{name}: a whole number in it is beyond 64 bits")
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -49,15 +48,20 @@ def parsed(text: str, name: str) -> dict[str, Any]:
     except RecursionError:
         raise BadInput(f"{name} is not valid TOML: its brackets are nested too deep") from None
     except ValueError:  # so many digits that Python does not read it
-        raise too_long from None
-    if any(isinstance(each, int) and each.bit_length() > 63 for each in _values(document)):
-        raise too_long
+        raise BadInput(f"{name}: a whole number in it is beyond 64 bits") from None
+    for path, value in _values(document):
+        if isinstance(value, int) and value.bit_length() > 63:
+            raise BadInput(f"{name}: {path} is a whole number beyond 64 bits")
     return document
 
 
-def _values(of: Any) -> Iterator[Any]:
-    if isinstance(of, dict | list):
-        for each in of.values() if isinstance(of, dict) else of:
-            yield from _values(each)
+def _values(of: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value that is no table and no list, with the keys that lead to it."""
+    if isinstance(of, dict):
+        for key, each in of.items():
+            yield from _values(each, f"{path}.{key}" if path else key)
+    elif isinstance(of, list):
+        for each in of:
+            yield from _values(each, path)
     else:
-        yield of
+        yield path, of
