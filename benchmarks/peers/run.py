@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cells
 from programs import PROGRAMS
+from quiet import quiet
 
 
 def done(path: Path) -> set[tuple]:
@@ -46,6 +47,7 @@ def main() -> None:
                 continue
             cell = cells.read(path, split)
             line = dict(zip(("method", "set", "split", "seconds"), key, strict=True))
+            before = quiet()
             began = time.time()
             try:
                 output = PROGRAMS[given.program](cell, given.seconds, split, *more)
@@ -54,6 +56,7 @@ def main() -> None:
                 traceback.print_exc()
                 line["error"] = f"{type(error).__name__}: {error}"[:300]
             line["fit_s"] = round(time.time() - began, 1)
+            line |= {"before": before, "after": quiet()}
             with given.out.open("a") as file:
                 file.write(json.dumps(line) + "\n")
             print(line, flush=True)

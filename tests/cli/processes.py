@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +17,24 @@ PROGRAM = [sys.executable, "-m", "shrinkage.cli.main"]
 
 
 def start(*arguments: object, program: list[str] = PROGRAM) -> subprocess.Popen:
-    """In a session of its own, so that its whole group can be killed and no other."""
-    return subprocess.Popen(
+    """In a session of its own, so that its whole group can be killed and no other.
+
+    It hears Ctrl-C also where the tests do not, as in the background of a shell; what a test that
+    failed left of it ends with the tests.
+    """
+    process = subprocess.Popen(
         [*program, *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
+    atexit.register(_end, process)
+    return process
+
+
+def _end(process: subprocess.Popen) -> None:
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def command(*arguments: object) -> subprocess.CompletedProcess:
