@@ -143,12 +143,15 @@ class Entry:
 
 
 def _scaling(name: str) -> str:
+    """In the place of a function: rows are scaled before there are members (`data.tabular`)."""
     return name
 
 
-def _augmentation(name: str, kind: type, apply: Any, only: Only = "", *needs: str) -> Entry:
-    """An augmentation, the only one of its role. needs: draws unless told."""
-    return Entry(name, kind, apply, "augment", name, needs=needs or ("draws",), only=only)
+def _augmentation(
+    name: str, kind: type, apply: Any, only: Only = "", needs: tuple[str, ...] = ("draws",)
+) -> Entry:
+    """An augmentation, the only one of its role."""
+    return Entry(name, kind, apply, "augment", name, needs=needs, only=only)
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -160,10 +163,10 @@ ENTRIES: tuple[Entry, ...] = (
     _augmentation("label_noise", LabelNoise, label_noise, "classes"),
     _augmentation("target_noise", TargetNoise, target_noise, "numbers to predict"),
     _augmentation("input_noise", InputNoise, input_noise, "numeric columns"),
-    _augmentation("cutout", Cutout, cutout, "", "draws", "cells"),
+    _augmentation("cutout", Cutout, cutout, needs=("draws", "cells")),
     _augmentation("mixup", Mixup, mixup),
-    _augmentation("cutmix", Cutmix, cutmix, "", "draws", "cells"),
-    _augmentation("adversarial", Adversarial, adversarial, "numeric columns", "input_gradient"),
+    _augmentation("cutmix", Cutmix, cutmix, needs=("draws", "cells")),
+    _augmentation("adversarial", Adversarial, adversarial, "numeric columns", ("input_gradient",)),
     Entry("mlp", Mlp, mlp, "network", "architecture"),
     Entry("resnet", Resnet, resnet, "network", "architecture"),
     Entry("taper", Taper, taper, "network", "taper"),

@@ -223,14 +223,20 @@ def balanced_miss(probability: Tensor, target: Tensor) -> Tensor:
     return miss(probability, target) * _balance(target, probability.shape[-1])
 
 
-def f1_loss(probability: Tensor, target: Tensor) -> Tensor:
-    """[M, n] float64: see `scores.row_losses`. Holds an array [M, n, C]."""
+def _counted(probability: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """What rows are called [M, n, K] and are [n, K], of the classes that F1 counts: 0 and 1."""
     classes = probability.shape[-1]
     counted = slice(1, None) if classes == 2 else slice(None)
-    predicted, there = (
+    called, there = (
         torch.nn.functional.one_hot(codes, classes)[..., counted].double()
         for codes in (probability.argmax(-1), target)
     )
+    return called, there
+
+
+def f1_loss(probability: Tensor, target: Tensor) -> Tensor:
+    """[M, n] float64: see `scores.row_losses`. Holds an array [M, n, C]."""
+    predicted, there = _counted(probability, target)
     hits, named = 2 * predicted * there, predicted + there
     mean = named.mean(1, keepdim=True)
     value = hits.mean(1, keepdim=True) / mean
@@ -243,12 +249,7 @@ def f1_steps(probability: Tensor, target: Tensor) -> Tensor:
 
     2 / (K mean d_c), d as in `scores.row_losses`, K classes; 0 where F1 does not count c.
     """
-    classes = probability.shape[-1]
-    counted = slice(1, None) if classes == 2 else slice(None)
-    predicted, there = (
-        torch.nn.functional.one_hot(codes, classes)[..., counted].double()
-        for codes in (probability.argmax(-1), target)
-    )
+    predicted, there = _counted(probability, target)
     mean = (predicted + there).mean(1, keepdim=True)
     each = torch.where(mean > 0, 2 / mean, 0.0) / (mean > 0).sum(-1, keepdim=True).clamp(min=1)
     return (there * each).sum(-1)

@@ -82,9 +82,10 @@ class Ablation:
         Seeds come in one order, so the first ones are the same in all arms.
         """
         seeds = min(len(self.values[name]) for name in (*plus, *minus))
-        y = np.subtract(
-            *(np.sum([self.values[name][:seeds] for name in names], 0) for names in (plus, minus))
+        more, less = (
+            np.sum([self.values[name][:seeds] for name in names], 0) for names in (plus, minus)
         )
+        y = more - less
         return stats.estimate(y) if np.isfinite(y).all() else None
 
     def between(self, better: str, worse: str) -> stats.Estimate | None:
@@ -155,7 +156,7 @@ def left_out(
     removed = [grid.arm(f"without {s.name}", s.turned_off(winner)) for s in every]
     design = designed(study.rows, problem, [winner, plain], study.folder, study.seed, folds)
     rounds = rounds_of(design)
-    own, other = (
+    ours, placebos = (
         tuple(derive(study.seed, f"ablation.{name}", i) for i in range(seeds))
         for name in ("seed", "placebo")
     )
@@ -163,9 +164,9 @@ def left_out(
     def wanted(step: Step) -> list[Wanted]:
         trained = [whole, *removed[: step.ingredients]]
         asked: list[Wanted] = []
-        for seed, its in zip(own[: step.seeds], other[: step.seeds], strict=True):
+        for seed, placebo in zip(ours[: step.seeds], placebos[: step.seeds], strict=True):
             asked += [Wanted(recipe, seed) for arm in trained for recipe in arm.recipes]
-            asked += [Wanted(recipe, its) for recipe in whole.recipes]
+            asked += [Wanted(recipe, placebo) for recipe in whole.recipes]
         return asked
 
     steps = [Step(0, 0), *_steps(len(every), seeds, widening)]
@@ -177,12 +178,19 @@ def left_out(
             "what was trained is kept: the same command goes on from there, or give it more time "
             "with --budget"
         )
-    passed_over = [switch.name for switch in every[done.ingredients :]]
-    given = every[: done.ingredients], idle, rounds, own[: done.seeds], passed_over
-    found = Ablation(study, plain, design, *given)
+    found = Ablation(
+        study,
+        plain,
+        design,
+        switches=every[: done.ingredients],
+        idle=idle,
+        rounds=rounds,
+        seeds=ours[: done.seeds],
+        passed_over=[switch.name for switch in every[done.ingredients :]],
+    )
     for arm in (whole, *removed[: done.ingredients]):
         found.read(arm, found.seeds)
-    found.read(Arm(PLACEBO, whole.recipes), other[: done.seeds])
+    found.read(Arm(PLACEBO, whole.recipes), placebos[: done.seeds])
     return found
 
 
@@ -341,18 +349,19 @@ def _path(found: Ablation) -> list[dict[str, Any]] | None:
     grid = arms.between(found.study.winner, plain)
     if PLAIN not in found.values or not np.isfinite(found.values[PLAIN]).all():
         return None
-    done, left, path, last = [], list(found.switches), [], PLAIN
+    done, left, path, last = [], {switch.name: switch for switch in found.switches}, [], PLAIN
     while left:
-        tried = {s.name: arms.with_(plain, [*done, s]) for s in left}
+        tried = {name: arms.with_(plain, [*done, switch]) for name, switch in left.items()}
         label = " ".join(switch.name for switch in done)
-        asked = [grid.arm(f"{label} + {n}", r) for n, r in tried.items() if r is not None]
-        if not asked or not found.train(asked, "path"):
+        asked = {n: grid.arm(f"{label} + {n}", r) for n, r in tried.items() if r is not None}
+        if not asked or not found.train([*asked.values()], "path"):
             break
-        finite = [arm for arm in asked if np.isfinite(found.values[arm.name]).all()]
-        if not finite:
+        means = {n: float(found.values[arm.name].mean()) for n, arm in asked.items()}
+        means = {n: mean for n, mean in means.items() if np.isfinite(mean)}
+        if not means:
             break
-        best = max(finite, key=lambda arm: float(found.values[arm.name].mean()))
-        name = best.name.removeprefix(f"{label} + ")
+        name = max(means, key=means.__getitem__)
+        best = asked[name]
         step, whole = found.between(best.name, last), found.between(best.name, PLAIN)
         assert step is not None
         assert whole is not None
@@ -366,8 +375,6 @@ def _path(found: Ablation) -> list[dict[str, Any]] | None:
                 "seeds": min(len(found.values[name]) for name in (best.name, PLAIN)),
             }
         )
-        (switch,) = (s for s in left if s.name == name)
-        done.append(switch)
-        left.remove(switch)
+        done.append(left.pop(name))
         last = best.name
     return path or None

@@ -102,46 +102,60 @@ def designed(
     aside = any(watches(recipe) for recipe in recipes)
     folds = [rows.folds[k] for k in repeats_of(rows)[0][:most]]
     _check_clusters(rows, folds)
-    task, target = rows.schema.task, rows.target(rows.train)
-    trained, watched = [], []
-    for number, fold in enumerate(folds):
-        kept, other = fold.train, fold.validation
-        if aside:
-            inner, outer = _set_aside(rows, target, fold.train, number, seed)
-            kept, other = fold.train[inner], fold.train[outer]
-        trained.append(kept)
-        watched.append(other)
+    target = rows.target(rows.train)
+    learning = [
+        _set_aside(rows, target, fold.train, number, seed)
+        if aside
+        else (fold.train, fold.validation)
+        for number, fold in enumerate(folds)
+    ]
+    trained, watched = zip(*learning, strict=True)
     judged = tuple(fold.validation for fold in folds)
-    codes = target if task == "classification" else np.zeros(len(target), int)
-    place_of = np.full(len(target), -1)
-    for k, at in enumerate(judged):
-        place_of[at] = k
-    seen, clusters = np.flatnonzero(place_of >= 0), rows.clusters_of(np.arange(len(target)))
-    groups = min(GROUPS, count(rows.clusters_of(seen), GROUPS))
-    group = spread(place_of, clusters, groups, _drawn(seed, "groups"))
-    if len(folds) > 1:
-        places = [(k, np.arange(len(at))) for k, at in enumerate(judged)]
-    else:
-        of_fold = rows.clusters_of(judged[0])
-        parts = min(PARTS, max(1, count(of_fold, len(judged[0])) // 2))
-        part = spread(codes[judged[0]], of_fold, parts, _drawn(seed, "parts"))
-        places = [(0, np.flatnonzero(part == number)) for number in range(parts)]
-    # A part on which the metric is not defined, such as the AUC of one class, has no say.
-    places = [(k, at) for k, at in places if _defined(rows, problem, target[judged[k]][at])]
-    if len(places) < 2:
+    group, groups = _groups(rows, judged, len(target), seed)
+    parts = tuple(
+        Part(k, at, group[judged[k]][at])
+        for k, at in _pieces(rows, target, judged, seed)
+        # One on which the metric is not defined, such as the AUC of one class, has no say.
+        if _defined(rows, problem, target[judged[k]][at])
+    )
+    if len(parts) < 2:
         raise BadInput(
             f"{scores.find(problem.metric).pretty} is not defined on the validation rows of two "
             "folds, which an ablation needs;\nfit with more rows, fewer folds or another metric"
         )
-    parts = tuple(Part(k, at, group[judged[k]][at]) for k, at in places)
     about = [FORMAT, aside, ASIDE, groups, PARTS, len(folds), scores.name_of(problem.metric), seed]
     if (own := scores.code_of(problem.metric)) is not None:  # another function of the same name
         about.append(own)
     name = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:8]
-    place = folder / name
-    place.mkdir(parents=True, exist_ok=True)
-    its = replace(problem, folder=place, folds=len(folds))
-    return Design(its, rows, parts, groups, tuple(trained), tuple(watched), judged)
+    its = replace(problem, folder=folder / name, folds=len(folds))
+    its.folder.mkdir(parents=True, exist_ok=True)
+    return Design(its, rows, parts, groups, trained, watched, judged)
+
+
+def _groups(
+    rows: Rows, judged: Sequence[np.ndarray], total: int, seed: int
+) -> tuple[np.ndarray, int]:
+    """The group [total] of each training row, spread over the folds that judge; how many groups."""
+    fold = np.full(total, -1)
+    for k, at in enumerate(judged):
+        fold[at] = k
+    groups = min(GROUPS, count(rows.clusters_of(np.flatnonzero(fold >= 0)), GROUPS))
+    clusters = rows.clusters_of(np.arange(total))
+    return spread(fold, clusters, groups, _drawn(seed, "groups")), groups
+
+
+def _pieces(
+    rows: Rows, target: np.ndarray, judged: Sequence[np.ndarray], seed: int
+) -> list[tuple[int, np.ndarray]]:
+    """(fold, places among the rows that it judges): whole folds, or parts of a holdout."""
+    if len(judged) > 1:
+        return [(k, np.arange(len(at))) for k, at in enumerate(judged)]
+    (at,) = judged
+    codes = target[at] if rows.schema.task == "classification" else np.zeros(len(at), int)
+    clusters = rows.clusters_of(at)
+    parts = min(PARTS, max(1, count(clusters, len(at)) // 2))
+    part = spread(codes, clusters, parts, _drawn(seed, "parts"))
+    return [(0, np.flatnonzero(part == number)) for number in range(parts)]
 
 
 def _check_clusters(rows: Rows, folds: Sequence[Fold]) -> None:
@@ -171,12 +185,15 @@ def _check_clusters(rows: Rows, folds: Sequence[Fold]) -> None:
 def _set_aside(
     rows: Rows, target: np.ndarray, at: np.ndarray, number: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of the training rows of a fold: places of those to train on, and of those to watch."""
+    """Of the training rows of a fold: those to train on, and those to watch."""
     times, _ = rows.column(rows.time) if rows.time else (None, None)
     if times is not None:
-        return later.latest(rows.time, times.iloc[at], ASIDE)
-    draw = derive(seed, "ablation.watched", number) % 2**32
-    return test_split(target[at], rows.schema.task, ASIDE, draw, rows.clusters_of(at))
+        inner, outer = later.latest(rows.time, times.iloc[at], ASIDE)
+    else:
+        draw = derive(seed, "ablation.watched", number) % 2**32
+        clusters = rows.clusters_of(at)
+        inner, outer = test_split(target[at], rows.schema.task, ASIDE, draw, clusters)
+    return at[inner], at[outer]
 
 
 def _defined(rows: Rows, problem: Problem, target: np.ndarray) -> bool:

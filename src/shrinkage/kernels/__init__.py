@@ -1,8 +1,8 @@
 """Fused CPU kernels: what stands between the matrix products, in one pass and in cache.
 
-Each file holds one kernel, compiled by Numba, and says which readable torch functions it equals;
-`tests/kernels` steps both with random input. Without Numba, on a GPU, in float64 and for what no
-kernel knows, the torch functions run.
+Each file holds the kernels of one part of a step, compiled by Numba, and says which readable torch
+functions they equal; `tests/kernels` steps both with random input. Without Numba, on a GPU, in
+float64 and for what no kernel knows, the torch functions run.
 
 Compiling takes a quarter of a minute, once a machine and version. A process of its own does it, and
 the torch functions run until it is done, so that no run waits. The environment's SHRINKAGE_KERNELS

@@ -136,6 +136,11 @@ def presented(cohort: Cohort, state: State) -> tuple[Tensor, Tensor, list[int]]:
     )
 
 
+def _whole_epochs(cohort: Cohort, step: int) -> int:
+    """How many times all rows were seen by then."""
+    return step * cohort.batch_size // cohort.dataset.rows
+
+
 def _end_of(cohort: Cohort, epoch: int) -> int:
     """The first step at which all rows were seen `epoch` times."""
     return -(-epoch * cohort.dataset.rows // cohort.batch_size)
@@ -156,15 +161,14 @@ def advance(
     while training.alive and training.state.step < until:
         if len(cohort.members) != len(training.alive):
             cohort = _living(training)
-        state, rows = training.state, cohort.dataset.rows
-        epoch = state.step * cohort.batch_size // rows
-        # The first step at which this epoch's rows are all seen.
-        boundary = -(-(epoch + 1) * rows // cohort.batch_size)
+        state = training.state
+        epoch = _whole_epochs(cohort, state.step) + 1
+        boundary = _end_of(cohort, epoch)
         state, halted = _steps(cohort, state, min(boundary, until), halt)
         if not halted and state.step == boundary:
-            state = _epoch_ended(cohort, state, epoch + 1, score)
+            state = _epoch_ended(cohort, state, epoch, score)
         # Patience counts whole epochs: one that is cut short has no score yet.
-        finished = state.step * cohort.batch_size // rows
+        finished = _whole_epochs(cohort, state.step)
         training = _leave(replace(training, state=state), cohort, finished)
         if halted:
             break

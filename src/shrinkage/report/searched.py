@@ -86,7 +86,7 @@ def trials(every: Sequence[Trial], winner: int | None, greater_is_better: bool) 
             trial.source,
             trial.status,
             f"{trial.share:.0%}",
-            number(trial.in_unit(greater_is_better) or 0.0),
+            number(trial.in_unit(greater_is_better)),
             f"{trial.seconds:.1f}",
         )
         for trial in scored[:TOP]

@@ -20,7 +20,7 @@ from shrinkage.population import captured, checkpoint
 from shrinkage.population.cohort import Cohort, Member
 from shrinkage.population.predict import forward
 from shrinkage.population.state import State, start
-from shrinkage.population.step import moment_of, objective
+from shrinkage.population.step import augmented, moment_of, objective
 from shrinkage.population.train import advance
 from shrinkage.recipe import Recipe
 from shrinkage.search.effect import without_effect
@@ -161,8 +161,7 @@ def gradient_is_the_slope(case: Case) -> None:
     positions = torch.arange(16).expand(COUNT, 16)
     batch = cohort.dataset.batch(cohort.folds, positions)
     moment = moment_of(cohort, state)
-    for entry, numbers in cohort.active("augment"):
-        batch = moment.call(entry, batch, **numbers)
+    batch = augmented(cohort, batch, moment)
 
     def at(weights: Tensor) -> tuple[Tensor, Tensor]:
         """Fresh copies: a step consumes its state."""
