@@ -4,6 +4,7 @@ small studies that are fitted once a session."""
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,6 +17,11 @@ from hypothesis import settings
 
 import postgres
 from shrinkage.model import Model
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # In the background of a shell Ctrl-C is ignored, by what tests start as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 # Kernels are compiled when a test first needs them, and not beside it.
 os.environ["SHRINKAGE_KERNELS"] = "wait"

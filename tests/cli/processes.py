@@ -19,13 +19,11 @@ PROGRAM = [sys.executable, "-m", "shrinkage.cli.main"]
 def start(*arguments: object, program: list[str] = PROGRAM) -> subprocess.Popen:
     """In a session of its own, so that its whole group can be killed and no other.
 
-    It hears Ctrl-C also where the tests do not, as in the background of a shell; what a test that
-    failed left of it ends with the tests.
+    What a test that failed left of it ends with the tests.
     """
     process = subprocess.Popen(
         [*program, *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     atexit.register(_end, process)
     return process
