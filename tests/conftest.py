@@ -22,7 +22,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # In the background of a shell Ctrl-C is ignored, by what tests start as well.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-
 # Kernels are compiled when a test first needs them, and not beside it.
 os.environ["SHRINKAGE_KERNELS"] = "wait"
 
